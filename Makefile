@@ -1,0 +1,51 @@
+# Everything runs inside .venv/, which `make setup` makes; nothing needs sudo.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TOCSIN_SHARED ?= ../shared
+export TOCSIN_SHARED
+
+.PHONY: help setup run test lint types bench e2e fmt clean golden
+
+help: ## print these targets
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.dev ## make .venv with every extra and the tools of development
+
+$(VENV)/.run: pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
+run: $(VENV)/.run ## start exporter, receiver and ruler on loopback, with data under ./data
+	@exec $(BIN)/tocsin up
+
+test: setup ## run every test (the peers of the conformance tests come from $(TOCSIN_SHARED))
+	$(BIN)/python -m pytest
+
+e2e: setup ## run only the end-to-end tests
+	$(BIN)/python -m pytest -m e2e
+
+lint: setup types ## check style, layers and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+types: setup ## check types alone
+	$(BIN)/mypy
+
+bench: setup ## measure speed and memory beside the real peers
+	$(BIN)/python -m tests.bench
+
+fmt: setup ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove what the other targets made (data/ stays)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

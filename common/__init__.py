@@ -1,0 +1,1 @@
+"""What two programs need: labels, exposition, durations, clock, config decoding, errors, serving, logging."""

@@ -1,0 +1,172 @@
+"""Operators' YAML files → typed, frozen values, with file and line in every error.
+
+Plain scalars stay text until the type of their field decides (so `severity: yes` is the word "yes" and `regex: 5` the
+text "5", as Go's decoder reads them); a key without a value is the same as no key. Unknown and duplicate keys are
+refused by name, and so is a file whose aliases unfold to more than MAX_NODES.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from common.durations import parse_duration
+from common.errors import ConfigError, ParseError
+from common.secrets import Secret
+
+MAX_NODES = 1_000_000
+MAX_BYTES = 64 << 20
+MAX_DEPTH = 100
+
+_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_AT_PATH = re.compile(r"^(?P<problem>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+T = TypeVar("T")
+DecodeHook = Callable[[type, Any], Any]
+
+
+class Duration(int):
+    """A Duration is a length of time of a config file, in milliseconds."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings are one block of a config file: frozen, complete with defaults, refusing keys it does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A Document is a parsed YAML file that still knows the line of each of its values."""
+
+    file: str
+    value: Any
+    lines: dict[tuple[str | int, ...], int]
+
+    def error(self, problem: str, path: tuple[str | int, ...] = ()) -> ConfigError:
+        """A ConfigError at `path`, or at the nearest line above it that is known."""
+        known = path
+        while known and known not in self.lines:
+            known = known[:-1]
+        return ConfigError(problem, file=self.file, line=self.lines.get(known, 0), path=_written(path))
+
+    def decode(self, type_: type[T], hook: DecodeHook | None = None) -> T:
+        """This document as a `type_`; `hook(type, value)` builds the types of a stage (it raises ValueError)."""
+
+        def build(wanted: type, value: Any) -> Any:
+            if wanted is Duration:
+                try:
+                    return Duration(parse_duration(value if isinstance(value, str) else repr(value)))
+                except ParseError as error:
+                    raise ValueError(error.problem) from None
+            if wanted is Secret:
+                return Secret(str(value))
+            if hook is not None:
+                return hook(wanted, value)
+            raise NotImplementedError(wanted)
+
+        try:
+            return msgspec.convert({} if self.value is None else self.value, type_, strict=False, dec_hook=build)
+        except msgspec.ValidationError as error:
+            match = _AT_PATH.match(str(error))
+            assert match is not None
+            path = tuple(
+                key or (int(index) if index.isdigit() else index) for key, index in _STEP.findall(match["path"] or "")
+            )
+            problem, path = _plainly(match["problem"], path)
+            raise self.error(problem, path) from None
+
+
+def load_yaml(path: Path) -> Document:
+    """The document in the file at `path`; raises ConfigError."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"larger than {MAX_BYTES} bytes", file=str(path))
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from None
+    except UnicodeDecodeError:
+        raise ConfigError("not UTF-8 text", file=str(path)) from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, file: str = "") -> Document:
+    """The document that `text` is; `file` is the name that its errors give. Raises ConfigError."""
+    try:
+        loader = _Loader(text)
+        try:
+            root = loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 0
+        raise ConfigError(f"not valid YAML: {error.problem}", file=file, line=line) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not valid YAML: {error}", file=file) from None
+    except RecursionError:
+        raise ConfigError("nested too deeply", file=file) from None
+    lines: dict[tuple[str | int, ...], int] = {}
+    return Document(file, None if root is None else _Builder(file, lines).build(root, ()), lines)
+
+
+class _Builder:
+    """Builds plain values from YAML nodes, noting lines and counting nodes so that aliases cannot explode."""
+
+    def __init__(self, file: str, lines: dict[tuple[str | int, ...], int]) -> None:
+        self._file, self._lines, self._nodes = file, lines, 0
+
+    def build(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
+        line = node.start_mark.line + 1
+        self._nodes += 1
+        if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
+            raise ConfigError(
+                "too large or nested too deeply once its aliases are unfolded", file=self._file, line=line
+            )
+        self._lines[path] = line
+        if isinstance(node, yaml.ScalarNode):
+            return None if node.style is None and node.value in _NULLS else node.value
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
+        built: dict[str, Any] = {}
+        for key_node, child in node.value:
+            key = key_node.value
+            key_line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError("a key must be a plain word", file=self._file, line=key_line, path=_written(path))
+            if key == "<<" and key_node.style is None:
+                merged = self.build(child, path)
+                for source in merged if isinstance(merged, list) else [merged]:
+                    built = {**source, **built}
+                continue
+            if (*path, key) in self._lines and key in built:
+                raise ConfigError(f"key given twice: {key!r}", file=self._file, line=key_line, path=_written(path))
+            value = self.build(child, (*path, key))
+            self._lines[(*path, key)] = key_line
+            if value is not None:
+                built[key] = value
+        return built
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+
+
+def _plainly(problem: str, path: tuple[str | int, ...]) -> tuple[str, tuple[str | int, ...]]:
+    """msgspec's sentence in the words of a config file."""
+    if match := _UNKNOWN.fullmatch(problem):
+        return f"unknown key {match[1]!r}", (*path, match[1])
+    if match := _MISSING.fullmatch(problem):
+        return f"missing key {match[1]!r}", path
+    return problem[:1].lower() + problem[1:], path
+
+
+def _written(path: tuple[str | int, ...]) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) or step == "..." else f".{step}" for step in path)
+    return text.removeprefix(".")

@@ -1,0 +1,110 @@
+"""The errors of Tocsin, as a tree. Each is worded once, where it is raised: `<where>: <what is wrong>: <the value>`.
+
+TocsinError
+├─ ConfigError(file, line, path)      a file of the operator
+├─ ParseError(text, position)         a query, a duration, a template
+│   └─ ExpositionError(line)          a scraped or pushed page
+├─ ScrapeError(reason)                one failed scrape; the reason is also a metric label
+├─ QueryError                         QueryTimeout | QueryCanceled | TooManySamples | BadMatching
+├─ PushError(path)                    a pushed document
+├─ DeliveryError(permanent)           a notification; says whether a retry makes sense
+└─ StartError                         a program cannot start: one line for the operator
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class TocsinError(Exception):
+    """An error whose text is written for the person who can mend its cause."""
+
+
+class ConfigError(TocsinError):
+    """A file of the operator that cannot be used; `str()` gives `file:line: path: what is wrong`."""
+
+    def __init__(self, problem: str, *, file: str = "", line: int = 0, path: str = "") -> None:
+        self.problem, self.file, self.line, self.path = problem, file, line, path
+        where = f"{file}:{line}" if line else file
+        super().__init__(": ".join(part for part in (where, path, problem) if part))
+
+
+class ParseError(TocsinError):
+    """Text that does not follow its grammar; `position` is the offset (in characters) of the offender.
+
+    `str()` gives Prometheus's form, `line:column: parse error: what is wrong`.
+    """
+
+    kind = "parse error"
+
+    def __init__(self, problem: str, *, text: str, position: int = 0) -> None:
+        self.problem, self.text, self.position = problem, text, position
+        line = text.count("\n", 0, position) + 1
+        column = position - (text.rfind("\n", 0, position) + 1) + 1
+        super().__init__(f"{line}:{column}: {self.kind}: {problem}")
+
+
+class ExpositionError(TocsinError):
+    """A page of metrics that does not follow the exposition format; `line` counts from 1."""
+
+    def __init__(self, problem: str, *, line: int) -> None:
+        self.problem, self.line = problem, line
+        super().__init__(f"line {line}: {problem}")
+
+
+class ScrapeFailure(StrEnum):
+    """Why a scrape failed."""
+
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    STATUS = "status"
+    TOO_LARGE = "too_large"
+    BAD_BODY = "bad_body"
+
+
+class ScrapeError(TocsinError):
+    """A scrape that gave no samples."""
+
+    def __init__(self, reason: ScrapeFailure, problem: str) -> None:
+        self.reason = reason
+        super().__init__(problem)
+
+
+class QueryError(TocsinError):
+    """A query that was understood and could not be answered."""
+
+
+class QueryTimeout(QueryError):  # noqa: N818  (the field's word)
+    """A query that ran into its deadline."""
+
+
+class QueryCanceled(QueryError):  # noqa: N818
+    """A query whose client went away."""
+
+
+class TooManySamples(QueryError):  # noqa: N818
+    """A query that would load more samples than allowed."""
+
+
+class BadMatching(QueryError):  # noqa: N818
+    """A binary operation whose sides do not pair as its matching says."""
+
+
+class PushError(TocsinError):
+    """A pushed document that is refused; `path` points into it, as in `metrics.queue_depth`."""
+
+    def __init__(self, problem: str, *, path: str = "") -> None:
+        self.problem, self.path = problem, path
+        super().__init__(f"{path}: {problem}" if path else problem)
+
+
+class DeliveryError(TocsinError):
+    """A notification that did not arrive; `permanent` says that trying again is useless."""
+
+    def __init__(self, problem: str, *, permanent: bool = False) -> None:
+        self.permanent = permanent
+        super().__init__(problem)
+
+
+class StartError(TocsinError):
+    """A program that cannot start: one line, and what to do about it."""

@@ -1,0 +1,51 @@
+"""Secrets that cannot be printed, and tokens that are kept as hashes only."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from typing import Final
+
+REDACTED: Final = "<secret>"
+
+
+class Secret:
+    """A Secret is text that shows itself as `<secret>` wherever it is printed, logged or serialised."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself; the only way to it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return REDACTED
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+
+def token_hash(token: str) -> str:
+    """The form in which a token is stored: its SHA-256, in hex. Tokens are random, so no salt is needed."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def holder_of(token: str, hashes: Iterable[tuple[str, str]]) -> str | None:
+    """The name beside the hash that `token` has, or None. Looks at every hash, each in constant time."""
+    offered, holder = token_hash(token), None
+    for name, known in hashes:
+        if hmac.compare_digest(offered, known):
+            holder = name
+    return holder

@@ -1,0 +1,208 @@
+"""HTTP serving: ASGI apps on sockets that were bound before anything else started, with deadlines for slow clients.
+
+uvicorn parses (httptools) and serves; it lacks deadlines for the head and the body of a request, so they are here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from common.errors import StartError
+
+HEAD_SECONDS = 10
+BODY_SECONDS = 30
+MAX_CONNECTIONS = 512
+STOP_SECONDS = 3
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger("http")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A Listener is a bound socket and the app that answers on it."""
+
+    name: str
+    socket: socket.socket
+    app: App
+
+    @property
+    def address(self) -> str:
+        return address_of(self.socket)
+
+
+def address_of(bound: socket.socket) -> str:
+    """`host:port` of a bound socket, with an IPv6 host in brackets."""
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`host:port`, `:port` or `[::1]:port` → (host, port); raises StartError."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        msg = f"not a listen address: {address!r} (write it like 127.0.0.1:9090 or :9090)"
+        raise StartError(msg)
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def bind(address: str, name: str) -> socket.socket:
+    """A socket bound to `address` for the program `name`; raises StartError in one line when that cannot be."""
+    host, port = split_address(address)
+    family = socket.AF_INET6 if ":" in host or not host else socket.AF_INET
+    try:
+        return _bound(host, port, family)
+    except OSError as error:
+        if not host and family == socket.AF_INET6 and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            return _bound("", port, socket.AF_INET)
+        if error.errno == errno.EADDRINUSE:
+            why = f"port {port} is taken by another program (choose another listen address, or stop that program)"
+        else:
+            why = error.strerror or str(error)
+        raise StartError(f"{name}: cannot listen on {address}: {why}") from None
+
+
+def _bound(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if not host else 1)
+        bound.bind((host, port))
+        bound.listen(1024)
+        bound.setblocking(False)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+class _Deadlines(HttpToolsProtocol):
+    """uvicorn's protocol, with a deadline for the head and one for the body of each request.
+
+    The timer of the head starts with its first byte (a connection's idle time is uvicorn's keep-alive), so a client
+    that drips bytes cannot hold a connection.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+    _in_request = False
+
+    def data_received(self, data: bytes) -> None:
+        if not self._in_request:
+            self._in_request = True
+            self._arm(HEAD_SECONDS)
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        self._arm(BODY_SECONDS)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._disarm()
+        self._in_request = False
+        super().on_message_complete()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._in_request = True
+        self._arm(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(seconds, self._cut)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _cut(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.abort()
+
+
+class HttpServer:
+    """An HttpServer answers on its listeners from one event loop in one thread, until it is stopped."""
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = list(listeners)
+        self._servers: list[uvicorn.Server] = []
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Serve, and return once every listener accepts."""
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise StartError(f"http server: {self._failure}") from self._failure
+
+    def stop(self) -> None:
+        """Finish what is being answered (STOP_SECONDS at most), then close the sockets."""
+        for server in self._servers:
+            server.should_exit = True
+        self._thread.join(STOP_SECONDS + 2)
+        for listener in self._listeners:
+            listener.socket.close()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001  (handed to start(), which raises it)
+            self._failure = error
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        serving = []
+        for listener in self._listeners:
+            config = uvicorn.Config(
+                listener.app,
+                http=_Deadlines,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=MAX_CONNECTIONS,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=STOP_SECONDS,
+            )
+            server = _Quiet(config)
+            self._servers.append(server)
+            serving.append(asyncio.ensure_future(server.serve(sockets=[listener.socket])))
+        while not all(server.started for server in self._servers):
+            if any(task.done() for task in serving):
+                break
+            await asyncio.sleep(0.005)
+        self._started.set()
+        await asyncio.gather(*serving)
+
+
+class _Quiet(uvicorn.Server):
+    """uvicorn's server without its signal handlers: signals belong to the program."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

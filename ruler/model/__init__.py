@@ -1,0 +1,1 @@
+"""The vocabulary of the street: what travels between its stages, frozen. Imports no stage."""

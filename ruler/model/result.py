@@ -1,0 +1,59 @@
+"""What a query answers with: Scalar, String, Vector or Matrix, and the notes that came up on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ruler.model.arrays import FloatArray, IntArray
+from ruler.model.table import LabelTable
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A Scalar is one number at one time (ms)."""
+
+    time: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class String:
+    """A String is one text at one time (ms)."""
+
+    time: int
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A Vector is one value (float64 [series]) for each series of its table, all at one time (ms)."""
+
+    time: int
+    table: LabelTable
+    values: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A Matrix is the samples of each series of its table, end to end.
+
+    Series i has `values[offsets[i]:offsets[i+1]]` at `times[offsets[i]:offsets[i+1]]` (int64 ms, rising).
+    """
+
+    table: LabelTable
+    offsets: IntArray
+    times: IntArray
+    values: FloatArray
+
+
+Value: TypeAlias = Scalar | String | Vector | Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A Result is a query's value, with PromQL's warnings and infos (each a sentence with its position)."""
+
+    value: Value
+    warnings: tuple[str, ...] = field(default=())
+    infos: tuple[str, ...] = field(default=())

@@ -1,0 +1,126 @@
+"""Label tables: the labels of many series as columns of integer codes. No label string is built until it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from common.labels import Labels
+from ruler.model.arrays import CodeArray
+
+NO_LABEL = 0  # the code of the empty string: the label is absent
+
+
+class Strings(Protocol):
+    """Strings map label names' values to int32 codes and back. Append-only: a code never changes its meaning.
+
+    Code 0 is the empty string. Negative codes belong to an overlay (strings that one query mints).
+    """
+
+    def code(self, text: str) -> int:
+        """The code of `text`, minted when it is new."""
+
+    def find(self, text: str) -> int | None:
+        """The code of `text`, or None when it has none yet."""
+
+    def text(self, code: int) -> str:
+        """The string that `code` stands for."""
+
+
+class StringPool:
+    """The Strings of a database: codes from 0 up. One writer; readers see only codes that they were handed."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = [""]
+        self._codes: dict[str, int] = {"": NO_LABEL}
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def code(self, text: str) -> int:
+        code = self._codes.get(text)
+        if code is None:
+            code = len(self._texts)
+            self._texts.append(text)
+            self._codes[text] = code
+        return code
+
+    def find(self, text: str) -> int | None:
+        return self._codes.get(text)
+
+    def text(self, code: int) -> str:
+        return self._texts[code]
+
+
+class Overlay:
+    """Strings that one query mints (label_replace, count_values …), over those of the database: codes below zero."""
+
+    def __init__(self, base: Strings) -> None:
+        self._base = base
+        self._texts: list[str] = []
+        self._codes: dict[str, int] = {}
+
+    def code(self, text: str) -> int:
+        code = self.find(text)
+        if code is None:
+            self._texts.append(text)
+            code = self._codes[text] = -len(self._texts)
+        return code
+
+    def find(self, text: str) -> int | None:
+        code = self._base.find(text)
+        return self._codes.get(text) if code is None else code
+
+    def text(self, code: int) -> str:
+        return self._texts[-code - 1] if code < 0 else self._base.text(code)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """A LabelTable holds the labels of n series: one sorted column name each, `codes` of shape [series × names]."""
+
+    names: tuple[str, ...]
+    codes: CodeArray
+    strings: Strings
+
+    def __len__(self) -> int:
+        return int(self.codes.shape[0])
+
+    def column(self, name: str) -> CodeArray:
+        """The codes of one label, zeros when no series has it."""
+        if name in self.names:
+            return self.codes[:, self.names.index(name)]
+        return np.zeros(len(self), dtype=np.int32)
+
+    def take(self, rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]] | slice) -> LabelTable:
+        """The table of only these rows."""
+        return LabelTable(self.names, self.codes[rows], self.strings)
+
+    def labels(self, row: int) -> Labels:
+        """The labels of one series, as strings."""
+        text = self.strings.text
+        return Labels(
+            [(name, text(code)) for name, code in zip(self.names, self.codes[row].tolist(), strict=True) if code]
+        )
+
+    def all_labels(self) -> list[Labels]:
+        """The labels of every series, as strings: for what leaves the ruler."""
+        text = self.strings.text
+        return [
+            Labels([(name, text(code)) for name, code in zip(self.names, row, strict=True) if code])
+            for row in self.codes.tolist()
+        ]
+
+
+def table_of(labels: Sequence[Labels], strings: Strings) -> LabelTable:
+    """The table of these labels, minting codes in `strings`."""
+    names = tuple(sorted({name for each in labels for name in each}))
+    codes = np.zeros((len(labels), len(names)), dtype=np.int32)
+    place = {name: index for index, name in enumerate(names)}
+    for row, each in enumerate(labels):
+        for name, value in each.items():
+            codes[row, place[name]] = strings.code(value)
+    return LabelTable(names, codes, strings)

@@ -1,0 +1,101 @@
+"""The scheduler: the one place that knows when something is due. Single-threaded: its thread runs the callbacks.
+
+Start offsets are `hash(identity) % interval`, here and nowhere else. A callback must not block; what takes long is
+handed to a pool by the callback, which also sees to it that a tick that finds the last one running is skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from common.clock import Clock
+
+Run = Callable[[int, int], None]  # (due, now), ms
+
+
+def offset(identity: str, interval: int) -> int:
+    """Where in its interval something with this identity starts (ms); the same in every process."""
+    digest = hashlib.blake2b(identity.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % interval
+
+
+@dataclass(slots=True, order=True)
+class Job:
+    """A Job is something that runs at every `phase + k × interval`, until it is cancelled."""
+
+    due: int
+    order: int
+    interval: int = field(compare=False)
+    phase: int = field(compare=False)
+    run: Run = field(compare=False)
+    cancelled: bool = field(default=False, compare=False)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Scheduler:
+    """A Scheduler runs jobs when they are due; ticks that were missed (a pause, a clock step) are dropped."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._queue: list[Job] = []
+        self._order = itertools.count()
+        self._wake: Callable[[], None] = _no_one
+
+    def every(self, interval: int, phase: int, run: Run) -> Job:
+        """Run at each time (ms) that is `phase` past a multiple of `interval`, from the next one on."""
+        job = Job(_next_tick(self._clock.now(), interval, phase), next(self._order), interval, phase, run)
+        heapq.heappush(self._queue, job)
+        self._wake()
+        return job
+
+    def run_due(self) -> int | None:
+        """Run all that is due now; the time (ms) of what comes next, or None when there is nothing."""
+        while self._queue:
+            job = self._queue[0]
+            if job.cancelled:
+                heapq.heappop(self._queue)
+                continue
+            now = self._clock.now()
+            if job.due - now > job.interval:  # the clock stepped back: no job is due later than one interval
+                heapq.heapreplace(self._queue, self._moved(job, now))
+                continue
+            if job.due > now:
+                return job.due
+            due = job.due + (now - job.due) // job.interval * job.interval
+            heapq.heapreplace(self._queue, self._moved(job, now))
+            job.run(due, now)
+        return None
+
+    def _moved(self, job: Job, now: int) -> Job:
+        job.due = _next_tick(now, job.interval, job.phase)
+        return job
+
+    async def drive(self) -> None:
+        """Run what falls due, for ever, in this event loop."""
+        woken = asyncio.Event()
+        self._wake = woken.set
+        while True:
+            woken.clear()
+            due = self.run_due()
+            seconds = None if due is None else max(0.0, (due - self._clock.now()) / 1000)
+            if seconds is not None:
+                seconds = min(seconds, 1.0)  # look at the clock at least this often: it may have been set
+            try:
+                await asyncio.wait_for(woken.wait(), seconds)
+            except TimeoutError:
+                continue
+
+
+def _next_tick(now: int, interval: int, phase: int) -> int:
+    return now - (now - phase) % interval + interval
+
+
+def _no_one() -> None:
+    return

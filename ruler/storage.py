@@ -1,0 +1,99 @@
+"""The seam between who has samples and who wants them: three protocols and the blocks that pass through.
+
+Writers: a *stream* gets all its samples at one timestamp (a target, one rule, a push source).
+Readers: `select` gives blocks in which kernels never see a page or a seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from common.labels import Labels
+from ruler.model.arrays import CodeArray, FloatArray, IntArray
+from ruler.model.matcher import Matcher
+from ruler.model.table import LabelTable, Strings
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of one append: samples stored, and how many were refused for each reason."""
+
+    stored: int
+    out_of_order: int = 0
+    too_old: int = 0
+    duplicate: int = 0
+
+
+class Stream(Protocol):
+    """A Stream is a writer whose samples share their timestamps. All its calls come from the one writer thread."""
+
+    def append(self, due: int, time: int, series: IntArray, values: FloatArray) -> Appended:
+        """Store `values[i]` for the series with id `series[i]`, all at `time` (ms).
+
+        `due` is the tick of the scheduler that this is for (ms, on the stream's interval grid); it fixes the row, while
+        `time` is the real timestamp and must exceed the stream's last. Handing over the very same `series` array as
+        last time (identity, unchanged) takes the fast path. Raises nothing for a full disk: see DB.
+        """
+
+    def close(self, time: int | None) -> None:
+        """End the stream; with a `time`, mark stale every series that it wrote last and nobody else has taken over."""
+
+
+class Appendable(Protocol):
+    """Where samples go. All calls come from the one writer thread."""
+
+    def series(self, labels: Sequence[Labels]) -> IntArray:
+        """The id of the series with each of these labels (with `__name__`), minted where new. Ids are never reused."""
+
+    def stream(self, name: str, interval: int | None) -> Stream:
+        """A new stream. `interval` (ms) is its tick; None: its samples come with timestamps of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A Block holds the samples of some series of a selection, on one grid of rows.
+
+    `rows[c]` is the row of the selection's table that column c is for; each series is in exactly one column of one
+    block. `values` is float64 [rows × columns] with ABSENT where there is no sample and STALE where a series ended.
+    `times` is int64 ms [rows × streams] and `stream_of` int32 [columns]. Down a column of `times`, times never fall: a
+    row in which the stream got nothing repeats the time above it (or is int64's minimum before its first sample) and
+    has only ABSENT values. `tick` is (ms of row 0's tick, ms between ticks), or None when rows are on no grid.
+    `special` says that values may hold ±Inf or NAN (not ABSENT, not STALE); `stale` that they may hold STALE; `gaps`
+    that they may hold ABSENT.
+    """
+
+    rows: IntArray
+    values: FloatArray
+    times: IntArray
+    stream_of: CodeArray
+    tick: tuple[int, int] | None
+    special: bool
+    stale: bool
+    gaps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A Selection is the series that matchers selected, with their samples in (start, end]."""
+
+    table: LabelTable
+    blocks: tuple[Block, ...]
+
+
+class Queryable(Protocol):
+    """Where samples come from. Calls may come from any thread and take no lock."""
+
+    @property
+    def strings(self) -> Strings:
+        """The strings that tables are coded in."""
+
+    def cells(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
+        """How many cells `select` would allocate: to be charged to a query's budget before it runs."""
+
+    def select(self, matchers: Sequence[Matcher], start: int, end: int) -> Selection:
+        """The samples of every matching series with start < time ≤ end (ms), series without any left out."""
+
+    def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:
+        """The labels alone of every matching series that has a sample about start ≤ time ≤ end."""

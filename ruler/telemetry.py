@@ -1,0 +1,17 @@
+"""The ruler's own metrics: one registry for each ruler, so that two in one process (tests, `tocsin up`) never mix.
+
+Each stage defines its metrics in a class that takes the registry; names are the peer's where a peer has the metric.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+
+def new_registry() -> CollectorRegistry:
+    """A registry that already has the metrics of the process and of Python."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
