@@ -26,7 +26,6 @@ MAX_DEPTH = 100
 
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_AT_PATH = re.compile(r"^(?P<problem>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 T = TypeVar("T")
@@ -74,12 +73,9 @@ class Document:
         try:
             return msgspec.convert({} if self.value is None else self.value, type_, strict=False, dec_hook=build)
         except msgspec.ValidationError as error:
-            match = _AT_PATH.match(str(error))
-            assert match is not None
-            path = tuple(
-                key or (int(index) if index.isdigit() else index) for key, index in _STEP.findall(match["path"] or "")
-            )
-            problem, path = _plainly(match["problem"], path)
+            problem, _, place = str(error).partition(" - at `")
+            path = tuple(key or (int(index) if index.isdigit() else index) for key, index in _STEP.findall(place))
+            problem, path = _plainly(problem, path)
             raise self.error(problem, path) from None
 
 
