@@ -1,0 +1,1 @@
+"""The pages: static HTML and JavaScript over the API, which is all they know of the ruler."""

@@ -1,0 +1,121 @@
+"""Query results as Prometheus's JSON. Mostly number formatting, so numbers are formatted an array at a time.
+
+Values follow Prometheus's util/jsonutil: decimal, without a point where whole, an exponent below 1e-6 and from 1e21 on
+(never in a scalar), `NaN`, `+Inf`, `-Inf`; timestamps are seconds, with three decimals where they are not whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+
+from ruler.model.arrays import FloatArray, IntArray
+from ruler.model.result import Matrix, Result, Scalar, String, Value, Vector
+from ruler.model.table import LabelTable
+
+
+def encode_result(result: Result) -> bytes:
+    """The whole answer to a query: `{"status":"success","data":{…},…}`."""
+    kind, body = _value(result.value)
+    parts = [b'{"status":"success","data":{"resultType":"', kind, b'","result":', body, b"}"]
+    for name, notes in (("warnings", result.warnings), ("infos", result.infos)):
+        if notes:
+            parts += [b',"', name.encode(), b'":', orjson.dumps(list(notes))]
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def format_value(value: float) -> str:
+    """One sample value as the API writes it in vectors and matrices."""
+    size = abs(value)
+    if math.isfinite(value) and size and (size < 1e-6 or size >= 1e21):
+        mantissa, _, exponent = np.format_float_scientific(value, trim="-", exp_digits=2).partition("e")
+        return f"{mantissa.removesuffix('.')}e{exponent}"
+    return format_plainly(value)
+
+
+def format_plainly(value: float) -> str:
+    """One value without an exponent, as the API writes scalars."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return np.format_float_positional(value, trim="-")
+
+
+def format_values(values: FloatArray) -> list[bytes]:
+    """Every value of an array as the API writes it."""
+    if not len(values):
+        return []
+    size = np.abs(values)
+    with np.errstate(invalid="ignore"):
+        odd = ~((size >= 1e-4) & (size < 1e15)) & (size != 0)
+    text = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
+    texts = (text[1:-1] + b",").replace(b".0,", b",").split(b",")[:-1]
+    for index in np.flatnonzero(odd).tolist():
+        texts[index] = format_value(float(values[index])).encode()
+    return texts
+
+
+def format_times(times: IntArray) -> list[bytes]:
+    """Times (ms) as JSON numbers of seconds."""
+    return [_seconds(time) for time in times.tolist()]
+
+
+def _seconds(time: int) -> bytes:
+    sign, time = (b"-", -time) if time < 0 else (b"", time)
+    whole, rest = divmod(time, 1000)
+    return sign + (b"%d.%03d" % (whole, rest) if rest else b"%d" % whole)
+
+
+def encode_labels(table: LabelTable) -> list[bytes]:
+    """Each series' labels as a JSON object; every distinct name and value is escaped once."""
+    texts: dict[int, bytes] = {}
+    columns = []
+    for index, name in enumerate(table.names):
+        codes = table.codes[:, index]
+        for code in np.unique(codes).tolist():
+            if code not in texts:
+                texts[code] = orjson.dumps(table.strings.text(code))
+        prefix = orjson.dumps(name) + b":"
+        columns.append([prefix + texts[code] if code else b"" for code in codes.tolist()])
+    if not columns:
+        return [b"{}"] * len(table)
+    return [b"{" + b",".join(filter(None, row)) + b"}" for row in zip(*columns, strict=True)]
+
+
+def _value(value: Value) -> tuple[bytes, bytes]:
+    if isinstance(value, Scalar):
+        return b"scalar", b"[" + _seconds(value.time) + b',"' + format_plainly(value.value).encode() + b'"]'
+    if isinstance(value, String):
+        return b"string", b"[" + _seconds(value.time) + b"," + orjson.dumps(value.value) + b"]"
+    if isinstance(value, Vector):
+        return b"vector", _vector(value)
+    return b"matrix", _matrix(value)
+
+
+def _vector(vector: Vector) -> bytes:
+    middle = b',"value":[' + _seconds(vector.time) + b',"'
+    rows = zip(encode_labels(vector.table), format_values(vector.values), strict=True)
+    return _list([b'{"metric":' + labels + middle + value + b'"]}' for labels, value in rows])
+
+
+def _matrix(matrix: Matrix) -> bytes:
+    distinct, places = np.unique(matrix.times, return_inverse=True)
+    starts = [b"[" + time + b',"' for time in format_times(distinct)]
+    points = list(map(bytes.__add__, map(starts.__getitem__, places.tolist()), format_values(matrix.values)))
+    bounds = matrix.offsets.tolist()
+    return _list(
+        [
+            b'{"metric":' + labels + b',"values":[' + b'"],'.join(points[low:high]) + b'"]]}'
+            for labels, low, high in zip(encode_labels(matrix.table), bounds, bounds[1:], strict=False)
+            if high > low
+        ]
+    )
+
+
+def _list(items: Sequence[bytes]) -> bytes:
+    return b"[" + b",".join(items) + b"]"
