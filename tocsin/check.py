@@ -1,0 +1,50 @@
+"""`tocsin check`: say what is wrong with a file before a program reads it. Exits 1 when something is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from common.errors import ConfigError
+
+
+@click.group()
+def check() -> None:
+    """Check configuration and rule files."""
+
+
+@check.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--tocsin.config", "tocsin_config", type=click.Path(path_type=Path), help="The tocsin.yml beside it.")
+def config(file: Path, tocsin_config: Path | None) -> None:
+    """Check a prometheus.yml with every file that it names."""
+    from ruler.config import load  # noqa: PLC0415  (`tocsin check rules` must not wait for it)
+
+    try:
+        loaded = load(file, tocsin_config)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+    for warning in loaded.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    jobs, rules = len(loaded.scrape_configs), sum(len(group.rules) for group in loaded.groups)
+    click.echo(f"{file}: valid: {jobs} scrape configs, {len(loaded.groups)} rule groups, {rules} rules")
+
+
+@check.command()
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+def rules(files: tuple[Path, ...]) -> None:
+    """Check rule files."""
+    from ruler.rule.config import load_rules  # noqa: PLC0415
+
+    failed = False
+    for file in files:
+        try:
+            groups = load_rules(file)
+        except ConfigError as error:
+            click.echo(str(error), err=True)
+            failed = True
+        else:
+            click.echo(f"{file}: valid: {sum(len(group.rules) for group in groups)} rules")
+    if failed:
+        raise SystemExit(1)
