@@ -42,11 +42,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A Document is a parsed YAML file that still knows the line of each of its values."""
+    """A Document is a parsed YAML file that still knows the line of each of its values.
+
+    `more` says that other documents followed in a file that may have many; they are left alone.
+    """
 
     file: str
     value: Any
     lines: dict[tuple[str | int, ...], int]
+    more: bool = False
 
     def error(self, problem: str, path: tuple[str | int, ...] = ()) -> ConfigError:
         """A ConfigError at `path`, or at the nearest line above it that is known."""
@@ -79,8 +83,8 @@ class Document:
             raise self.error(problem, path) from None
 
 
-def load_yaml(path: Path) -> Document:
-    """The document in the file at `path`; raises ConfigError."""
+def load_yaml(path: Path, *, many: bool = False) -> Document:
+    """The document in the file at `path`, the first one if it may have `many`; raises ConfigError."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"larger than {MAX_BYTES} bytes", file=str(path))
@@ -89,15 +93,20 @@ def load_yaml(path: Path) -> Document:
         raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from None
     except UnicodeDecodeError:
         raise ConfigError("not UTF-8 text", file=str(path)) from None
-    return parse_yaml(text, str(path))
+    return parse_yaml(text, str(path), many=many)
 
 
-def parse_yaml(text: str, file: str = "") -> Document:
+def parse_yaml(text: str, file: str = "", *, many: bool = False) -> Document:
     """The document that `text` is; `file` is the name that its errors give. Raises ConfigError."""
+    more = False
     try:
         loader = _Loader(text)
         try:
-            root = loader.get_single_node()
+            if many:
+                root = loader.get_node() if loader.check_node() else None
+                more = loader.check_node()
+            else:
+                root = loader.get_single_node()
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -109,7 +118,7 @@ def parse_yaml(text: str, file: str = "") -> Document:
     except RecursionError:
         raise ConfigError("nested too deeply", file=file) from None
     lines: dict[tuple[str | int, ...], int] = {}
-    return Document(file, None if root is None else _Builder(file, lines).build(root, ()), lines)
+    return Document(file, None if root is None else _Builder(file, lines).build(root, ()), lines, more)
 
 
 class _Builder:
