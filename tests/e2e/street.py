@@ -1,0 +1,204 @@
+"""The real programs as processes on free ports, a webhook that Apprise posts to, and words to say what is expected."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+
+T = TypeVar("T")
+TOKEN = "a-token-for-the-end-to-end-tests"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(what: str, condition: Callable[[], T], seconds: float = 20) -> T:
+    """What `condition` gives once it is true; fails with the sentence `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            found = condition()
+        except requests.RequestException:
+            found = None  # type: ignore[assignment]
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+class Program:
+    """A Program is one `tocsin …` process, with its output in a file."""
+
+    def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
+        self.log_file = directory / f"{arguments[0]}-{time.monotonic_ns()}.log"
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tocsin", *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment},
+                cwd=directory,
+            )
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8")
+
+    def hang_up(self) -> None:
+        self.process.send_signal(signal.SIGHUP)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(5)
+
+    def stop(self) -> int:
+        """End the program as Ctrl-C does; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(8)
+
+
+class Webhook:
+    """A Webhook is a real HTTP server that keeps what Apprise's json:// posts to it."""
+
+    def __init__(self) -> None:
+        received: list[dict[str, Any]] = []
+        self.received = received
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="shared-webhook")
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"json://127.0.0.1:{self._server.server_port}/"
+
+    def texts(self) -> list[str]:
+        return [f"{each['title']}\n{each['message']}" for each in self.received]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class Street:
+    """A Street is exporter, receiver and ruler as three processes in one directory, at work every second."""
+
+    def __init__(self, directory: Path, *, rules: str, hook: Webhook, hold: str = "0s") -> None:
+        self.directory, self.hook = directory, hook
+        self.exporter_port, self.receiver_port, self.ruler_port = free_port(), free_port(), free_port()
+        (directory / "rules.yml").write_text(rules, encoding="utf-8")
+        self.config = directory / "prometheus.yml"
+        self.config.write_text(
+            f"""
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+rule_files: [rules.yml]
+scrape_configs:
+  - job_name: node
+    static_configs: [{{targets: ["127.0.0.1:{self.exporter_port}"]}}]
+  - job_name: receiver
+    honor_labels: true
+    static_configs: [{{targets: ["127.0.0.1:{self.receiver_port}"]}}]
+""",
+            encoding="utf-8",
+        )
+        (directory / "tocsin.yml").write_text(
+            f"""
+notify:
+  route: {{receiver: hook, group_by: [alertname], group_wait: {hold}, group_interval: 1s, repeat_interval: 1h}}
+  receivers:
+    - name: hook
+      apprise_configs: [{{urls: ["{hook.url}"]}}]
+""",
+            encoding="utf-8",
+        )
+        self.exporter = Program(directory, "exporter", f"--web.listen-address=127.0.0.1:{self.exporter_port}")
+        self.receiver = Program(
+            directory,
+            "receiver",
+            f"--web.listen-address=127.0.0.1:{self.receiver_port}",
+            f"--persistence.path={directory / 'pushes'}",
+            TOCSIN_API_TOKENS=f"web1={TOKEN}",
+        )
+        self.ruler = self.start_ruler()
+
+    def start_ruler(self) -> Program:
+        self.ruler = Program(
+            self.directory,
+            "ruler",
+            f"--config.file={self.config}",
+            f"--tocsin.config={self.directory / 'tocsin.yml'}",
+            f"--storage.tsdb.path={self.directory / 'storage'}",
+            f"--web.listen-address=127.0.0.1:{self.ruler_port}",
+            "--web.enable-lifecycle",
+        )
+        return self.ruler
+
+    def get(self, path: str, **values: str) -> Any:
+        response = requests.get(f"http://127.0.0.1:{self.ruler_port}{path}", params=values, timeout=5)
+        return response.json()
+
+    def query(self, text: str) -> list[tuple[dict[str, str], float]]:
+        """The instant vector that `text` gives now."""
+        result = self.get("/api/v1/query", query=text)["data"]["result"]
+        return [(series["metric"], float(series["value"][1])) for series in result]
+
+    def alerts(self, name: str) -> list[dict[str, Any]]:
+        found = self.get("/api/v1/alerts")["data"]["alerts"]
+        return [alert for alert in found if alert["labels"]["alertname"] == name]
+
+    def states(self, name: str) -> list[str]:
+        return [alert["state"] for alert in self.alerts(name)]
+
+    def push(self, exceptions: int) -> None:
+        """Push what a Laravel application reports, with so many exceptions in its window."""
+        document = {
+            "timestamp": "2026-01-15T10:30:00.000000Z",
+            "system": "laravel_app",
+            "telescope": {
+                "total_entries": 1500,
+                "recent_entries": 25,
+                "entry_types": {"request": 10, "exception": exceptions},
+                "recent_entries_data": [],
+            },
+            "pulse": {"total_entries": 800, "recent_entries": 15, "entry_types": {}, "recent_entries_data": []},
+        }
+        response = requests.post(
+            f"http://127.0.0.1:{self.receiver_port}/api/monitoring",
+            json=document,
+            headers={"X-API-Token": TOKEN},
+            timeout=5,
+        )
+        assert (200, True) == (response.status_code, response.json()["success"])
+
+    def close(self) -> None:
+        for program in (self.ruler, self.receiver, self.exporter):
+            if program.process.poll() is None:
+                program.kill()
