@@ -26,7 +26,7 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 run: $(VENV)/.run ## start exporter, receiver and ruler on loopback, with data under ./data
 	@exec $(BIN)/tocsin up
 
-test: setup peers ## run every test; the conformance tests use the peers that $(TOCSIN_SHARED)/tools brings
+test: setup peers ## run every test (conformance tests use the real peers)
 	$(BIN)/python -m pytest
 
 # The real Prometheus, Alertmanager …: without them (no network, another system) their tests are skipped, visibly.

@@ -52,21 +52,6 @@ function report(error) {
   byId("freshness").textContent = error ? "not up to date" : `as of ${new Date().toLocaleTimeString()}`;
 }
 
-function installTheme() {
-  const themes = ["system", "light", "dark"];
-  const apply = (theme) => {
-    if (theme === "system") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = theme;
-  };
-  apply(localStorage.getItem("tocsin-theme") ?? "system");
-  byId("theme").addEventListener("click", () => {
-    const next = themes[(themes.indexOf(localStorage.getItem("tocsin-theme") ?? "system") + 1) % themes.length];
-    localStorage.setItem("tocsin-theme", next);
-    apply(next);
-  });
-}
-
-installTheme();
 alerts.installDialog(refresh);
 query.install(report);
 for (const id of ["host", "range"]) byId(id).addEventListener("change", refresh);
