@@ -1,0 +1,88 @@
+"""`tocsin ruler`: the ruler alone, with Prometheus's flags."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import click
+
+from common import logs
+from common.durations import parse_duration
+from common.errors import ParseError, TocsinError
+from common.lifecycle import Signals
+from common.serving import HttpServer, Listener, bind
+from ruler.app import Ruler
+from ruler.settings import RulerSettings
+
+
+class DurationFlag(click.ParamType):
+    """A duration flag, in ms, written like 5m."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_duration(value)
+        except ParseError as error:
+            self.fail(error.problem, param, ctx)
+
+
+_file = click.Path(path_type=Path)
+_duration = DurationFlag()
+
+
+@click.command()
+@click.option("--config.file", "config_file", default="prometheus.yml", show_default=True, type=_file)
+@click.option("--tocsin.config", "tocsin_config", type=_file, help="Our own keys (notify …).")
+@click.option("--storage.tsdb.path", "storage", default="data", show_default=True, type=_file)
+@click.option("--storage.ring", "ring", default="6h", show_default=True, type=_duration, help="How long samples stay.")
+@click.option("--storage.tsdb.retention.time", "retention", type=_duration, help="More than --storage.ring: a warning.")
+@click.option("--web.listen-address", "address", default=":9090", show_default=True)
+@click.option("--web.external-url", "external_url", help="Where people reach this ruler; used in links.")
+@click.option("--web.enable-lifecycle/--no-web.enable-lifecycle", "lifecycle", help="Allow POST /-/reload.")
+@click.option("--query.lookback-delta", "lookback", default="5m", show_default=True, type=_duration)
+@click.option("--query.timeout", "query_timeout", default="2m", show_default=True, type=_duration)
+@click.option("--query.max-concurrency", "query_concurrency", default=20, show_default=True, type=click.IntRange(1))
+@click.option("--query.max-samples", "max_samples", default=50_000_000, show_default=True, type=click.IntRange(1))
+@click.option("--rules.alert.resend-delay", "resend_delay", default="1m", show_default=True, type=_duration)
+@click.option("--log.level", "level", type=click.Choice(logs.LEVELS), default="info", show_default=True)
+@click.option("--log.format", "style", type=click.Choice(logs.FORMATS), default="logfmt", show_default=True)
+@click.pass_context
+def ruler(ctx: click.Context, address: str, level: str, style: str, external_url: str | None, **values: Any) -> None:
+    """Scrape, store, evaluate rules and notify."""
+    logs.configure(level, style)
+    try:
+        listening = bind(address, "ruler")
+        settings = RulerSettings(
+            **values,
+            external_url=external_url or f"http://{socket.gethostname()}:{listening.getsockname()[1]}",
+            notify_url=os.environ.get("TOCSIN_NOTIFY_URL") or None,
+            flags=_flags(ctx),
+        )
+        signals = Signals()
+        app = Ruler(settings)
+        server = HttpServer([Listener("ruler", listening, app.app)])
+        try:
+            server.start()
+            app.start()
+            signals.wait(on_hangup=app.reload_or_log)
+        finally:
+            app.stop()
+            server.stop()
+    except TocsinError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _flags(ctx: click.Context) -> dict[str, str]:
+    """Every flag with the value it has, as /api/v1/status/flags shows them."""
+    shown = {}
+    for parameter in ctx.command.params:
+        value = ctx.params.get(parameter.name or "")
+        text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+        shown[parameter.opts[0].removeprefix("--")] = text
+    return shown
