@@ -53,7 +53,10 @@ class NotifyReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A Notification is what one receiver is told of one alert group at one moment (`now`, ms)."""
+    """A Notification is what one receiver is told of one alert group at one moment (`now`, ms).
+
+    `timeout` is how long (ms) there is to deliver it: until the group speaks again.
+    """
 
     receiver: str
     group_key: str
@@ -61,6 +64,7 @@ class Notification:
     alerts: tuple[Alert, ...]
     now: int
     repeat_interval: int
+    timeout: int
 
 
 class Muter(Protocol):
