@@ -1,0 +1,1 @@
+"""dispatch: alerts in, notifications out. Routes and groups them, and says which are silenced; delivers nothing."""
