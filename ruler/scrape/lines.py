@@ -1,0 +1,238 @@
+"""The lines of a page and the numbers at their ends: bytes → float64, without a Python step per line when it can be.
+
+A page whose lines come as they came last time costs a split, a removeprefix per line in C and one number parser.
+A Shape knows bytes alone: no labels, no series, no target; targets that expose the same share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import compress, islice
+from typing import Final
+from weakref import WeakValueDictionary
+
+import msgspec
+import numpy as np
+
+from common.errors import ExpositionError
+from common.textformat import Entry, LabelPairs, MetricType, Sample, Type, parse_line, parse_page, parse_value
+from ruler.model.arrays import NAN, FloatArray
+
+_NORMALISED: Final = (MetricType.HISTOGRAM, MetricType.SUMMARY)
+_numbers = msgspec.json.Decoder(list[float | None])
+
+
+def parse_values(texts: Sequence[bytes]) -> FloatArray:
+    """The numbers that `texts` are; raises ValueError when one of them is none."""
+    values = _joined_values(b",".join(texts), len(texts))
+    if values is None:
+        values = np.array([parse_value(text.strip(b" \t")) for text in texts], dtype=np.float64)
+        values[np.isnan(values)] = NAN
+    return values
+
+
+def _joined_values(joined: bytes, count: int) -> FloatArray | None:
+    """`count` numbers separated by commas, or None when they are not all plain (then each is to be looked at).
+
+    JSON's numbers are a subset of Prometheus's with the same meaning: no underscores, no hexadecimal, no overflow to
+    infinity. The exceptions are -0 (an integer there) and carriage returns (white space there); NaN is sent as null.
+    """
+    framed = b"[" + joined + b"]"
+    if b"n" in joined or b"\r" in joined or b"-0," in framed or b"-0]" in framed:
+        return None
+    nan = b"N" in joined
+    try:
+        numbers = _numbers.decode(framed.replace(b"NaN", b"null") if nan else framed)
+    except msgspec.DecodeError:
+        return None
+    if len(numbers) != count:
+        return None
+    values = np.array(numbers, dtype=np.float64)
+    if nan:
+        values[np.isnan(values)] = NAN
+    return values
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class Shape:
+    """A Shape is a page without its values: which lines carry one, and the bytes of each line before it.
+
+    `carries` and `silent` have a byte for each line, 1 and 0 or 0 and 1; `fixed` is how many bytes of the page are not
+    values. `runs` says under which kind of `# TYPE` the samples stand: (kind, how many), in order.
+    """
+
+    prefixes: tuple[bytes, ...]
+    comments: list[bytes]
+    carries: bytes
+    silent: bytes
+    fixed: int
+    runs: tuple[tuple[MetricType, int], ...]
+
+    def values(self, page: bytes) -> FloatArray | None:
+        """The values of a page of exactly this shape, None for any other page."""
+        lines = page.split(b"\n")
+        if len(lines) != len(self.carries) or list(compress(lines, self.silent)) != self.comments:
+            return None
+        joined = b",".join(map(bytes.removeprefix, compress(lines, self.carries), self.prefixes))
+        commas = max(0, len(self.prefixes) - 1)
+        if len(joined) - commas != len(page) - self.fixed:  # some line kept the prefix that it should have lost
+            return None
+        return _joined_values(joined, len(self.prefixes))
+
+    def known(self, ids: Iterable[int]) -> Known:
+        """The id of each line's series, by the kind that the line stands under and its prefix."""
+        known: Known = {}
+        pairs = zip(self.prefixes, ids, strict=True)
+        for kind, count in self.runs:
+            under = known.setdefault(kind, {})
+            for prefix, id_ in islice(pairs, count):
+                under.setdefault(prefix, id_)
+        return known
+
+    def same_as(self, other: Shape) -> bool:
+        """Whether two shapes say the same."""
+        return self.carries == other.carries and self.prefixes == other.prefixes and self.comments == other.comments
+
+
+class Shapes:
+    """Shapes are those in use, so that the targets of one kind keep one among them."""
+
+    def __init__(self) -> None:
+        self._used: WeakValueDictionary[int, Shape] = WeakValueDictionary()
+
+    def shared(self, shape: Shape) -> Shape:
+        """The shape with this content that is in use already, or `shape` itself."""
+        key = hash((shape.prefixes, tuple(shape.comments), shape.carries))
+        used = self._used.setdefault(key, shape)
+        return used if used.same_as(shape) else shape
+
+
+Known = dict[MetricType, dict[bytes, int]]
+
+
+@dataclass(slots=True)
+class Scan:
+    """A Scan is a page being read: per sample its id (None where unknown), value, timestamp, and the new ones' labels.
+
+    `shape` stays None for a page whose lines cannot be told apart without reading all of it.
+    """
+
+    kinds: list[MetricType] = field(default_factory=list)
+    prefixes: list[bytes] = field(default_factory=list)
+    ids: list[int | None] = field(default_factory=list)
+    fresh: list[tuple[int, LabelPairs]] = field(default_factory=list)
+    times: list[int | None] = field(default_factory=list)
+    values: FloatArray = field(default_factory=lambda: np.empty(0))
+    comments: list[bytes] = field(default_factory=list)
+    shape: Shape | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether any line brings a timestamp of its own."""
+        return any(time is not None for time in self.times)
+
+    def add(self, kind: MetricType, sample: Sample, id_: int | None) -> None:
+        if id_ is None:
+            self.fresh.append((len(self.ids), sample.labels))
+        self.note(kind, sample.prefix, id_, sample.timestamp)
+
+    def note(self, kind: MetricType, prefix: bytes, id_: int | None, time: int | None) -> None:
+        self.kinds.append(kind)
+        self.prefixes.append(prefix)
+        self.ids.append(id_)
+        self.times.append(time)
+
+
+def scan(page: bytes, known: Mapping[MetricType, dict[bytes, int]]) -> Scan | None:
+    """Read a page line by line, looking each prefix up; None when it must be read as a whole.
+
+    A line that is valid alone leaves the parser where a line begins, so valid lines make a valid page. What is not
+    valid alone may still be valid in its place (a label value with a line end in it): then nothing here counts.
+    """
+    if b"\0" in page:
+        return None
+    result, texts, carries = Scan(), [], bytearray()
+    kind = MetricType.UNTYPED
+    under = known.get(kind, {})
+    try:
+        for line in page.split(b"\n"):
+            if not line or line[0] == 0x23:
+                entry = _comment(line) if line else None
+                if isinstance(entry, Type):
+                    kind = entry.type if entry.type in _NORMALISED else MetricType.UNTYPED
+                    under = known.get(kind, {})
+                result.comments.append(line)
+                carries.append(0)
+                continue
+            text, time = line.rpartition(b" ")[2], None
+            prefix = line[: len(line) - len(text)]
+            id_ = under.get(prefix)
+            if id_ is None and text.isdigit() and (head := prefix[:-1].rpartition(b" "))[1]:
+                id_ = under.get(head[0] + b" ")
+                if id_ is not None:
+                    prefix, time, text = head[0] + b" ", _timestamp(text), head[2]
+            if id_ is None:
+                sample = parse_line(line)
+                if not isinstance(sample, Sample):
+                    result.comments.append(line)
+                    carries.append(0)
+                    continue
+                text = line[len(sample.prefix) :].split()[0]
+                result.add(kind, sample, under.get(prefix))
+            else:
+                result.note(kind, prefix, id_, time)
+            texts.append(text)
+            carries.append(1)
+        result.values = parse_values(texts)
+    except (ExpositionError, ValueError):
+        return None
+    result.shape = _shape(result, bytes(carries))
+    return result
+
+
+def _shape(scan: Scan, carries: bytes) -> Shape:
+    ends = len(carries) - 1
+    fixed = ends + sum(map(len, scan.comments)) + sum(map(len, scan.prefixes))
+    silent = carries.translate(bytes((1, 0)) + bytes(254))
+    return Shape(tuple(scan.prefixes), scan.comments, carries, silent, fixed, _runs(scan.kinds))
+
+
+def _timestamp(digits: bytes) -> int:
+    time = int(digits)
+    if time >= 1 << 63:
+        msg = f"timestamp out of range: {time}"
+        raise ValueError(msg)
+    return time
+
+
+def scan_whole(page: bytes, known: Mapping[MetricType, dict[bytes, int]], result: Scan) -> None:
+    """Read a page from end to end by the grammar into `result`, which has what came before an ExpositionError."""
+    values = []
+    kind = MetricType.UNTYPED
+    for entry in parse_page(page):
+        if isinstance(entry, Type):
+            kind = entry.type if entry.type in _NORMALISED else MetricType.UNTYPED
+        elif isinstance(entry, Sample):
+            result.add(kind, entry, known.get(kind, {}).get(entry.prefix))
+            values.append(entry.value)
+    result.comments = [line for line in page.split(b"\n") if line.startswith(b"#")]
+    result.values = np.array(values, dtype=np.float64)
+    result.values[np.isnan(result.values)] = NAN
+
+
+@lru_cache(maxsize=4096)
+def _comment(line: bytes) -> Entry | None:
+    """What a comment line says; the same exporters say the same, so it is read once."""
+    return parse_line(line)
+
+
+def _runs(kinds: Iterable[MetricType]) -> tuple[tuple[MetricType, int], ...]:
+    runs: list[tuple[MetricType, int]] = []
+    for kind in kinds:
+        if runs and runs[-1][0] is kind:
+            runs[-1] = (kind, runs[-1][1] + 1)
+        else:
+            runs.append((kind, 1))
+    return tuple(runs)

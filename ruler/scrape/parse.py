@@ -1,0 +1,166 @@
+"""The pages of one target → columns: a series id and a value per sample, in the order of the page's lines.
+
+Labels are parsed, joined with the target's and relabelled once, when a line is first seen. The parser remembers one
+page, the last that was accepted: what it did not have is new, and what it had and the next one lacks is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.errors import ExpositionError, ScrapeError, ScrapeFailure
+from common.labels import METRIC_NAME, Labels
+from common.textformat import LabelPairs, normalised
+from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.scrape.lines import Known, Scan, Shape, Shapes, scan, scan_whole
+
+_DROPPED = -1  # the "series" of a line that metric relabelling drops
+
+Relabel = Callable[[LabelPairs], Labels | None]
+Identify = Callable[[Sequence[Labels]], IntArray]
+
+
+class PageRefused(ScrapeError):  # noqa: N818  (what happened, not what to call it)
+    """A page that was fetched and is not taken; `scraped` and `kept` say how many samples were counted in it."""
+
+    def __init__(self, reason: ScrapeFailure, problem: str, scraped: int, kept: int) -> None:
+        super().__init__(reason, problem)
+        self.scraped, self.kept = scraped, kept
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Timed are the samples of a page that came with timestamps (ms) of their own."""
+
+    series: list[int]
+    times: list[int]
+    values: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Columns are what one page says: `values[i]` for the series with id `series[i]`, each series once.
+
+    `series` is the very same array as the last page's when the page has the same lines. `scraped` counts the samples of
+    the page, `kept` those that metric relabelling left, `added` the lines new in it and `duplicates` those left out
+    because a line before them gave the same series. `comments` are the page's HELP and TYPE lines.
+    """
+
+    series: IntArray
+    values: FloatArray
+    timed: Timed | None
+    scraped: int
+    kept: int
+    added: int
+    duplicates: int
+    comments: Sequence[bytes]
+
+
+class PageParser:
+    """A PageParser turns the pages of one target into columns."""
+
+    def __init__(
+        self,
+        relabel: Relabel,
+        identify: Identify,
+        *,
+        reserved: IntArray,
+        shapes: Shapes,
+        sample_limit: int = 0,
+        honor_timestamps: bool = True,
+    ) -> None:
+        self._relabel, self._identify, self._shapes = relabel, identify, shapes
+        self._reserved, self._limit, self._honor = reserved, sample_limit, honor_timestamps
+        self._shape: Shape | None = None
+        self._ids = np.empty(0, dtype=np.int64)  # one for each sample of the shape, _DROPPED included
+        self._known: Known = {}  # instead of the two above, after a page that has no shape
+        self._take: IntArray | None = None
+        self._last: Columns | None = None
+        self._bring_times = False
+
+    def parse(self, page: bytes) -> Columns:
+        """What `page` says; raises PageRefused, and then remembers nothing of it."""
+        if self._shape is not None and self._last is not None and not self._bring_times:
+            values = self._shape.values(page)
+            if values is not None:
+                return self._again(self._last, values)
+        known = self._known if self._shape is None else self._shape.known(self._ids.tolist())
+        found = scan(page, known)
+        if found is None:
+            found = Scan()
+            try:
+                scan_whole(page, known, found)
+            except ExpositionError as error:
+                count = len(found.ids)
+                raise PageRefused(ScrapeFailure.BAD_BODY, str(error), count, count) from None
+        return self._columns(found)
+
+    def _again(self, last: Columns, values: FloatArray) -> Columns:
+        return Columns(
+            last.series,
+            values if self._take is None else values[self._take],
+            None,
+            last.scraped,
+            last.kept,
+            0,
+            last.duplicates,
+            last.comments,
+        )
+
+    def _columns(self, found: Scan) -> Columns:
+        ids = self._identified(found)
+        wanted = ids != _DROPPED
+        kept = int(np.count_nonzero(wanted))
+        wanted &= ~np.isin(ids, self._reserved)
+        timed = None
+        if found.timed:
+            self._bring_times = True
+            if self._honor:
+                wanted, timed = self._split(found, ids, wanted)
+        where = np.flatnonzero(wanted)
+        _, first = np.unique(ids[where], return_index=True)
+        take = where[np.sort(first)]
+        series = ids[take]
+        if self._last is not None and np.array_equal(series, self._last.series):
+            series = self._last.series
+        self._take = None if len(take) == len(ids) else take
+        self._shape = None if found.shape is None else self._shapes.shared(found.shape)
+        self._ids = ids
+        self._known = {}
+        if self._shape is None:
+            for kind, prefix, id_ in zip(found.kinds, found.prefixes, ids.tolist(), strict=True):
+                self._known.setdefault(kind, {}).setdefault(prefix, id_)
+        duplicates = len(where) - len(take)
+        comments = found.comments if self._shape is None else self._shape.comments
+        columns = Columns(series, found.values[take], timed, len(ids), kept, len(found.fresh), duplicates, comments)
+        self._last = columns
+        return columns
+
+    def _identified(self, found: Scan) -> IntArray:
+        """The series of each sample, minted where it is new, unless the page has more samples than allowed."""
+        ids = np.array([_DROPPED if id_ is None else id_ for id_ in found.ids], dtype=np.int64)
+        kept: list[tuple[int, Labels]] = []
+        for place, labels in found.fresh:
+            relabelled = self._relabel(normalised(labels, found.kinds[place]))
+            if relabelled is None:
+                continue
+            if METRIC_NAME not in relabelled:
+                problem = f"missing metric name (__name__ label) after relabelling: {relabelled}"
+                raise PageRefused(ScrapeFailure.BAD_BODY, problem, len(ids), len(kept))
+            kept.append((place, relabelled))
+        total = int(np.count_nonzero(ids != _DROPPED)) + len(kept)
+        if 0 < self._limit < total:
+            raise PageRefused(ScrapeFailure.TOO_LARGE, "sample limit exceeded", len(ids), total)
+        if kept:
+            ids[[place for place, _ in kept]] = self._identify([labels for _, labels in kept])
+        return ids
+
+    def _split(self, found: Scan, ids: IntArray, wanted: BoolArray) -> tuple[BoolArray, Timed]:
+        """What is wanted of the samples without a timestamp, and the samples with one."""
+        own = np.array([time is not None for time in found.times], dtype=np.bool_)
+        where = np.flatnonzero(wanted & own).tolist()
+        times = [time for place in where if (time := found.times[place]) is not None]
+        return wanted & ~own, Timed(ids[where].tolist(), times, found.values[where].tolist())

@@ -1,0 +1,151 @@
+"""Relabelling: Prometheus's eleven actions as one pure function, labels in, labels or nothing out.
+
+Expressions are RE2 and anchored; templates are Go's (`$1`, `${1}`, `$name`, `$$`). A rule that is malformed never gets
+here: config.py checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from common.config import Settings
+from ruler.model.matcher import compile_regex
+
+EVERYTHING = "(.*)"
+WHOLE_MATCH = "$1"
+_VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
+
+
+class Action(StrEnum):
+    """What a rule does; upper and lower case are the same."""
+
+    REPLACE = "replace"
+    LOWERCASE = "lowercase"
+    UPPERCASE = "uppercase"
+    KEEP = "keep"
+    DROP = "drop"
+    KEEPEQUAL = "keepequal"
+    DROPEQUAL = "dropequal"
+    HASHMOD = "hashmod"
+    LABELMAP = "labelmap"
+    LABELDROP = "labeldrop"
+    LABELKEEP = "labelkeep"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Action | None:
+        lower = str(value).lower()
+        return next((action for action in cls if action.value == lower), None)
+
+
+class RelabelRule(Settings, frozen=True):
+    """A RelabelRule changes one label set, or drops it."""
+
+    action: Action = Action.REPLACE
+    source_labels: tuple[str, ...] = ()
+    separator: str = ";"
+    regex: str = EVERYTHING
+    modulus: int = 0
+    target_label: str = ""
+    replacement: str = WHOLE_MATCH
+
+    def problem(self) -> str:
+        """What is wrong with this rule, in Prometheus's words; empty when it can be applied."""
+        action = self.action
+        if action is Action.HASHMOD and self.modulus <= 0:
+            return "relabel configuration for hashmod requires non-zero modulus"
+        writes = {
+            Action.REPLACE,
+            Action.HASHMOD,
+            Action.LOWERCASE,
+            Action.UPPERCASE,
+            Action.KEEPEQUAL,
+            Action.DROPEQUAL,
+        }
+        if action in writes and not self.target_label:
+            return f"relabel configuration for {action} action requires 'target_label' value"
+        default = RelabelRule()
+        fixed = action in (Action.LOWERCASE, Action.UPPERCASE, Action.KEEPEQUAL, Action.DROPEQUAL)
+        if fixed and self.replacement != default.replacement:
+            return f"'replacement' can not be set for {action} action"
+        if action is Action.LABELMAP and not self.replacement:
+            return f"{self.replacement!r} is invalid 'replacement' for {action} action"
+        extra = self.modulus or self.separator != default.separator or self.replacement != default.replacement
+        if action in (Action.KEEPEQUAL, Action.DROPEQUAL) and (extra or self.regex != default.regex):
+            return f"{action} action requires only 'source_labels' and `target_label`, and no other fields"
+        if action in (Action.LABELDROP, Action.LABELKEEP) and (extra or self.source_labels or self.target_label):
+            return f"{action} action requires only 'regex', and no other fields"
+        return ""
+
+
+def relabel(labels: Mapping[str, str], rules: Sequence[RelabelRule]) -> dict[str, str] | None:
+    """`labels` after all `rules`, or None when one of them drops the set. A label set to nothing is removed."""
+    result = dict(labels)
+    for rule in rules:
+        if not _apply(rule, result):
+            return None
+    return {name: value for name, value in result.items() if value}
+
+
+def _apply(rule: RelabelRule, labels: dict[str, str]) -> bool:
+    """Apply one rule in place; False drops the set."""
+    value = rule.separator.join(labels.get(name, "") for name in rule.source_labels)
+    match rule.action:
+        case Action.KEEP:
+            return _match(rule, value) is not None
+        case Action.DROP:
+            return _match(rule, value) is None
+        case Action.KEEPEQUAL:
+            return labels.get(rule.target_label, "") == value
+        case Action.DROPEQUAL:
+            return labels.get(rule.target_label, "") != value
+        case Action.REPLACE:
+            _replace(rule, labels, value)
+        case Action.LOWERCASE:
+            labels[rule.target_label] = value.lower()
+        case Action.UPPERCASE:
+            labels[rule.target_label] = value.upper()
+        case Action.HASHMOD:
+            digest = hashlib.md5(value.encode(), usedforsecurity=False).digest()
+            labels[rule.target_label] = str(int.from_bytes(digest[8:], "big") % rule.modulus)
+        case Action.LABELMAP:
+            for name, mapped in sorted(labels.items()):
+                if mapped and (match := _match(rule, name)):
+                    labels[expand(rule.replacement, match)] = mapped
+        case Action.LABELDROP | Action.LABELKEEP:
+            gone = rule.action is Action.LABELDROP
+            for name in [name for name in labels if (_match(rule, name) is not None) is gone]:
+                del labels[name]
+    return True
+
+
+def _replace(rule: RelabelRule, labels: dict[str, str], value: str) -> None:
+    match = _match(rule, value)
+    if match is None:
+        return
+    target = expand(rule.target_label, match)
+    if target:
+        labels[target] = expand(rule.replacement, match)
+
+
+def _match(rule: RelabelRule, value: str) -> Any:
+    return compile_regex(rule.regex).match(value)
+
+
+def expand(template: str, match: Any) -> str:
+    """`template` with the groups of `match` put in, as Go's Regexp.Expand does: an unknown group is empty."""
+
+    def group(variable: re.Match[str]) -> str:
+        if variable[1]:
+            return "$"
+        name = variable[2] or variable[3]
+        key: str | int = int(name) if name.isdigit() else name
+        try:
+            return match.group(key) or ""
+        except (IndexError, KeyError):
+            return ""
+
+    return _VARIABLE.sub(group, template) if "$" in template else template
