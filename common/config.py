@@ -78,7 +78,10 @@ class Document:
             return msgspec.convert({} if self.value is None else self.value, type_, strict=False, dec_hook=build)
         except msgspec.ValidationError as error:
             problem, _, place = str(error).partition(" - at `")
-            path = tuple(key or (int(index) if index.isdigit() else index) for key, index in _STEP.findall(place))
+            path = tuple(
+                key or (int(index) if index.isdigit() else index)
+                for key, index in _STEP.findall(place.removesuffix("`"))
+            )
             problem, path = _plainly(problem, path)
             raise self.error(problem, path) from None
 
@@ -136,27 +139,30 @@ class _Builder:
             )
         self._lines[path] = line
         if isinstance(node, yaml.ScalarNode):
-            return None if node.style is None and node.value in _NULLS else node.value
+            return None if not node.style and node.value in _NULLS else node.value
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
         built: dict[str, Any] = {}
+        inherited: dict[str, Any] = {}
         for key_node, child in node.value:
             key = key_node.value
             key_line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 raise ConfigError("a key must be a plain word", file=self._file, line=key_line, path=_written(path))
-            if key == "<<" and key_node.style is None:
-                merged = self.build(child, path)
-                for source in merged if isinstance(merged, list) else [merged]:
-                    built = {**source, **built}
+            if key == "<<" and not key_node.style:
+                sources = self.build(child, path)
+                for source in sources if isinstance(sources, list) else [sources]:
+                    if not isinstance(source, dict):
+                        raise ConfigError("only mappings can be merged", file=self._file, line=key_line)
+                    inherited = {**source, **inherited}
                 continue
-            if (*path, key) in self._lines and key in built:
+            if key in built:
                 raise ConfigError(f"key given twice: {key!r}", file=self._file, line=key_line, path=_written(path))
             value = self.build(child, (*path, key))
             self._lines[(*path, key)] = key_line
             if value is not None:
                 built[key] = value
-        return built
+        return {**inherited, **built}
 
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)

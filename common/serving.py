@@ -152,6 +152,11 @@ class HttpServer:
         self._started = threading.Event()
         self._failure: BaseException | None = None
 
+    @property
+    def addresses(self) -> list[str]:
+        """`host:port` of each listener, in order."""
+        return [listener.address for listener in self._listeners]
+
     def start(self) -> None:
         """Serve, and return once every listener accepts."""
         self._thread.start()

@@ -1,0 +1,117 @@
+"""How Go writes strings and floats, where Prometheus lets it be seen: printed queries, templates, alert values."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+from common.errors import TocsinError
+
+_NAMED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\"}
+_UNNAMED = {escape[1]: char for char, escape in _NAMED.items()}
+_HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
+
+
+class EscapeError(TocsinError):
+    """A backslash in a quoted string that starts no escape sequence of Go."""
+
+
+def quote(text: str, mark: str = '"') -> str:
+    """`text` as strconv.Quote writes it; with `'` for a mark, as `%q` writes a rune."""
+    if text.isascii() and text.isprintable() and mark not in text and "\\" not in text:
+        return f"{mark}{text}{mark}"
+    return mark + "".join(_escaped(char, mark) for char in text) + mark
+
+
+def _escaped(char: str, mark: str) -> str:
+    if char in _NAMED:
+        return _NAMED[char]
+    if char == mark:
+        return f"\\{mark}"
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def unquote(inner: str, mark: str) -> str:
+    """What stands between two `mark`s, with its escapes resolved; raises EscapeError.
+
+    Bytes written by `\\x` and octal escapes that are not UTF-8 become U+FFFD: a label value is text.
+    """
+    if "\\" not in inner:
+        return inner
+    pieces: list[bytes] = []
+    position = 0
+    while (slash := inner.find("\\", position)) >= 0:
+        pieces.append(inner[position:slash].encode(errors="replace"))
+        piece, position = _escape(inner, slash + 1, mark)
+        pieces.append(piece)
+    pieces.append(inner[position:].encode(errors="replace"))
+    return b"".join(pieces).decode(errors="replace")
+
+
+def _escape(text: str, position: int, mark: str) -> tuple[bytes, int]:
+    """The bytes that the escape after a backslash stands for, and where it ends."""
+    letter = text[position : position + 1]
+    if letter and (letter == mark or letter in _UNNAMED):
+        return (mark if letter == mark else _UNNAMED[letter]).encode(), position + 1
+    if letter in _HEX_DIGITS:
+        code = _digits(text, position + 1, _HEX_DIGITS[letter], 16)
+        if letter == "x":
+            return bytes((code,)), position + 3
+        if code > 0x10FFFF or 0xD800 <= code < 0xE000:
+            raise EscapeError("escape sequence is an invalid Unicode code point")
+        return chr(code).encode(), position + 1 + _HEX_DIGITS[letter]
+    if letter and letter in "01234567":
+        code = _digits(text, position, 3, 8)
+        if code > 255:
+            raise EscapeError("escape sequence is an invalid Unicode code point")
+        return bytes((code,)), position + 3
+    if not letter:
+        raise EscapeError("escape sequence not terminated")
+    raise EscapeError(f"unknown escape sequence {_named(letter)}")
+
+
+def _digits(text: str, start: int, count: int, base: int) -> int:
+    allowed = "0123456789abcdefABCDEF" if base == 16 else "01234567"
+    for char in text[start : start + count]:
+        if char not in allowed:
+            raise EscapeError(f"illegal character {_named(char)} in escape sequence")
+    if start + count > len(text):
+        raise EscapeError("escape sequence not terminated")
+    return int(text[start : start + count], base)
+
+
+def _named(char: str) -> str:
+    return f"U+{ord(char):04X}" + (f" '{char}'" if char.isprintable() else "")
+
+
+def format_float(value: float, verb: str = "f", precision: int = -1) -> str:
+    """`value` as strconv.FormatFloat writes it (verb `e`, `f` or `g`); precision -1 is the shortest that is exact."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    if precision < 0:
+        return _shortest(value, verb)
+    if verb != "g":
+        return format(value, f".{precision}{verb}")
+    return format(value, f".{precision or 1}g")
+
+
+def _shortest(value: float, verb: str) -> str:
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    text = "".join(map(str, digits)).rstrip("0") or "0"
+    power = len(digits) + int(exponent) - 1 if value else 0  # of the first digit
+    minus = "-" if sign else ""
+    if verb == "e" or (verb == "g" and not -4 <= power < 6):
+        fraction = f".{text[1:]}" if len(text) > 1 else ""
+        return f"{minus}{text[0]}{fraction}e{power:+03d}"
+    if power < 0:
+        return f"{minus}0.{'0' * (-power - 1)}{text}"
+    whole = text[: power + 1].ljust(power + 1, "0")
+    fraction = text[power + 1 :]
+    return f"{minus}{whole}.{fraction}" if fraction else minus + whole

@@ -1,0 +1,94 @@
+"""YAML of operators: typed, complete, and every mistake named with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.config import Duration, Settings, load_yaml, parse_yaml
+from common.errors import ConfigError
+from common.secrets import Secret
+
+
+class Inner(Settings):
+    name: str
+    ratio: float = 0.5
+
+
+class Outer(Settings):
+    every: Duration = Duration(60_000)
+    inner: tuple[Inner, ...] = ()
+    labels: dict[str, str] = {}  # noqa: RUF012  (msgspec copies it)
+    on: bool = False
+    password: Secret | None = None
+
+
+def test_types_decide_what_a_scalar_is() -> None:
+    """A label value stays the text that was written, whatever YAML 1.1 would make of it."""
+    text = "every: 5m\ninner: [{name: 007, ratio: 2}]\nlabels: {a: yes, b: 1.10, c: 12:30:45}\non: true\n"
+    read = parse_yaml(text).decode(Outer)
+    assert (Duration(300_000), Inner(name="007", ratio=2.0), True) == (read.every, read.inner[0], read.on)
+    assert {"a": "yes", "b": "1.10", "c": "12:30:45"} == read.labels
+
+
+def test_a_key_without_a_value_is_no_key() -> None:
+    """`targets:` with everything below it commented out means the default, as in Go."""
+    assert Outer() == parse_yaml("every:\ninner:\n  # - name: x\non: ~\n").decode(Outer)
+    assert Outer() == parse_yaml("").decode(Outer)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "every: 5 minutes",
+            "f.yml:1: every: not a valid duration string: '5 minutes' (write it like 30s, 5m or 1h30m)",
+        ),
+        ("inner:\n- name: x\n  ratio: lots", "f.yml:3: inner[0].ratio: expected `float`, got `str`"),
+        ("inner:\n- ratio: 1", "f.yml:2: inner[0]: missing key 'name'"),
+        ("on: true\nnope: 1", "f.yml:2: nope: unknown key 'nope'"),
+        ("on: true\non: false", "f.yml:2: key given twice: 'on'"),
+        ("inner: [", "f.yml:2: not valid YAML: did not find expected node content"),
+        ("on: true\n\tx: 1", "f.yml:2: not valid YAML: found a tab character that violates indentation"),
+        ("? [a]\n: 1", "f.yml:1: a key must be a plain word"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(text: str, message: str) -> None:
+    """file:line: path: what is wrong: the value."""
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml(text, "f.yml").decode(Outer)
+    assert message == str(caught.value)
+
+
+def test_alias_bombs_are_refused() -> None:
+    """Nine levels of nine aliases do not unfold to a billion nodes."""
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    with pytest.raises(ConfigError, match="too large or nested too deeply"):
+        parse_yaml("\n".join(levels))
+
+
+def test_deep_nesting_is_refused() -> None:
+    """A file of brackets is an error, not a crash."""
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        parse_yaml("[" * 3000 + "]" * 3000)
+
+
+def test_merge_keys_are_understood() -> None:
+    """`<<: *defaults` fills in what a mapping does not say itself."""
+    read = parse_yaml("inner:\n- &d {name: x, ratio: 1}\n- {<<: *d, name: y}\n").decode(Outer)
+    assert (Inner(name="x", ratio=1), Inner(name="y", ratio=1)) == read.inner
+
+
+def test_secrets_are_never_shown() -> None:
+    """Not by repr, str or an error."""
+    read = parse_yaml("password: hunter2").decode(Outer)
+    assert read.password is not None
+    assert ("hunter2", False) == (read.password.reveal(), "hunter2" in f"{read!r} {read.password}")
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    """An unreadable file names itself and the reason."""
+    with pytest.raises(ConfigError, match=r"none.yml: cannot be read: No such file"):
+        load_yaml(tmp_path / "none.yml")
