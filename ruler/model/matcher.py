@@ -36,7 +36,7 @@ def compile_regex(pattern: str, *, anchored: bool = True) -> Any:
     except re2.error as error:
         reason = error.args[0] if error.args else "not valid"
         reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        raise ParseError(f"error parsing regexp: {reason}: {pattern!r}", text=pattern) from None
+        raise ParseError(f"error parsing regexp: {reason.partition(': ')[0]}: {pattern!r}", text=pattern) from None
 
 
 @dataclass(frozen=True, slots=True)
