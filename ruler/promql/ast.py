@@ -1,16 +1,44 @@
 """The syntax tree of PromQL: what was written, with positions, and nothing about how it runs. All nodes are frozen.
 
 Positions are offsets in characters of the query text, end exclusive. Durations are int milliseconds. The printed form
-of a node (`str`) parses back to an equal tree; positions do not take part in equality.
+of a node (`str`, Prometheus's canonical form) parses back to an equal tree; positions do not take part in equality.
+A chain `1 + 1 + …` is a left spine of up to 10,000 Binary nodes: nothing here recurses, and no walker may recurse on
+`Binary.left`. Every other way down is at most a few hundred nodes deep.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
-from typing import TypeAlias
+from enum import Enum
+from typing import Any, ClassVar, TypeAlias, cast
 
-from ruler.model.matcher import Matcher
+from common.durations import format_duration
+from common.golang import format_float, quote
+from common.labels import METRIC_NAME, is_label_name
+from ruler.model.matcher import Matcher, MatchOp
+from ruler.promql.signatures import SIGNATURES, ValueType
+
+__all__ = [
+    "Aggregation",
+    "At",
+    "AtEdge",
+    "Binary",
+    "Call",
+    "Cardinality",
+    "Expr",
+    "Matching",
+    "MatrixSelector",
+    "Node",
+    "Number",
+    "Paren",
+    "Span",
+    "Subquery",
+    "Text",
+    "Unary",
+    "ValueType",
+    "VectorSelector",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +47,6 @@ class Span:
 
     start: int = 0
     end: int = 0
-
-
-class ValueType(StrEnum):
-    """The types of PromQL, in the words of its error messages and of the API."""
-
-    SCALAR = "scalar"
-    STRING = "string"
-    VECTOR = "vector"
-    MATRIX = "matrix"
 
 
 class AtEdge(Enum):
@@ -60,69 +79,182 @@ class Matching:
     fill_left: float | None = None
     fill_right: float | None = None
 
+    def __str__(self) -> str:
+        text = ""
+        grouped = self.cardinality in (Cardinality.MANY_TO_ONE, Cardinality.ONE_TO_MANY)
+        if self.labels or self.on or grouped:
+            text = f" {'on' if self.on else 'ignoring'} ({_names(self.labels)})"
+        if grouped:
+            side = "left" if self.cardinality is Cardinality.MANY_TO_ONE else "right"
+            text += f" group_{side} ({_names(self.include)})"
+        if self.fill_left is not None:
+            text += f" fill_left ({format_float(self.fill_left)})"
+        if self.fill_right is not None:
+            text += f" fill_right ({format_float(self.fill_right)})"
+        return text
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Node:
-    span: Span = field(default=Span(), compare=False)
+    """A Node is a piece of an expression; each kind says its own text, as strings with its children between them."""
+
+    span: Span = field(default=Span())
+
+    def pieces(self) -> tuple[str | Node, ...]:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        text: list[str] = []
+        pending: list[str | Node] = [self]
+        while pending:
+            piece = pending.pop()
+            if isinstance(piece, str):
+                text.append(piece)
+            else:
+                pending.extend(reversed(piece.pieces()))
+        return "".join(text)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Node):
+            return NotImplemented
+        pending: list[tuple[Any, Any]] = [(self, other)]
+        while pending:
+            one, two = pending.pop()
+            if one is two:
+                continue
+            if type(one) is not type(two):
+                return False
+            if isinstance(one, Node):
+                names = cast("tuple[str, ...]", one.__match_args__)
+                pending.extend((getattr(one, name), getattr(two, name)) for name in names)
+            elif isinstance(one, tuple):
+                if len(one) != len(two):
+                    return False
+                pending.extend(zip(one, two, strict=True))
+            elif one != two and not (one != one and two != two):  # noqa: PLR0124  (NaN was written on both sides)
+                return False
+        return True
+
+    def __hash__(self) -> int:
+        return hash(str(self))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Number(Node):
+    """A Number is a literal; one written as a duration (`5m`) is its seconds."""
+
+    type: ClassVar[ValueType] = ValueType.SCALAR
     value: float
+    duration: bool = False
+
+    def pieces(self) -> tuple[str | Node, ...]:
+        return (format_duration(round(self.value * 1000)) if self.duration else format_float(self.value),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Text(Node):
+    """A Text is a string literal."""
+
+    type: ClassVar[ValueType] = ValueType.STRING
     value: str
 
+    def pieces(self) -> tuple[str | Node, ...]:
+        return (quote(self.value),)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class VectorSelector(Node):
-    """`name{matchers} offset 5m @ 123`: `matchers` include the one for `__name__`; `name` is set when written bare."""
+    """`name{matchers} offset 5m @ 123`: `matchers` include the one for `__name__`; `name` is set when written bare.
 
+    The matchers come in the order in which they are printed, that of `name` first.
+    """
+
+    type: ClassVar[ValueType] = ValueType.VECTOR
     name: str
     matchers: tuple[Matcher, ...]
     offset: int = 0
     at: At | None = None
 
+    def pieces(self) -> tuple[str | Node, ...]:
+        return (self.selection, _moved(self.at, self.offset))
 
-@dataclass(frozen=True, slots=True)
+    @property
+    def selection(self) -> str:
+        """The text without its modifiers."""
+        rest = self.matchers
+        if self.name:
+            rest = tuple(each for each in rest if not is_name(each, self.name))
+        inner = ",".join(sorted(map(matcher_text, rest)))
+        return f"{self.name}{{{inner}}}" if inner or not self.name else self.name
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MatrixSelector(Node):
     """`selector[range]`; offset and @ are those of the selector inside."""
 
+    type: ClassVar[ValueType] = ValueType.MATRIX
     selector: VectorSelector
     range: int
 
+    def pieces(self) -> tuple[str | Node, ...]:
+        inner = self.selector
+        return (inner.selection, f"[{format_duration(self.range)}]", _moved(inner.at, inner.offset))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Subquery(Node):
     """`expr[range:step]`; a step of None is the evaluation interval."""
 
+    type: ClassVar[ValueType] = ValueType.MATRIX
     expr: Expr
     range: int
     step: int | None = None
     offset: int = 0
     at: At | None = None
 
+    def pieces(self) -> tuple[str | Node, ...]:
+        step = "" if self.step is None else format_duration(self.step)
+        return (self.expr, f"[{format_duration(self.range)}:{step}]", _moved(self.at, self.offset))
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Call(Node):
+    """A Call is a function with its arguments."""
+
     function: str
     args: tuple[Expr, ...]
 
+    @property
+    def type(self) -> ValueType:
+        return SIGNATURES[self.function].returns
 
-@dataclass(frozen=True, slots=True)
+    def pieces(self) -> tuple[str | Node, ...]:
+        return (f"{self.function}(", *_between(", ", self.args), ")")
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Aggregation(Node):
     """`op by (grouping) (param, expr)`; `without` turns the grouping round."""
 
+    type: ClassVar[ValueType] = ValueType.VECTOR
     op: str
     expr: Expr
     param: Expr | None = None
     grouping: tuple[str, ...] = ()
     without: bool = False
 
+    def pieces(self) -> tuple[str | Node, ...]:
+        grouping = ""
+        if self.without or self.grouping:
+            grouping = f" {'without' if self.without else 'by'} ({_names(self.grouping)}) "
+        param = () if self.param is None else (self.param, ", ")
+        return (f"{self.op}{grouping}(", *param, self.expr, ")")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Binary(Node):
     """`left op right`; `matching` is set only between two vectors, `bool_result` is the `bool` modifier."""
 
@@ -131,19 +263,76 @@ class Binary(Node):
     right: Expr
     bool_result: bool = False
     matching: Matching | None = None
+    type: ValueType = field(init=False)
+
+    def __post_init__(self) -> None:
+        scalar = self.left.type is ValueType.SCALAR and self.right.type is ValueType.SCALAR
+        object.__setattr__(self, "type", ValueType.SCALAR if scalar else ValueType.VECTOR)
+
+    def pieces(self) -> tuple[str | Node, ...]:
+        modifiers = (" bool" if self.bool_result else "") + str(self.matching or "")
+        return (self.left, f" {self.op}{modifiers} ", self.right)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Unary(Node):
+    """`+expr` or `-expr`."""
+
     op: str
     expr: Expr
+    type: ValueType = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "type", self.expr.type)
+
+    def pieces(self) -> tuple[str | Node, ...]:
+        return (self.op, self.expr)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Paren(Node):
+    """`(expr)`."""
+
     expr: Expr
+    type: ValueType = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "type", self.expr.type)
+
+    def pieces(self) -> tuple[str | Node, ...]:
+        return ("(", self.expr, ")")
 
 
 Expr: TypeAlias = (
     Number | Text | VectorSelector | MatrixSelector | Subquery | Call | Aggregation | Binary | Unary | Paren
 )
+
+
+def is_name(matcher: Matcher, name: str) -> bool:
+    """Whether this is the matcher that a bare metric name stands for."""
+    return matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL and matcher.value == name
+
+
+def matcher_text(matcher: Matcher) -> str:
+    """A matcher as a query shows it, with its value in Go's quotes."""
+    name = matcher.name if is_label_name(matcher.name) else quote(matcher.name)
+    return f"{name}{matcher.op}{quote(matcher.value)}"
+
+
+def _names(labels: Iterable[str]) -> str:
+    return ", ".join(name if is_label_name(name) else quote(name) for name in labels)
+
+
+def _moved(at: At | None, offset: int) -> str:
+    """The `@` and `offset` of a selector."""
+    text = ""
+    if at is not None:
+        text = f" @ {at.value}" if isinstance(at, AtEdge) else f" @ {at / 1000:.3f}"
+    return f"{text} offset {format_duration(offset)}" if offset else text
+
+
+def _between(separator: str, nodes: tuple[Expr, ...]) -> Iterable[str | Node]:
+    for index, node in enumerate(nodes):
+        if index:
+            yield separator
+        yield node

@@ -1,0 +1,132 @@
+"""The rules of types: what may stand beside what, in Prometheus's words. Each function looks at one node, not below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from common.golang import quote
+from common.labels import METRIC_NAME
+from ruler.model.matcher import Matcher
+from ruler.promql.ast import Cardinality, Expr, Matching, VectorSelector
+from ruler.promql.lexer import Token
+from ruler.promql.signatures import PARAMETERS, Signature, ValueType
+
+SET_OPERATORS: Final = frozenset({"and", "or", "unless"})
+_COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_OPERANDS: Final = (ValueType.SCALAR, ValueType.VECTOR)
+
+
+class Complaint(NamedTuple):
+    """A Complaint is what is wrong, and where."""
+
+    problem: str
+    position: int
+
+
+def binary(operator: Token, left: Expr, right: Expr, bool_result: bool, matching: Matching) -> Iterator[Complaint]:
+    """What is wrong with `left operator right`."""
+    compares, start = operator.kind in _COMPARISONS, left.span.start
+    scalars = (left.type is ValueType.SCALAR, right.type is ValueType.SCALAR)
+    if bool_result and not compares:
+        yield Complaint("bool modifier can only be used on comparison operators", operator.position)
+    if compares and not bool_result and all(scalars):
+        yield Complaint("comparisons between scalars must use BOOL modifier", operator.position)
+    if matching.on:
+        for label in matching.labels:
+            if label in matching.include:
+                problem = f"label {quote(label)} must not occur in ON and GROUP clause at once"
+                yield Complaint(problem, operator.position)
+    for side in (left, right):
+        if side.type not in _OPERANDS:
+            problem = "binary expression must contain only scalar and instant vector types"
+            yield Complaint(problem, side.span.start)
+    filled = matching.fill_left is not None or matching.fill_right is not None
+    if left.type is not ValueType.VECTOR or right.type is not ValueType.VECTOR:
+        if matching.labels:
+            yield Complaint("vector matching only allowed between instant vectors", start)
+        if filled:
+            yield Complaint("filling in missing series only allowed between instant vectors", start)
+    elif operator.kind in SET_OPERATORS:
+        if matching.cardinality is not Cardinality.ONE_TO_ONE:
+            yield Complaint(f"no grouping allowed for {quote(operator.kind)} operation", start)
+        if filled:
+            yield Complaint("filling in missing series not allowed for set operators", start)
+    if any(scalars) and operator.kind in SET_OPERATORS:
+        problem = f"set operator {quote(operator.kind)} not allowed in binary scalar expression"
+        yield Complaint(problem, start)
+
+
+def unary(start: int, expr: Expr) -> Complaint | None:
+    """What is wrong with a sign before `expr`."""
+    if expr.type in _OPERANDS:
+        return None
+    got = quote(expr.type.documented)
+    return Complaint(f"unary expression only allowed on expressions of type scalar or instant vector, got {got}", start)
+
+
+def subquery(expr: Expr) -> Complaint | None:
+    """What is wrong with `expr[…:…]`."""
+    if expr.type is ValueType.VECTOR:
+        return None
+    problem = f"subquery is only allowed on instant vector, got {expr.type} instead"
+    return Complaint(problem, expr.span.start)
+
+
+def aggregation(op: str, expr: Expr, param: Expr | None) -> Iterator[Complaint]:
+    """What is wrong with `op(param, expr)`."""
+    if expr.type is not ValueType.VECTOR:
+        yield _wrong_type(expr, ValueType.VECTOR, "aggregation expression")
+    if param is not None and param.type is not PARAMETERS[op]:
+        yield _wrong_type(param, PARAMETERS[op], "aggregation parameter")
+
+
+def _wrong_type(expr: Expr, wanted: ValueType, where: str) -> Complaint:
+    problem = f"expected type {wanted.documented} in {where}, got {expr.type.documented}"
+    return Complaint(problem, expr.span.start)
+
+
+def selector(start: int, name: str, written: Sequence[Matcher]) -> Complaint | None:
+    """What is wrong with `name{written}`."""
+    if name:
+        for matcher in written:
+            if matcher.name == METRIC_NAME:
+                problem = f"metric name must not be set twice: {quote(name)} or {quote(matcher.value)}"
+                return Complaint(problem, start)
+        return None
+    if all(matcher.matches_empty for matcher in written):
+        return Complaint("vector selector must contain at least one non-empty matcher", start)
+    return None
+
+
+def argument_count(start: int, function: Signature, args: Sequence[Expr]) -> Complaint | None:
+    """Whether a call has as many arguments as its function takes."""
+    got, wanted = len(args), ""
+    if not function.variadic and got != function.fewest:
+        wanted = f"{function.fewest}"
+    elif got < function.fewest:
+        wanted = f"at least {function.fewest}"
+    elif function.most is not None and got > function.most:
+        wanted = f"at most {function.most}"
+    if not wanted:
+        return None
+    return Complaint(f"expected {wanted} argument(s) in call to {quote(function.name)}, got {got}", start)
+
+
+def arguments(function: Signature, args: Sequence[Expr]) -> Iterator[Complaint]:
+    """What is wrong with the arguments that a function is called with."""
+    if function.name == "info" and len(args) > 1:
+        yield from _info_selector(args[1])
+    for index, arg in enumerate(args):
+        if index >= len(function.args) and not function.variadic:
+            return
+        wanted = function.arg_type(index)
+        if arg.type is not wanted:
+            yield _wrong_type(arg, wanted, f"call to function {quote(function.name)}")
+
+
+def _info_selector(arg: Expr) -> Iterator[Complaint]:
+    if not isinstance(arg, VectorSelector):
+        yield Complaint("expected label selectors only", arg.span.start)
+    elif arg.name:
+        yield Complaint("expected label selectors only, got vector selector instead", arg.span.start)

@@ -1,0 +1,292 @@
+"""Query text → tokens, one at a time as the parser asks. Words mean different things in the open, in {} and in [].
+
+A token's kind is its own text in lower case where that is fixed (`sum`, `<=`, `(`), else one of the kinds below.
+Each pattern takes what is right at once; only what it refuses is looked at closely, to say what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from common.errors import ParseError
+from common.golang import EscapeError, quote, unquote
+from ruler.promql.signatures import AGGREGATIONS
+
+IDENTIFIER: Final = "identifier"
+METRIC_IDENTIFIER: Final = "metric identifier"
+STRING: Final = "string"
+NUMBER: Final = "number"
+DURATION: Final = "duration"
+END: Final = "end of input"
+
+_CLASSES: Final = frozenset({IDENTIFIER, METRIC_IDENTIFIER, STRING, NUMBER, DURATION})
+
+_WORD_OPERATORS: Final = frozenset({"and", "or", "unless", "atan2"})
+_FILLS: Final = frozenset({"fill", "fill_left", "fill_right"})
+_MODIFIERS: Final = frozenset({"offset", "by", "without", "on", "ignoring", "group_left", "group_right", "bool"})
+_EDGES: Final = frozenset({"start", "end", "step", "range"})
+_KEYWORDS: Final = _WORD_OPERATORS | AGGREGATIONS | _MODIFIERS | _FILLS | _EDGES
+_OPERATORS: Final = _WORD_OPERATORS | frozenset(
+    ("+", "-", "*", "/", "%", "^", "==", "!=", "<", "<=", ">", ">=", "=~", "!~", "@", "</", ">/")
+)
+
+METRIC_NAMES: Final = (_KEYWORDS - _MODIFIERS - {"atan2"}) | {"offset", "by", "without", IDENTIFIER, METRIC_IDENTIFIER}
+"""The kinds that may stand for a metric's name."""
+
+LABEL_NAMES: Final = _KEYWORDS | {IDENTIFIER, METRIC_IDENTIFIER, STRING}
+"""The kinds that may stand for a label's name in a list of labels."""
+
+
+class Token(NamedTuple):
+    """A Token is a piece of a query with its kind and where it starts."""
+
+    kind: str
+    text: str
+    position: int
+
+    @property
+    def end(self) -> int:
+        return self.position + len(self.text)
+
+    def describe(self) -> str:
+        """The words by which Prometheus's messages call this token."""
+        if self.kind == END:
+            return END
+        shown = quote(self.text)
+        if self.kind in _CLASSES:
+            if self.kind not in (IDENTIFIER, METRIC_IDENTIFIER) and len(self.text) > 10:
+                shown = f"{quote(self.text[:10])}..."
+            return f"{self.kind} {shown}"
+        if self.kind in _MODIFIERS or self.kind in _FILLS:
+            return f"<{self.text}>"
+        if self.kind in _OPERATORS:
+            return f"<op:{self.text}>"
+        return f"<aggr:{self.text}>" if self.kind in AGGREGATIONS else shown
+
+
+_BLANK = re.compile(r"(?:[ \t\n\r]+|#[^\r\n]*)*")
+_STRINGS = r"""(?P<string>"[^"\\\n\ufffd\ud800-\udfff]*"|'[^'\\\n\ufffd\ud800-\udfff]*'|`[^`\ufffd\ud800-\udfff]*`)"""
+_NUMBERS = (
+    r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![0-9A-Za-z_.]))"
+    r"|(?P<duration>(?:[0-9]+(?:ms|[smhdwy]))+(?![0-9A-Za-z_]))"
+)
+_OPEN = re.compile(
+    r"(?P<word>[A-Za-z_:][A-Za-z0-9_:]*)"
+    rf"|{_NUMBERS}|{_STRINGS}"
+    r"|(?P<fixed>==|!=|<=|>=|</|>/|=(?!~)|[-+*/%^<>(),{}@\[\]])"
+)
+_BRACES = re.compile(
+    rf"(?P<word>[A-Za-z_][A-Za-z0-9_]*)|{_STRINGS}"
+    r"|(?P<fixed>=~|!~|!=|[=,}])"
+)
+_BRACKETS = re.compile(
+    rf"{_NUMBERS}"
+    r"|(?P<word>(?i:step|range|min|max|min_of|max_of)(?![A-Za-z_]))"
+    r"|(?P<fixed>[-+*/%^(),:\]])"
+)
+_DIGIT_RUN = {False: re.compile(r"[0-9]*"), True: re.compile(r"[0-9a-fA-F]*")}
+_UNITS = re.compile(r"[smhdwy]s?(?:[0-9]+[smhdw]s?)*")
+_ALPHANUMERIC = re.compile(r"[A-Za-z0-9_]")
+
+
+class Lexer:
+    """A Lexer walks over one query; it knows which brackets are open, for they decide what a word is."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._position = 0
+        self._parentheses = 0
+        self._in_braces = False
+        self._in_brackets = False
+        self._after_duration = False  # in [], after the first number
+        self._after_colon = False
+
+    def next(self) -> Token:
+        """The next token; raises ParseError."""
+        blank = _BLANK.match(self.text, self._position)
+        start = self._position = blank.end() if blank else self._position
+        if start >= len(self.text):
+            return self._finish()
+        pattern = _BRACES if self._in_braces else _BRACKETS if self._in_brackets else _OPEN
+        match = pattern.match(self.text, start)
+        if match is None:
+            return self._odd(start)
+        self._position = match.end()
+        group, text = match.lastgroup, match.group()
+        if group == "word":
+            return Token(self._kind_of(text), text, start)
+        if group == "fixed":
+            self._bracket(text, start)
+            return Token(text, text, start)
+        self._after_duration = True
+        return Token(group or "", text, start)
+
+    def _kind_of(self, word: str) -> str:
+        if self._in_braces:
+            return IDENTIFIER
+        lower = word.lower()
+        if lower in ("inf", "nan"):
+            return NUMBER
+        if lower in _FILLS and not self._parenthesis_follows():
+            return IDENTIFIER
+        if lower in _KEYWORDS or self._in_brackets:
+            return lower
+        return METRIC_IDENTIFIER if ":" in word else IDENTIFIER
+
+    def _parenthesis_follows(self) -> bool:
+        rest = self._position
+        while rest < len(self.text) and self.text[rest] in " \t\n\r":
+            rest += 1
+        return self.text.startswith("(", rest)
+
+    def _bracket(self, text: str, start: int) -> None:
+        if text == "(":
+            self._parentheses += 1
+        elif text == ")":
+            self._parentheses -= 1
+            if self._parentheses < 0:
+                raise self._error("unexpected right parenthesis ')'", start + 1)
+        elif text == "{":
+            self._in_braces = True
+        elif text == "}":
+            self._in_braces = False
+        elif text == "[":
+            self._in_brackets, self._after_duration, self._after_colon = True, False, False
+        elif text == "]":
+            if not self._in_brackets:
+                raise self._error("unexpected right bracket ']'", start)
+            self._in_brackets = False
+        elif text == ":":
+            if not self._after_duration:
+                raise self._error("unexpected colon before duration in duration expression", start + 1)
+            if self._after_colon:
+                raise self._error("unexpected colon ':'", start)
+            self._after_colon = True
+
+    def _finish(self) -> Token:
+        end = len(self.text)
+        if self._in_braces:
+            raise self._error("unexpected end of input inside braces", end)
+        if self._in_brackets and not self._after_duration:
+            raise self._error("unexpected end of input in duration expression", end)
+        if self._parentheses:
+            raise self._error("unclosed left parenthesis", end)
+        if self._in_brackets:
+            raise self._error("unclosed left bracket", end)
+        return Token(END, "", end)
+
+    def _odd(self, start: int) -> Token:
+        """The token that no pattern took: a string with escapes, a number in an odd form, or a mistake."""
+        char, after = self.text[start], self.text[start + 1 : start + 2]
+        if not self._in_brackets:
+            if char in "\"'`":
+                return self._odd_string(char, start)
+            if char in "!=":
+                inside = " inside braces" if self._in_braces else ""
+                raise self._error(f"unexpected character after '{char}'{inside}: {quote(after or '�', _RUNE)}", start)
+        if not self._in_braces and (char.isdecimal() or (char == "." and after.isdecimal())) and char.isascii():
+            return self._odd_number(start)
+        shown = quote(char, _RUNE)
+        if self._in_braces:
+            raise self._error(
+                "unexpected left brace '{'" if char == "{" else f"unexpected character inside braces: {shown}", start
+            )
+        if self._in_brackets:
+            if char == "[":
+                raise self._error("unexpected left bracket '['", start)
+            if not self._after_duration:
+                raise self._error(f"unexpected character in duration expression: {shown}", start)
+            if char.isascii() and (char.isalpha() or char == "_"):
+                raise self._error(f"unexpected character: {shown}, expected ':'", start)
+        raise self._error(f"unexpected character: {shown}", start)
+
+    def _odd_string(self, mark: str, start: int) -> Token:
+        raw, problem = mark == "`", ""
+        position = start + 1
+        while not problem and not self.text.startswith(mark, position):
+            char = self.text[position : position + 1]
+            if char == "�" or "\ud800" <= char <= "\udfff":
+                problem = "invalid UTF-8 rune"
+            elif not char or (char == "\n" and not raw):
+                problem = "unterminated raw string" if raw else "unterminated quoted string"
+            else:
+                position += 2 if char == "\\" and not raw else 1
+        if not raw:
+            try:
+                unquote(self.text[start + 1 : position], mark)
+            except EscapeError as error:
+                raise self._error(str(error), start) from None
+        if problem:
+            raise self._error(problem, start)
+        self._position = position + 1
+        return Token(STRING, self.text[start : position + 1], start)
+
+    def _odd_number(self, start: int) -> Token:
+        end, right = _scan_number(self.text, start)
+        if right:
+            kind = NUMBER
+        else:
+            units = _UNITS.match(self.text, end)
+            end = units.end() if units else end
+            if units is None or _ALPHANUMERIC.match(self.text, end):
+                end += 1 if units else 0
+                raise self._error(f"bad number or duration syntax: {quote(self.text[start:end])}", start)
+            kind = DURATION
+        self._position, self._after_duration = end, True
+        return Token(kind, self.text[start:end], start)
+
+    def _error(self, problem: str, position: int) -> ParseError:
+        return ParseError(problem, text=self.text, position=position)
+
+
+_RUNE: Final = "'"
+
+
+def _scan_number(text: str, start: int) -> tuple[int, bool]:
+    """Where a number in an odd form (hexadecimal, with `_`, or wrong) ends, and whether it is one.
+
+    Follows scanNumber of Prometheus's lexer to the letter, `0x1ee` is refused and `1_000` is not: what one refuses the
+    other must.
+    """
+    position, hexadecimal = start, text[start : start + 2].lower() == "0x"
+    if hexadecimal:
+        position += 2
+        position += text.startswith("_", position)
+    elif text.startswith(".", start):
+        position += 1
+    run = _DIGIT_RUN[hexadecimal]
+    digits = "0123456789abcdefABCDEF" if hexadecimal else "0123456789"
+    position += text[position : position + 1] in digits and position < len(text)
+    had_point = had_exponent = False
+    while position < len(text):
+        char = text[position]
+        following = text[position + 1 : position + 2]
+        if char == ".":
+            position += 1
+            if had_point:
+                return position, False
+            had_point = True
+            if following in ("_", "."):
+                return position + 1, False
+            if hexadecimal:
+                return position, False
+        elif char in "eE":
+            position += 1
+            if had_exponent:
+                return position, False
+            had_exponent = True
+            position += following in ("+", "-")
+            following = text[position : position + 1]
+            if following in (".", "_", "e", "E", ""):
+                return position + len(following), False
+        elif char == "_":
+            position += 1
+            if following in (".", "_", "e", "E", ""):
+                return position + len(following), False
+        elif char in digits:
+            match = run.match(text, position)
+            position = match.end() if match else position
+        else:
+            break
+    return position, _ALPHANUMERIC.match(text, position) is None
