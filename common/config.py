@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import yaml
 
-from common.durations import parse_duration
+from common.durations import format_duration, parse_duration
 from common.errors import ConfigError, ParseError
 from common.secrets import Secret
 
@@ -181,3 +182,31 @@ def _plainly(problem: str, path: tuple[str | int, ...]) -> tuple[str, tuple[str 
 def _written(path: tuple[str | int, ...]) -> str:
     text = "".join(f"[{step}]" if isinstance(step, int) or step == "..." else f".{step}" for step in path)
     return text.removeprefix(".")
+
+
+def shown(value: Any) -> Any:
+    """Settings as plain values for a person to read: durations as `5m`, secrets hidden, defaults left out."""
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(value)
+        pairs = ((field.encode_name, getattr(value, field.name), field) for field in fields)
+        return {name: shown(held) for name, held, field in pairs if field.required or held != _default(field)}
+    if isinstance(value, Duration):
+        return format_duration(value)
+    if isinstance(value, Secret):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): shown(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [shown(held) for held in value]
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+def to_yaml(value: Any) -> str:
+    """Settings as YAML, as `shown` gives them."""
+    return yaml.dump(shown(value), Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default

@@ -1,0 +1,144 @@
+"""The operator's files as one Config: prometheus.yml, its rule files, and tocsin.yml. Everything is checked here.
+
+A Config is complete and consistent: building the stages from it cannot fail for a reason that stands in a file.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.config import Document, Settings, load_yaml, parse_yaml, to_yaml
+from common.labels import Labels
+from common.secrets import Secret
+from ruler.notify.config import Notify, NotifySettings, build_notify
+from ruler.rule.config import GroupConfig, load_rules
+from ruler.scrape.config import GlobalSettings, ScrapeSettings, check, native_histogram_keys
+
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*)|(\$))")
+_RULE_FILE = re.compile(r"[^*]*(\*[^/]*)?\Z")
+
+
+class StaticAlertmanagers(Settings):
+    """Addresses of Alertmanagers."""
+
+    targets: tuple[str, ...] = ()
+
+
+class AlertmanagerSettings(Settings):
+    """A set of Alertmanagers; only an empty one is accepted, because alerts are notified by the ruler itself."""
+
+    static_configs: tuple[StaticAlertmanagers, ...] = ()
+
+
+class AlertingSettings(Settings):
+    """Where Prometheus sends its alerts."""
+
+    alertmanagers: tuple[AlertmanagerSettings, ...] = ()
+
+
+class PrometheusSettings(Settings, rename={"global_": "global"}):
+    """A prometheus.yml."""
+
+    global_: GlobalSettings = GlobalSettings()
+    rule_files: tuple[str, ...] = ()
+    scrape_configs: tuple[ScrapeSettings, ...] = ()
+    alerting: AlertingSettings = AlertingSettings()
+
+
+class TocsinSettings(Settings):
+    """A tocsin.yml: what Prometheus has no key for."""
+
+    notify: NotifySettings | None = None
+    notify_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A Config is what the files of a ruler say, checked and complete. Times are ms.
+
+    `yaml` is what /api/v1/status/config shows: no secret is in it.
+    """
+
+    scrape_configs: tuple[ScrapeSettings, ...]
+    groups: tuple[GroupConfig, ...]
+    evaluation_interval: int
+    external_labels: Labels
+    notify: Notify
+    warnings: tuple[str, ...]
+    yaml: str
+
+
+def load(path: Path, tocsin_path: Path | None = None, *, notify_url: str | None = None) -> Config:
+    """The Config that these files make; raises ConfigError at the first thing that is wrong.
+
+    `notify_url`, when given, is what the receiver of the root route uses.
+    """
+    document = load_yaml(path)
+    settings = document.decode(PrometheusSettings)
+    jobs = check(settings.global_, settings.scrape_configs, document)
+    _refuse_alertmanagers(settings, document)
+    warnings: list[str] = []
+    groups = _rule_groups(settings, document, warnings)
+    if ignored := native_histogram_keys(settings.global_, settings.scrape_configs):
+        warnings.append(f"native histograms are not supported yet; without effect: {', '.join(ignored)}")
+    return Config(
+        scrape_configs=jobs,
+        groups=groups,
+        evaluation_interval=settings.global_.evaluation_interval,
+        external_labels=Labels(
+            {name: _expanded(value, os.environ) for name, value in settings.global_.external_labels.items()}
+        ),
+        notify=_notify(tocsin_path, Secret(notify_url) if notify_url else None),
+        warnings=tuple(warnings),
+        yaml=to_yaml(settings),
+    )
+
+
+def _refuse_alertmanagers(settings: PrometheusSettings, document: Document) -> None:
+    for index, alertmanager in enumerate(settings.alerting.alertmanagers):
+        if any(group.targets for group in alertmanager.static_configs):
+            problem = (
+                "alerts cannot be sent to an Alertmanager yet: the ruler notifies itself (see notify in tocsin.yml)"
+            )
+            raise document.error(problem, ("alerting", "alertmanagers", index))
+
+
+def _rule_groups(settings: PrometheusSettings, document: Document, warnings: list[str]) -> tuple[GroupConfig, ...]:
+    folder = Path(document.file).absolute().parent
+    paths: list[Path] = []
+    for index, pattern in enumerate(settings.rule_files):
+        if not _RULE_FILE.match(pattern):
+            raise document.error(f"only the last part of a path may have a *: {pattern!r}", ("rule_files", index))
+        found = sorted(glob.glob(str(folder / pattern)))  # noqa: PTH207  (absolute patterns and plain names alike)
+        if not found and "*" not in pattern:
+            warnings.append(str(document.error(f"no such rule file: {pattern!r}", ("rule_files", index))))
+        paths += [Path(name) for name in found]
+    return tuple(group for path in dict.fromkeys(paths) for group in load_rules(path))
+
+
+def _notify(path: Path | None, url: Secret | None) -> Notify:
+    if path is None:
+        document: Document = parse_yaml("")
+        return build_notify(NotifySettings(), document, (), url)
+    document = load_yaml(path)
+    settings = document.decode(TocsinSettings)
+    if settings.notify_file:
+        if settings.notify is not None:
+            raise document.error("at most one of notify and notify_file must be given", ("notify_file",))
+        document = load_yaml(path.parent / settings.notify_file)
+        return build_notify(document.decode(NotifySettings), document, (), url)
+    return build_notify(settings.notify or NotifySettings(), document, ("notify",), url)
+
+
+def _expanded(value: str, environment: Mapping[str, str]) -> str:
+    """`value` with ${VAR} and $VAR filled in, as Prometheus does in external labels alone; $$ is a dollar."""
+
+    def fill(match: re.Match[str]) -> str:
+        return "$" if match[3] else environment.get(match[1] or match[2], "")
+
+    return _VARIABLE.sub(fill, value)
