@@ -28,7 +28,7 @@ def _escaped(char: str, mark: str) -> str:
         return _NAMED[char]
     if char == mark:
         return f"\\{mark}"
-    if char.isprintable():
+    if char.isprintable() and char != "\ufffd":  # which no lexer of Go takes bare
         return char
     code = ord(char)
     if code < 0x80:

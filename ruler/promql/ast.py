@@ -87,11 +87,10 @@ class Matching:
         if grouped:
             side = "left" if self.cardinality is Cardinality.MANY_TO_ONE else "right"
             text += f" group_{side} ({_names(self.include)})"
-        if self.fill_left is not None:
-            text += f" fill_left ({format_float(self.fill_left)})"
-        if self.fill_right is not None:
-            text += f" fill_right ({format_float(self.fill_right)})"
-        return text
+        left, right = (None if fill is None else format_float(fill, "g") for fill in (self.fill_left, self.fill_right))
+        if left is not None and left == right:
+            return f"{text} fill ({left})"
+        return text + (f" fill_left ({left})" if left else "") + (f" fill_right ({right})" if right else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -127,7 +126,7 @@ class Node:
                 continue
             if type(one) is not type(two):
                 return False
-            if isinstance(one, Node):
+            if isinstance(one, Node | Matching):
                 names = cast("tuple[str, ...]", one.__match_args__)
                 pending.extend((getattr(one, name), getattr(two, name)) for name in names)
             elif isinstance(one, tuple):

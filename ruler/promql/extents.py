@@ -21,20 +21,20 @@ _OF_THE_QUERY = frozenset({"step", "range"})
 def brackets(cursor: Cursor) -> tuple[int, int | None, bool]:
     """What stands in `[…]`, the bracket being next: range and step in ms, and whether there was a colon."""
     cursor.take()
-    reach = _positive(cursor, "number or duration", "subquery or range", '":" or "]"')
-    colon = cursor.accept(":")
+    reach = _positive(cursor, "number or duration")
+    colon = cursor.accept(":") is not None
     step = None
-    if colon is not None and cursor.peek().kind != "]":
-        step = _positive(cursor, 'number or duration or "]"', "subquery selector", '"]"')
+    if colon and cursor.peek().kind != "]":
+        step = _positive(cursor, 'number or duration or "]"')
     if not cursor.accept("]"):
-        raise cursor.unexpected("subquery selector" if colon else "subquery or range", '"]"' if colon else '":" or "]"')
-    return reach, step, colon is not None
+        complaint = ("subquery selector", '"]"') if colon else ("subquery or range", '":" or "]"')
+        raise cursor.unexpected(*complaint)
+    return reach, step, colon
 
 
-def _positive(cursor: Cursor, at_first: str, context: str, later: str) -> int:
+def _positive(cursor: Cursor, expected: str) -> int:
     position = cursor.peek().position
-    parser = _Arithmetic(cursor, ("subquery selector", at_first), (context, later))
-    milliseconds = cursor.milliseconds(parser.expression(), position)
+    milliseconds = cursor.milliseconds(_Arithmetic(cursor, "subquery selector", expected).expression(), position)
     if milliseconds <= 0:
         raise cursor.error("duration must be greater than 0", position)
     return milliseconds
@@ -43,16 +43,15 @@ def _positive(cursor: Cursor, at_first: str, context: str, later: str) -> int:
 def offset(cursor: Cursor) -> int:
     """The duration after `offset`, in ms: one term with its sign. `offset 5m + 2` is (offset 5m) + 2."""
     position = cursor.peek().position
-    expected = ("offset", "number or duration")
-    return cursor.milliseconds(_Arithmetic(cursor, expected, expected).signed_term(), position)
+    return cursor.milliseconds(_Arithmetic(cursor, "offset", "number or duration").signed_term(), position)
 
 
 class _Arithmetic:
-    """Arithmetic on seconds, and what to say where it breaks off: before its first operand is whole, and after."""
+    """Arithmetic on seconds; it knows where it stands and what belongs there, to say so when something else comes."""
 
-    def __init__(self, cursor: Cursor, at_first: tuple[str, str], later: tuple[str, str]) -> None:
+    def __init__(self, cursor: Cursor, context: str, expected: str) -> None:
         self._cursor = cursor
-        self._complaint, self._later = at_first, later
+        self._complaint = (context, expected)
         self._depth = 0
 
     def expression(self, floor: int = 0) -> float:
@@ -61,8 +60,6 @@ class _Arithmetic:
             position = self._cursor.peek().position
             raise self._cursor.error(f"duration nested deeper than {_DEEPEST} levels", position)
         left = self._unary()
-        if self._depth == 1:
-            self._complaint = self._later
         while (rank := _PRECEDENCE.get(self._cursor.peek().kind, -1)) > floor:
             operator = self._cursor.take()
             right = self.expression(rank - 1 if operator.kind == "^" else rank)
@@ -88,9 +85,7 @@ class _Arithmetic:
             return self._cursor.number(self._cursor.take())
         if token.kind == "(":
             self._cursor.take()
-            self._depth += 1  # what is inside is no first operand of the whole
             value = self.expression()
-            self._depth -= 1
             self._expect(")")
             return value
         if token.kind in _OF_THE_QUERY:
@@ -101,11 +96,9 @@ class _Arithmetic:
 
     def _choice(self, function: Token) -> float:
         self._expect("(")
-        self._depth += 1
         one = self.expression()
         self._expect(",")
         two = self.expression()
-        self._depth -= 1
         self._expect(")")
         return _CHOICES[function.text.lower()](one, two)
 

@@ -74,7 +74,7 @@ _NUMBERS = (
 _OPEN = re.compile(
     r"(?P<word>[A-Za-z_:][A-Za-z0-9_:]*)"
     rf"|{_NUMBERS}|{_STRINGS}"
-    r"|(?P<fixed>==|!=|<=|>=|</|>/|=(?!~)|[-+*/%^<>(),{}@\[\]])"
+    r"|(?P<fixed>==|!=|<=|>=|</|>/|=(?!~)|[-+*/%^<>(),{@\[\]])"
 )
 _BRACES = re.compile(
     rf"(?P<word>[A-Za-z_][A-Za-z0-9_]*)|{_STRINGS}"
@@ -179,27 +179,35 @@ class Lexer:
     def _odd(self, start: int) -> Token:
         """The token that no pattern took: a string with escapes, a number in an odd form, or a mistake."""
         char, after = self.text[start], self.text[start + 1 : start + 2]
-        if not self._in_brackets:
-            if char in "\"'`":
-                return self._odd_string(char, start)
-            if char in "!=":
-                inside = " inside braces" if self._in_braces else ""
-                raise self._error(f"unexpected character after '{char}'{inside}: {quote(after or '�', _RUNE)}", start)
-        if not self._in_braces and (char.isdecimal() or (char == "." and after.isdecimal())) and char.isascii():
+        if not self._in_braces and char.isascii() and (char.isdecimal() or (char == "." and after.isdecimal())):
             return self._odd_number(start)
-        shown = quote(char, _RUNE)
-        if self._in_braces:
-            raise self._error(
-                "unexpected left brace '{'" if char == "{" else f"unexpected character inside braces: {shown}", start
-            )
+        shown = _rune(char)
         if self._in_brackets:
-            if char == "[":
-                raise self._error("unexpected left bracket '['", start)
-            if not self._after_duration:
-                raise self._error(f"unexpected character in duration expression: {shown}", start)
-            if char.isascii() and (char.isalpha() or char == "_"):
-                raise self._error(f"unexpected character: {shown}, expected ':'", start)
-        raise self._error(f"unexpected character: {shown}", start)
+            return self._odd_in_brackets(char, shown, start)
+        if char in "\"'`":
+            return self._odd_string(char, start)
+        if char in "!=":
+            inside = " inside braces" if self._in_braces else ""
+            raise self._error(f"unexpected character after '{char}'{inside}: {_rune(after)}", start)
+        if self._in_braces and char == "{":
+            raise self._error("unexpected left brace '{'", start)
+        inside = " inside braces" if self._in_braces else ""
+        raise self._error(f"unexpected character{inside}: {shown}", start)
+
+    def _odd_in_brackets(self, char: str, shown: str, start: int) -> Token:
+        """What stands in brackets and is not arithmetic: after the duration a token, for the parser to complain of."""
+        if not self._after_duration:
+            raise self._error(f"unexpected character in duration expression: {shown}", start)
+        if char == "[":
+            raise self._error("unexpected left bracket '['", start)
+        match = _OPEN.match(self.text, start)
+        if match is None:
+            raise self._error(f"unexpected character: {shown}", start)
+        if match.lastgroup == "word":
+            raise self._error(f"unexpected character: {shown}, expected ':'", start)
+        self._position = match.end()
+        kind = match.group() if match.lastgroup == "fixed" else match.lastgroup or ""
+        return Token(kind, match.group(), start)
 
     def _odd_string(self, mark: str, start: int) -> Token:
         raw, problem = mark == "`", ""
@@ -240,7 +248,9 @@ class Lexer:
         return ParseError(problem, text=self.text, position=position)
 
 
-_RUNE: Final = "'"
+def _rune(char: str) -> str:
+    """One character as Go's %q shows it; the sign of a decoding error stands for the end of the text."""
+    return quote(char, "'") if char else "'\ufffd'"
 
 
 def _scan_number(text: str, start: int) -> tuple[int, bool]:
