@@ -1,0 +1,41 @@
+"""Recording rules: the result of an expression, stored under another name."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from common.labels import METRIC_NAME, Labels
+from ruler.promql.engine import Engine
+from ruler.rule.config import RecordConfig
+from ruler.rule.errors import RuleError
+from ruler.rule.output import Output
+from ruler.rule.rows import RowIds, vector_of
+from ruler.rule.status import RuleKind, RuleStatus
+
+
+class RecordingRule:
+    """A RecordingRule stores its expression's result as series of its own name. Evaluated by one thread at a time."""
+
+    def __init__(self, config: RecordConfig, engine: Engine, output: Output) -> None:
+        self.config, self.output = config, output
+        self._engine = engine
+        self._changes = {METRIC_NAME: config.name, **dict(config.labels)}
+        self._rows = RowIds(lambda labels: labels.replacing(self._changes))
+
+    def evaluate(self, due: int, time: int, limit: int) -> int:
+        """Evaluate at `time`, the data's time of the tick `due`, and store; how many samples that gave."""
+        table, values = vector_of(self._engine.instant(self.config.expr, time).value)
+        ids = self._rows.ids(table, self.output.mint)
+        if len(np.unique(ids)) < len(ids):
+            raise RuleError("vector contains metrics with the same labelset after applying rule labels")
+        if 0 < limit < len(ids):
+            raise RuleError(f"exceeded limit of {limit} with {len(ids)} series")
+        self.output.write(due, time, ids, values)
+        return len(ids)
+
+    def describe(self) -> RuleStatus:
+        """The rule as it was written."""
+        config = self.config
+        return RuleStatus(
+            kind=RuleKind.RECORDING, name=config.name, query=str(config.expr), labels=Labels(config.labels)
+        )

@@ -1,0 +1,154 @@
+"""The laws of alert state in the database."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from common.labels import Labels
+from ruler.database import METADATA, Database, sqlite_url
+from ruler.rule.durable import GroupStore, RuleAlerts, SavedGroup, saved_groups
+from ruler.rule.identity import RuleIdentity
+from ruler.rule.state import ActiveAlert, AlertState
+
+HOT, COLD = RuleIdentity("hot", "{}", "1"), RuleIdentity("cold", "{}", "2")
+TIMES = st.none() | st.integers(0, 1 << 50)
+ALERTS = st.builds(
+    ActiveAlert,
+    labels=st.dictionaries(st.sampled_from("abc"), st.text(max_size=3)).map(Labels),
+    annotations=st.dictionaries(st.text(max_size=3), st.text(max_size=3)).map(Labels),
+    value=st.floats(allow_nan=False),
+    state=st.sampled_from([AlertState.PENDING, AlertState.FIRING, AlertState.INACTIVE]),
+    active_at=st.integers(0, 1 << 50),
+    fired_at=TIMES,
+    resolved_at=TIMES,
+    keep_firing_since=TIMES,
+    last_sent_at=TIMES,
+)
+RULES = st.lists(
+    st.tuples(st.sampled_from([HOT, COLD]), st.lists(ALERTS, max_size=3).map(lambda each: {a.labels: a for a in each})),
+    max_size=4,
+).map(tuple)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(sqlite_url(tmp_path / "state.db"))
+    yield database
+    database.close()
+
+
+def settled(database: Database) -> dict[tuple[str, str], SavedGroup]:
+    """What is saved once every write before has run."""
+    database.submit(lambda _: None).result()
+    return database.read(saved_groups)
+
+
+def with_alerts(rules: RuleAlerts) -> dict[RuleIdentity, list[dict[Labels, ActiveAlert]]]:
+    """The alerts of each rule, equal rules in order, without the empty ones at the end."""
+    found: dict[RuleIdentity, list[dict[Labels, ActiveAlert]]] = {}
+    for rule, alerts in rules:
+        found.setdefault(rule, []).append(dict(alerts))
+    for each in found.values():
+        while each and not each[-1]:
+            each.pop()
+    return {rule: each for rule, each in found.items() if each}
+
+
+def active(state: AlertState = AlertState.PENDING, value: float = 1.0, **labels: str) -> ActiveAlert:
+    return ActiveAlert(Labels(labels), Labels(), value, state, 1)
+
+
+def of(*alerts: ActiveAlert) -> RuleAlerts:
+    return ((HOT, {alert.labels: alert for alert in alerts}),)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=RULES, second=RULES)
+def test_what_is_saved_is_restored(database: Database, first: RuleAlerts, second: RuleAlerts) -> None:
+    """Whatever was saved before, restoring gives the alerts of the last save, with every field."""
+    store = GroupStore(database, "f.yml", "g")
+    store.save(1, first)
+    database.submit(lambda _: None).result()
+    store.save(2, second)
+    restored = settled(database).get(("f.yml", "g"))
+    assert with_alerts(second) == with_alerts(() if restored is None else restored.rules)
+    store.forget()
+    assert {} == settled(database)
+
+
+def test_a_value_that_is_no_number_survives(database: Database) -> None:
+    """NaN and the infinities are restored as such."""
+    values = [math.nan, math.inf, -math.inf]
+    GroupStore(database, "f", "g").save(1, of(*(active(value=each, n=repr(each)) for each in values)))
+    restored = settled(database)["f", "g"].rules[0][1]
+    assert [repr(each) for each in values] == [repr(restored[Labels({"n": repr(each)})].value) for each in values]
+
+
+def test_saving_goes_on_from_what_was_restored(database: Database) -> None:
+    """A store that starts from restored alerts removes those that are gone since, of whichever equal rule."""
+    alert = active(a="1")
+    GroupStore(database, "f", "g").save(1, ((HOT, {}), (HOT, {alert.labels: alert}), (COLD, {alert.labels: alert})))
+    restored = settled(database)["f", "g"]
+    GroupStore(database, "f", "g", restored).save(2, ((HOT, {}), (HOT, {}), (COLD, {alert.labels: alert})))
+    assert {COLD: [{alert.labels: alert}]} == with_alerts(settled(database)["f", "g"].rules)
+
+
+def test_a_quiet_group_writes_nothing(database: Database) -> None:
+    """A group without alerts, before as now, leaves the database alone."""
+    GroupStore(database, "f", "g").save(1, of())
+    assert {} == settled(database)
+
+
+def test_a_new_value_alone_is_not_written(database: Database) -> None:
+    """When only the value moved, the time of the evaluation is saved and the alert's row stays as it is."""
+    store = GroupStore(database, "f", "g")
+    store.save(1, of(active(value=1.0)))
+    database.submit(lambda _: None).result()
+    store.save(2, of(active(value=2.0)))
+    restored = settled(database)["f", "g"]
+    assert (2, [active(value=1.0)]) == (restored.evaluated_at, list(restored.rules[0][1].values()))
+
+
+def test_one_write_at_a_time(database: Database) -> None:
+    """While the database does not answer, a store queues one write; the next save after it makes up for the rest."""
+    import threading
+
+    store, answer = GroupStore(database, "f", "g"), threading.Event()
+    blocked = database.submit(lambda _: answer.wait(10))
+    for ts in range(1, 50):
+        store.save(ts, of(active(n=str(ts))))
+    answer.set()
+    blocked.result()
+    assert [active(n="1")] == list(settled(database)["f", "g"].rules[0][1].values())
+    store.save(50, of(active(n="50")))
+    assert [active(n="50")] == list(settled(database)["f", "g"].rules[0][1].values())
+
+
+def test_a_failed_write_is_made_up_for(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    """After a write that failed, the next one writes the whole group."""
+    store, table = GroupStore(database, "f", "g"), METADATA.tables["rule_alert"]
+    store.save(1, of(active(a="1"), active(a="2")))
+    database.submit(lambda connection: connection.execute(sa.text("ALTER TABLE rule_alert RENAME TO away"))).result()
+    store.save(2, of(active(a="2"), active(a="3")))
+    database.submit(lambda connection: connection.execute(sa.text("ALTER TABLE away RENAME TO rule_alert"))).result()
+    final = of(active(a="2"), replace(active(a="3"), fired_at=7))
+    store.save(3, final)
+    assert with_alerts(final) == with_alerts(settled(database)["f", "g"].rules)
+    assert 2 == database.read(lambda connection: connection.scalar(sa.select(sa.func.count()).select_from(table)))
+    assert "write failed" in caplog.text
+
+
+def test_groups_do_not_mix(database: Database) -> None:
+    """Two groups with the same rules and alerts are saved apart."""
+    for file, name in (("f", "g"), ("f", "h"), ("e", "g")):
+        GroupStore(database, file, name).save(1, of(active(a=file + name)))
+    GroupStore(database, "f", "g").forget()
+    assert {("f", "h"), ("e", "g")} == settled(database).keys()
