@@ -185,10 +185,13 @@ class HttpServer:
         for listener in self._listeners:
             config = uvicorn.Config(
                 listener.app,
+                interface="asgi3",  # a bound method, too, which uvicorn's guess takes for ASGI 2
                 http=_Deadlines,
                 ws="none",
                 lifespan="off",
+                proxy_headers=False,
                 log_config=None,
+                log_level="warning",
                 access_log=False,
                 server_header=False,
                 limit_concurrency=MAX_CONNECTIONS,
