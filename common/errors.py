@@ -99,10 +99,13 @@ class PushError(TocsinError):
 
 
 class DeliveryError(TocsinError):
-    """A notification that did not arrive; `permanent` says that trying again is useless."""
+    """A notification that did not arrive; `permanent` says that trying again is useless.
 
-    def __init__(self, problem: str, *, permanent: bool = False) -> None:
-        self.permanent = permanent
+    `status` is the HTTP status that the other side answered with, 0 when there was none.
+    """
+
+    def __init__(self, problem: str, *, permanent: bool = False, status: int = 0) -> None:
+        self.permanent, self.status = permanent, status
         super().__init__(problem)
 
 
