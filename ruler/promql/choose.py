@@ -1,0 +1,139 @@
+"""Aggregations that keep some series of each group as they are (topk, bottomk, limitk, limit_ratio), and count_values."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from decimal import Decimal
+
+import numpy as np
+
+from common.errors import QueryError
+from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.model.table import NO_LABEL
+from ruler.promql.aggregate import by_size, grouping_names
+from ruler.promql.ast import Aggregation
+from ruler.promql.columns import group_by, group_all, keeping, setting
+from ruler.promql.frame import Frame, Grid, empty_frame
+from ruler.promql.merge import merged
+from ruler.promql.notes import short_number
+from ruler.promql.scope import Scope
+
+_INT64 = 9223372036854774784  # the largest float that is an int64
+
+
+def chosen(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray, grid: Grid) -> Frame:
+    """The series that the operator keeps, each at the steps where it keeps it."""
+    if frame.series == 0:
+        return frame
+    if expr.op == "limit_ratio":
+        kept = _in_ratio(scope, expr, frame, param)
+        return Frame(frame.table, np.broadcast_to(frame.values, kept.shape), kept, frame.drop).pruned()
+    if not (param >= 1).any():
+        return empty_frame(scope.strings)
+    wanted = _checked_count(param)
+    steps = max(len(frame.values), len(wanted))
+    frame = frame.spread(steps)
+    place = _places(expr, frame)
+    kept = frame.mask & (place < wanted[:, np.newaxis])
+    result = Frame(frame.table, frame.values, kept, frame.drop)
+    if grid.instant and expr.op != "limitk":
+        groups = group_by(frame.table, grouping_names(frame, expr))
+        result = result.take(np.lexsort((place[0], groups.of)))
+    return result.pruned()
+
+
+def _checked_count(param: FloatArray) -> IntArray:
+    if np.isnan(param).any():
+        raise QueryError("Parameter value is NaN")
+    if param.min() <= -_INT64:
+        raise QueryError(f"Scalar value {short_number(float(param.min()))} underflows int64")
+    if param.max() >= _INT64:
+        raise QueryError(f"Scalar value {short_number(float(param.max()))} overflows int64")
+    return param.astype(np.int64)
+
+
+def _places(expr: Aggregation, frame: Frame) -> IntArray:
+    """Where each series stands within its group at each step, the best at 0 and those without a sample behind."""
+    groups = group_by(frame.table, grouping_names(frame, expr))
+    place = np.zeros(frame.values.shape, dtype=np.int64)
+    for _, members in by_size(groups):
+        missing = ~frame.mask[:, members]
+        if expr.op == "limitk":
+            order = np.argsort(missing, axis=2, kind="stable")
+        else:
+            values = frame.values[:, members]
+            keys = -values if expr.op == "topk" else values
+            # NaN is behind every number, and what has no sample is behind NaN.
+            order = np.lexsort((np.where(np.isnan(keys), 0.0, keys), np.isnan(keys), missing), axis=2)
+        standing = np.empty(order.shape, dtype=np.int64)
+        np.put_along_axis(standing, order, np.broadcast_to(np.arange(order.shape[2]), order.shape), axis=2)
+        place[:, members] = standing
+    return place
+
+
+def _in_ratio(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray) -> BoolArray:
+    """Which series fall into the ratio, by a hash of their labels: below it, or for a negative one above the rest."""
+    if np.isnan(param).any():
+        raise QueryError("Ratio value is NaN")
+    if expr.param is not None:
+        for value in (float(param.max()), float(param.min())):
+            limit = math.copysign(1, value)
+            if abs(value) > 1:
+                note = f"ratio value should be between -1 and 1, got {short_number(value)}, capping to {limit:g}"
+                scope.notes.warn(note, expr.param)
+    ratio = np.clip(param, -1, 1)[:, np.newaxis]
+    offset = _label_hash(frame) / float(1 << 64)
+    return frame.mask & (((ratio >= 0) & (offset < ratio)) | ((ratio < 0) & (offset >= 1 + ratio)))
+
+
+def _label_hash(frame: Frame) -> FloatArray:
+    """A number in [0, 2⁶⁴) for each series that depends on its labels alone."""
+    state = np.zeros(frame.series, dtype=np.uint64)
+    for name in frame.table.names:
+        distinct, inverse = np.unique(frame.table.column(name), return_inverse=True)
+        hashes = [
+            0 if code == NO_LABEL else _hash(f"{name}\xff{frame.table.strings.text(code)}") for code in distinct.tolist()
+        ]
+        state += np.array(hashes, dtype=np.uint64)[inverse]
+    state ^= state >> np.uint64(31)
+    state *= np.uint64(0x9E3779B97F4A7C15)
+    state ^= state >> np.uint64(29)
+    return state.astype(np.float64)
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def count_values(scope: Scope, expr: Aggregation, frame: Frame, label: str) -> Frame:
+    """For each group and each distinct value in it, how many series have it."""
+    if not label:
+        raise QueryError(f'invalid label name "{label}"')
+    if frame.series == 0:
+        return frame
+    names = grouping_names(frame, expr)
+    base = keeping(frame.table, (name for name in names if name != label))
+    groups = group_all(base)
+    mask = frame.mask
+    step, series = np.nonzero(mask)
+    samples = np.broadcast_to(frame.values, mask.shape)[mask]
+    samples = np.where(np.isnan(samples), np.nan, samples)
+    distinct, which = np.unique(samples, return_inverse=True)
+    pair, column = np.unique(groups.of[series] * len(distinct) + which, return_inverse=True)
+    counts = np.zeros((len(mask), len(pair)))
+    np.add.at(counts, (step, column), 1)
+    texts = [scope.strings.code(plain_number(value)) for value in distinct.tolist()]
+    codes = np.array(texts, dtype=np.int32)[pair % len(distinct)]
+    table = setting(base.take(groups.first[pair // len(distinct)]), label, codes)
+    return merged(Frame(table, counts, counts > 0, np.zeros(len(pair), dtype=np.bool_)))
+
+
+def plain_number(value: float) -> str:
+    """A number with all its digits and no exponent, as label values have them."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    text = format(Decimal(repr(value)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,176 @@
+"""The engine: from a query's text to its Result. Knows the limits of a query; keeps no state between queries.
+
+Time is an argument; the only clock read is the machine's monotonic one, for deadlines.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable
+
+import numpy as np
+
+from ruler.model.arrays import ABSENT_BITS, STALE_BITS, IntArray
+from ruler.model.result import Matrix, Result, Scalar, String, Vector
+from ruler.model.table import LabelTable
+from ruler.promql.ast import Expr, MatrixSelector, Paren, Subquery
+from ruler.promql.columns import dropping_metadata, label_order
+from ruler.promql.evaluate import Evaluation
+from ruler.promql.frame import Frame, Grid, Value, grid as moments, unlabelled_frame
+from ruler.promql.limits import Limits
+from ruler.promql.merge import unnamed
+from ruler.promql.notes import Notes
+from ruler.promql.parser import parse
+from ruler.promql.scope import Ranged
+from ruler.storage import Queryable
+
+MINUTE = 60_000
+
+
+class Engine:
+    """An Engine answers PromQL queries from a storage. Any number of threads may use it at once."""
+
+    def __init__(
+        self,
+        storage: Queryable,
+        *,
+        lookback: int = 5 * MINUTE,
+        max_samples: int = 50_000_000,
+        timeout: float = 120.0,
+        subquery_step: int = MINUTE,
+    ) -> None:
+        self._storage = storage
+        self._lookback = lookback
+        self._max_samples = max_samples
+        self._timeout = timeout
+        self._subquery_step = subquery_step
+
+    def instant(
+        self,
+        query: str | Expr,
+        time: int,
+        *,
+        deadline: float | None = None,
+        lookback: int | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Result:
+        """The value of a query at one time (ms). `deadline` is on `time.monotonic()`; raises QueryError."""
+        expr, evaluation = self._prepared(query, moments(time, time, 1), deadline, lookback, cancelled)
+        grid = moments(time, time, 1)
+        with np.errstate(all="ignore"):
+            plain = _without_parens(expr)
+            if isinstance(plain, MatrixSelector | Subquery):
+                value: Scalar | String | Vector | Matrix = _samples(evaluation.ranged(plain, grid))
+            else:
+                value = _at_once(evaluation.value(expr, grid), time)
+        return Result(value, evaluation.notes.warnings, evaluation.notes.infos)
+
+    def range(
+        self,
+        query: str | Expr,
+        start: int,
+        end: int,
+        step: int,
+        *,
+        deadline: float | None = None,
+        lookback: int | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Result:
+        """The values of a query from `start` to `end`, `step` apart (ms), sorted by labels; raises QueryError."""
+        grid = moments(start, max(start, end), step)
+        expr, evaluation = self._prepared(query, grid, deadline, lookback, cancelled)
+        with np.errstate(all="ignore"):
+            value = evaluation.value(expr, grid)
+            if isinstance(value, np.ndarray):
+                value = unlabelled_frame(value, evaluation.strings)
+            matrix = _over_steps(value, grid, evaluation.limits)
+        return Result(matrix, evaluation.notes.warnings, evaluation.notes.infos)
+
+    def _prepared(
+        self,
+        query: str | Expr,
+        grid: Grid,
+        deadline: float | None,
+        lookback: int | None,
+        cancelled: Callable[[], bool] | None,
+    ) -> tuple[Expr, Evaluation]:
+        latest = clock.monotonic() + self._timeout
+        limits = Limits(self._max_samples, latest if deadline is None else min(latest, deadline), cancelled)
+        notes = Notes(query if isinstance(query, str) else "")
+        expr = parse(query) if isinstance(query, str) else query
+        evaluation = Evaluation(
+            self._storage,
+            grid,
+            lookback=self._lookback if lookback is None else lookback,
+            default_step=self._subquery_step,
+            limits=limits,
+            notes=notes,
+        )
+        return expr, evaluation
+
+
+def _without_parens(expr: Expr) -> Expr:
+    while isinstance(expr, Paren):
+        expr = expr.expr
+    return expr
+
+
+def _at_once(value: Value, time: int) -> Scalar | String | Vector:
+    if isinstance(value, str):
+        return String(time, value)
+    if isinstance(value, np.ndarray):
+        return Scalar(time, float(value[0]))
+    frame = unnamed(value.pruned())
+    return Vector(time, frame.table, frame.values[0])
+
+
+def _over_steps(value: Frame | str, grid: Grid, limits: Limits) -> Matrix:
+    if isinstance(value, str):
+        raise TypeError("a range query of a string")
+    frame = unnamed(value.pruned())
+    limits.charge(len(grid) * frame.series)
+    frame = frame.take(label_order(frame.table)).spread(len(grid))
+    if frame.present is None:
+        values = np.ascontiguousarray(frame.values.T).reshape(-1)
+        offsets = np.arange(frame.series + 1) * len(grid)
+        return Matrix(frame.table, offsets, np.tile(grid.times, frame.series), values)
+    series, step = np.nonzero(frame.present.T)
+    return Matrix(frame.table, _offsets(series, frame.series), grid.times[step], frame.values[step, series])
+
+
+def _offsets(series: IntArray, count: int) -> IntArray:
+    return np.concatenate(([0], np.cumsum(np.bincount(series, minlength=count))))
+
+
+def _samples(ranged: Ranged) -> Matrix:
+    """The samples that a range selector holds at its only step."""
+    parts: list[tuple[IntArray, IntArray, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = []
+    column = 0
+    for span in ranged.spans:
+        block = span.block
+        bits = block.values.view(np.int64)
+        row = np.arange(len(block.values))[:, np.newaxis]
+        within = ((row >= span.first[0]) & (row < span.stop[0])).take(block.stream_of, axis=1)
+        series, row = np.nonzero((within & (bits != ABSENT_BITS) & (bits != STALE_BITS)).T)
+        parts.append((series + column, block.times[row, block.stream_of[series]], block.values[row, series]))
+        column += len(block.rows)
+    table = dropping_metadata(ranged.table, ranged.drop)
+    if not parts:
+        nothing = np.zeros(0, dtype=np.int64)
+        return Matrix(table, np.zeros(1, dtype=np.int64), nothing, nothing.astype(np.float64))
+    series, times, values = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return _sorted(table, series, times, values)
+
+
+def _sorted(
+    table: LabelTable, series: IntArray, times: IntArray, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+) -> Matrix:
+    """A matrix of the series that have samples, sorted by their labels."""
+    place = np.empty(len(table), dtype=np.int64)
+    ordered = label_order(table)
+    place[ordered] = np.arange(len(table))
+    order = np.argsort(place[series], kind="stable")
+    counts = np.bincount(place[series], minlength=len(table))
+    seen = counts > 0
+    offsets = np.concatenate(([0], np.cumsum(counts[seen])))
+    return Matrix(table.take(ordered[seen]), offsets, times[order], values[order])

@@ -1,0 +1,227 @@
+"""The walk over the syntax tree: each node's value at every moment of a grid, as arrays.
+
+A chain of operators is walked without recursion, so its length is not limited by the stack; calls, aggregations and
+subqueries nest, as deep as the parser lets them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from common.errors import QueryError
+from ruler.model.arrays import ABSENT, FloatArray, IntArray
+from ruler.model.table import LabelTable, Overlay, Strings
+from ruler.promql.aggregate import OPERATORS, aggregated, checked_share
+from ruler.promql.ast import (
+    Aggregation,
+    At,
+    AtEdge,
+    Binary,
+    Call,
+    Expr,
+    MatrixSelector,
+    Number,
+    Paren,
+    Subquery,
+    Text,
+    Unary,
+    VectorSelector,
+)
+from ruler.promql.binary import binary
+from ruler.promql.choose import chosen, count_values
+from ruler.promql.columns import stacked
+from ruler.promql.frame import Frame, Grid, Value, grid as moments
+from ruler.promql.functions import FUNCTIONS
+from ruler.promql.functions.rows import swept
+from ruler.promql.limits import Limits
+from ruler.promql.notes import Notes
+from ruler.promql.scope import Ranged
+from ruler.promql.window import Windows, span_of
+from ruler.storage import Block, Queryable, Selection
+
+
+class Evaluation:
+    """An Evaluation is one query at work: it selects, evaluates and takes notes. It is used once, by one thread."""
+
+    def __init__(
+        self,
+        storage: Queryable,
+        outer: Grid,
+        *,
+        lookback: int,
+        default_step: int,
+        limits: Limits,
+        notes: Notes,
+    ) -> None:
+        self.strings: Strings = Overlay(storage.strings)
+        self.limits = limits
+        self.notes = notes
+        self._storage = storage
+        self._edges = {AtEdge.START: int(outer.times[0]), AtEdge.END: int(outer.times[-1])}
+        self._lookback = lookback
+        self._default_step = default_step
+        self._selections: dict[tuple[object, ...], Selection] = {}
+
+    # --- operators ----------------------------------------------------------------------------------------------------
+
+    def value(self, expr: Expr, grid: Grid) -> Value:
+        """The value of an expression at every moment of the grid."""
+        todo: list[tuple[Expr, bool]] = [(expr, False)]
+        values: list[Value] = []
+        while todo:
+            node, sides_done = todo.pop()
+            if isinstance(node, Paren):
+                todo.append((node.expr, False))
+            elif isinstance(node, Binary):
+                if sides_done:
+                    self.limits.check()
+                    right = values.pop()
+                    values.append(binary(self, node, values.pop(), right))
+                else:
+                    todo += ((node, True), (node.right, False), (node.left, False))
+            elif isinstance(node, Unary):
+                if sides_done:
+                    values.append(_negated(values.pop()) if node.op == "-" else values.pop())
+                else:
+                    todo += ((node, True), (node.expr, False))
+            else:
+                values.append(self._operand(node, grid))
+        return values.pop()
+
+    def _operand(self, expr: Expr, grid: Grid) -> Value:
+        self.limits.check()
+        match expr:
+            case Number():
+                return np.array([expr.value])
+            case Text():
+                return expr.value
+            case VectorSelector():
+                return self._selected(expr, grid)
+            case Call():
+                return FUNCTIONS[expr.function](self, expr, grid)
+            case Aggregation():
+                return self._aggregation(expr, grid)
+        raise QueryError(f"a range vector is no operand: {type(expr).__name__}")
+
+    def vector(self, expr: Expr, grid: Grid) -> Frame:
+        value = self.value(expr, grid)
+        if not isinstance(value, Frame):
+            raise QueryError("expected an instant vector")
+        return value
+
+    def scalar(self, expr: Expr, grid: Grid) -> FloatArray:
+        value = self.value(expr, grid)
+        if not isinstance(value, np.ndarray):
+            raise QueryError("expected a scalar")
+        return value
+
+    def text(self, expr: Expr) -> str:
+        while isinstance(expr, Paren):
+            expr = expr.expr
+        if not isinstance(expr, Text):
+            raise QueryError("expected a string literal")
+        return expr.value
+
+    def _aggregation(self, expr: Aggregation, grid: Grid) -> Frame:
+        if expr.op == "count_values" and expr.param is not None:
+            return count_values(self, expr, self.vector(expr.expr, grid), self.text(expr.param))
+        param = None if expr.param is None else self.scalar(expr.param, grid)
+        frame = self.vector(expr.expr, grid)
+        if param is None or expr.op in OPERATORS:
+            return aggregated(self, expr, frame, None)
+        if expr.op == "quantile":
+            checked_share(self, expr, param, grid)
+            return aggregated(self, expr, frame, param)
+        return chosen(self, expr, frame, param, grid)
+
+    # --- selectors ----------------------------------------------------------------------------------------------------
+
+    def _ends(self, at: At | None, offset: int, grid: Grid) -> IntArray:
+        """The moments that a selector looks back from: one for each step, or under `@` a single one."""
+        if at is None:
+            return grid.times - offset
+        return np.array([(self._edges[at] if isinstance(at, AtEdge) else at) - offset], dtype=np.int64)
+
+    def _select(self, selector: VectorSelector, start: int, end: int) -> Selection:
+        key = (selector.matchers, start, end)
+        found = self._selections.get(key)
+        if found is None:
+            self.limits.hold(self._storage.cells(selector.matchers, start, end))
+            found = self._selections[key] = self._storage.select(selector.matchers, start, end)
+        return found
+
+    def ranged(self, expr: Expr, grid: Grid) -> Ranged:
+        """The value of an expression that is a range vector."""
+        while isinstance(expr, Paren):
+            expr = expr.expr
+        if isinstance(expr, Subquery):
+            return self._subquery(expr, grid)
+        if not isinstance(expr, MatrixSelector):
+            raise QueryError("expected a range vector")
+        return self._windows(expr.selector, grid, expr.range)
+
+    def _windows(self, selector: VectorSelector, grid: Grid, reach: int) -> Ranged:
+        ends = self._ends(selector.at, selector.offset, grid)
+        selection = self._select(selector, int(ends[0]) - reach, int(ends[-1]))
+        blocks = [block for block in selection.blocks if len(block.rows)]
+        rows = np.concatenate([block.rows for block in blocks]) if blocks else np.zeros(0, dtype=np.int64)
+        table = LabelTable(selection.table.names, selection.table.codes[rows], self.strings)
+        spans = tuple(span_of(block, grid.times, ends, reach) for block in blocks)
+        return Ranged(table, spans, np.zeros(len(rows), dtype=np.bool_))
+
+    def _selected(self, selector: VectorSelector, grid: Grid) -> Frame:
+        """The last sample of each series within the lookback."""
+        ranged = self._windows(selector, grid, self._lookback)
+        values, present = swept(self, ranged, _latest, [])
+        return Frame(ranged.table, values, present, ranged.drop).pruned()
+
+    def sample_times(self, selector: VectorSelector, grid: Grid) -> Frame:
+        ranged = self._windows(selector, grid, self._lookback)
+        values, present = swept(self, ranged, _latest_times, [])
+        return Frame(ranged.table, values, present, ~ranged.drop).pruned()
+
+    def _subquery(self, expr: Subquery, grid: Grid) -> Ranged:
+        """A range vector from the values of an expression at multiples of the subquery's step."""
+        ends = self._ends(expr.at, expr.offset, grid)
+        step = expr.step or self._default_step
+        earliest = int(ends[0]) - expr.range
+        inner = moments((earliest // step + 1) * step, int(ends[-1]), step)
+        if len(inner) == 0:
+            return Ranged(stacked((), self.strings), (), np.zeros(0, dtype=np.bool_))
+        frame = self.vector(expr.expr, inner)
+        self.limits.charge(len(inner) * frame.series)
+        return Ranged(frame.table, (span_of(_block(frame, inner), grid.times, ends, expr.range),), frame.drop)
+
+
+def _negated(value: Value) -> Value:
+    if isinstance(value, Frame):
+        return value.with_values(-value.values, value.present, drop=True)
+    if isinstance(value, str):
+        raise QueryError("unary expression only allowed on expressions of type scalar or instant vector")
+    return -value
+
+
+def _latest(windows: Windows) -> tuple[FloatArray, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+    values, here, _ = windows.latest(stale_ends=True)
+    return values, here
+
+
+def _latest_times(windows: Windows) -> tuple[FloatArray, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+    _, here, rows = windows.latest(stale_ends=True)
+    return windows.times[rows, windows.stream] / 1000, here
+
+
+def _block(frame: Frame, grid: Grid) -> Block:
+    """The frame as a block: one stream, whose rows are the grid's moments."""
+    frame = frame.spread(len(grid))
+    values = frame.values if frame.present is None else np.where(frame.present, frame.values, ABSENT)
+    return Block(
+        rows=np.arange(frame.series),
+        values=np.ascontiguousarray(values),
+        times=grid.times[:, np.newaxis],
+        stream_of=np.zeros(frame.series, dtype=np.int32),
+        tick=(int(grid.times[0]), grid.step),
+        special=True,
+        stale=False,
+        gaps=frame.present is not None,
+    )

@@ -1,0 +1,103 @@
+"""What evaluation works on: the moments of a query, and the values that an expression has at them.
+
+Arrays are [steps × series], as pages are [rows × columns]. What does not vary over the steps has one row and is
+broadcast: a constant, or a selector under `@`. Whether a cell has a sample is said by the mask alone; the value of a
+cell without one means nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.model.table import LabelTable, Strings
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A Grid is the moments (ms) at which an expression is evaluated, `step` apart."""
+
+    times: IntArray
+    step: int
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def instant(self) -> bool:
+        return len(self.times) == 1
+
+
+def grid(start: int, end: int, step: int) -> Grid:
+    """The moments start, start + step … that are not after `end`."""
+    return Grid(np.arange(start, end + 1, step, dtype=np.int64), step)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A Frame is an instant vector at every step: values [steps or 1 × series], and where they are present.
+
+    A `present` of None means everywhere; `drop` says of each series that its name goes at the end of the query.
+    """
+
+    table: LabelTable
+    values: FloatArray
+    present: BoolArray | None
+    drop: BoolArray
+
+    @property
+    def series(self) -> int:
+        return int(self.values.shape[1])
+
+    @property
+    def mask(self) -> BoolArray:
+        """Where there are samples, as an array."""
+        return np.ones(self.values.shape, dtype=np.bool_) if self.present is None else self.present
+
+    def take(self, columns: IntArray | BoolArray) -> Frame:
+        """Only these series, in this order."""
+        if columns.dtype == np.bool_:
+            columns = np.flatnonzero(columns)
+        present = None if self.present is None else self.present.take(columns, axis=1)
+        return Frame(self.table.take(columns), self.values.take(columns, axis=1), present, self.drop[columns])
+
+    def with_values(self, values: FloatArray, present: BoolArray | None, *, drop: bool) -> Frame:
+        """These series with other values; with `drop`, they lose their names at the end of the query."""
+        return Frame(self.table, values, present, np.ones_like(self.drop) if drop else self.drop)
+
+    def spread(self, steps: int) -> Frame:
+        """The same with one row for each step."""
+        if len(self.values) == steps:
+            return self
+        shape = (steps, self.series)
+        present = None if self.present is None else np.broadcast_to(self.present, shape)
+        return Frame(self.table, np.broadcast_to(self.values, shape), present, self.drop)
+
+    def pruned(self) -> Frame:
+        """Without the series that have no sample at any step, and without a mask that masks nothing."""
+        if self.present is None:
+            return self
+        if self.present.all():
+            return Frame(self.table, self.values, None, self.drop)
+        seen = self.present.any(axis=0)
+        return self if seen.all() else self.take(seen)
+
+
+# A scalar is an array [steps or 1]; a string is itself.
+Value: TypeAlias = FloatArray | Frame | str
+
+
+def empty_frame(strings: Strings) -> Frame:
+    """A vector without series."""
+    table = LabelTable((), np.zeros((0, 0), dtype=np.int32), strings)
+    return Frame(table, np.zeros((1, 0)), None, np.zeros(0, dtype=np.bool_))
+
+
+def unlabelled_frame(values: FloatArray, strings: Strings, present: BoolArray | None = None) -> Frame:
+    """A vector of one series without labels, from values [steps or 1]."""
+    table = LabelTable((), np.zeros((1, 0), dtype=np.int32), strings)
+    mask = None if present is None else present[:, np.newaxis]
+    return Frame(table, values[:, np.newaxis], mask, np.zeros(1, dtype=np.bool_))

@@ -1,0 +1,105 @@
+"""Functions of time: the evaluation's own, and the parts of a date. All in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ruler.model.arrays import FloatArray, IntArray
+from ruler.promql.ast import Call, Expr, Paren, VectorSelector
+from ruler.promql.frame import Frame, Grid, Value, unlabelled_frame
+from ruler.promql.scope import Run, Scope
+
+_DAY = 86_400
+
+
+def time(scope: Scope, call: Call, grid: Grid) -> Value:
+    return grid.times / 1000
+
+
+def timestamp(scope: Scope, call: Call, grid: Grid) -> Value:
+    """When each sample was taken: known of a plain selector; all else is of the evaluation's time."""
+    argument: Expr = call.args[0]
+    while isinstance(argument, Paren):
+        argument = argument.expr
+    if isinstance(argument, VectorSelector):
+        return scope.sample_times(argument, grid)
+    frame = scope.vector(argument, grid)
+    shape = (len(grid), frame.series)
+    values = np.broadcast_to((grid.times / 1000)[:, np.newaxis], shape)
+    present = None if frame.present is None else np.broadcast_to(frame.present, shape)
+    return frame.with_values(values, present, drop=True)
+
+
+def date_part(part: Callable[[IntArray], IntArray]) -> Run:
+    """A function of whole seconds since 1970: of the samples' values, or without an argument of the time itself."""
+
+    def run(scope: Scope, call: Call, grid: Grid) -> Value:
+        if not call.args:
+            return unlabelled_frame(part(grid.times // 1000).astype(np.float64), scope.strings)
+        frame = scope.vector(call.args[0], grid)
+        values = part(_whole_seconds(frame.values)).astype(np.float64)
+        return Frame(frame.table, values, frame.present, np.ones_like(frame.drop))
+
+    return run
+
+
+def _whole_seconds(values: FloatArray) -> IntArray:
+    limit = float(1 << 62)
+    return np.trunc(np.clip(np.nan_to_num(values, nan=-limit), -limit, limit)).astype(np.int64)
+
+
+def _dates(seconds: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Year, month and day of the proleptic Gregorian calendar."""
+    days = seconds // _DAY + 719_468  # since 1 March of year 0
+    era = days // 146_097
+    day_of_era = days - era * 146_097
+    year_of_era = (day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    shifted = (5 * day_of_year + 2) // 153  # March is 0
+    day = day_of_year - (153 * shifted + 2) // 5 + 1
+    month = np.where(shifted < 10, shifted + 3, shifted - 9)
+    return year_of_era + era * 400 + (month <= 2), month, day
+
+
+def _leap(year: IntArray) -> IntArray:
+    return np.asarray((year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))).astype(np.int64)
+
+
+_DAYS_IN_MONTH = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+_DAYS_BEFORE = np.concatenate(([0, 0], np.cumsum(_DAYS_IN_MONTH[1:-1])))
+
+
+def year(seconds: IntArray) -> IntArray:
+    return _dates(seconds)[0]
+
+
+def month(seconds: IntArray) -> IntArray:
+    return _dates(seconds)[1]
+
+
+def day_of_month(seconds: IntArray) -> IntArray:
+    return _dates(seconds)[2]
+
+
+def days_in_month(seconds: IntArray) -> IntArray:
+    in_year, in_month, _ = _dates(seconds)
+    return np.asarray(_DAYS_IN_MONTH[in_month] + np.where(in_month == 2, _leap(in_year), 0))
+
+
+def day_of_year(seconds: IntArray) -> IntArray:
+    in_year, in_month, day = _dates(seconds)
+    return np.asarray(_DAYS_BEFORE[in_month] + day + np.where(in_month > 2, _leap(in_year), 0))
+
+
+def day_of_week(seconds: IntArray) -> IntArray:
+    return (seconds // _DAY + 4) % 7
+
+
+def hour(seconds: IntArray) -> IntArray:
+    return seconds % _DAY // 3_600
+
+
+def minute(seconds: IntArray) -> IntArray:
+    return seconds % 3_600 // 60

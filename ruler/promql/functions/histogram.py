@@ -1,0 +1,197 @@
+"""histogram_quantile and histogram_fraction of classic histograms: series that differ in their `le` label alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.labels import METRIC_NAME, quote
+from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.promql.ast import Call, Expr
+from ruler.promql.columns import dropping, group_by, grouped, setting, stacked
+from ruler.promql.frame import Frame, Grid, Value, empty_frame
+from ruler.promql.merge import merged
+from ruler.promql.notes import invalid_quantile, named, short_number
+from ruler.promql.quantile import Buckets, Forced, bucket_fraction, bucket_quantile, monotonic
+from ruler.promql.scope import Scope
+
+_BOUND = "le"
+_NOT_MONOTONIC = (
+    "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/"
+    "latest/querying/functions/#histogram_quantile)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Histograms with equally many buckets: `histograms` are their numbers, `buckets` have a cell for each at a step."""
+
+    histograms: IntArray
+    buckets: Buckets
+    steps: int
+
+
+def histogram_quantile(scope: Scope, call: Call, grid: Grid) -> Value:
+    share = scope.scalar(call.args[0], grid)
+    _check_share(scope, share, call.args[0])
+    frame = scope.vector(call.args[1], grid)
+    return _quantiles(scope, share, frame, call.args[1], grid)
+
+
+def histogram_quantiles(scope: Scope, call: Call, grid: Grid) -> Value:
+    """Several quantiles at once, told apart by a label."""
+    frame, label = scope.vector(call.args[0], grid), scope.text(call.args[1])
+    frames = []
+    for argument in call.args[2:]:
+        share = scope.scalar(argument, grid)
+        _check_share(scope, share, argument)
+        found = _quantiles(scope, share, frame, call.args[0], grid)
+        code = scope.strings.code(_open_metrics_number(float(share[0])))
+        table = setting(found.table, label, np.full(found.series, code, dtype=np.int32))
+        frames.append(Frame(table, found.values, found.mask, found.drop).spread(len(grid)))
+    table = stacked([each.table for each in frames], scope.strings)
+    values = np.concatenate([each.values for each in frames], axis=1)
+    present = np.concatenate([each.mask for each in frames], axis=1)
+    return merged(Frame(table, values, present, np.concatenate([each.drop for each in frames])))
+
+
+def histogram_fraction(scope: Scope, call: Call, grid: Grid) -> Value:
+    low, high = scope.scalar(call.args[0], grid), scope.scalar(call.args[1], grid)
+    frame = scope.vector(call.args[2], grid)
+
+    def fraction(buckets: Buckets, step: IntArray, histograms: IntArray) -> FloatArray:
+        return bucket_fraction(_at(low, step), _at(high, step), buckets)
+
+    return _of_histograms(scope, frame, call.args[2], max(len(low), len(high)), fraction)
+
+
+def _quantiles(scope: Scope, share: FloatArray, frame: Frame, argument: Expr, grid: Grid) -> Frame:
+    text, name = scope.strings.text, frame.table.column(METRIC_NAME)
+    worst: dict[str, list[Forced]] = {}
+
+    def quantile(buckets: Buckets, step: IntArray, series: IntArray) -> FloatArray:
+        fixed, forced = monotonic(buckets)
+        asked = _at(share, step)
+        told = forced.cells & (buckets.last(buckets.bounds) == np.inf) & (asked >= 0) & (asked <= 1)
+        for code in np.unique(name[series[told]]).tolist():
+            of_metric = told & (name[series] == code)
+            worst.setdefault(text(code), []).append(_only(forced, of_metric))
+        return bucket_quantile(asked, fixed)
+
+    result = _of_histograms(scope, frame, argument, len(share), quantile)
+    for metric, parts in worst.items():
+        scope.notes.info(_not_monotonic(metric, parts, grid), argument)
+    return result
+
+
+def _only(forced: Forced, cells: BoolArray) -> Forced:
+    return Forced(cells[cells], forced.lowest[cells], forced.highest[cells], forced.most[cells])
+
+
+def _not_monotonic(metric: str, parts: list[Forced], grid: Grid) -> str:
+    lowest = min(float(part.lowest.min()) for part in parts)
+    highest = max(float(part.highest.max()) for part in parts)
+    most = max(float(part.most.max()) for part in parts)
+    count = sum(len(part.cells) for part in parts)
+    return (
+        f"{named(_NOT_MONOTONIC, metric)}, from buckets {short_number(lowest)} to {short_number(highest)}, with a max "
+        f"diff of {most:.2g}, over {count} samples from {_utc(int(grid.times[0]))} to {_utc(int(grid.times[-1]))}"
+    )
+
+
+def _utc(milliseconds: int) -> str:
+    return str(np.datetime64(milliseconds // 1000, "s")) + "Z"
+
+
+def _at(scalar: FloatArray, step: IntArray) -> FloatArray:
+    return scalar[step] if len(scalar) > 1 else np.broadcast_to(scalar, step.shape)
+
+
+def _check_share(scope: Scope, share: FloatArray, argument: Expr) -> None:
+    for value in np.unique(share).tolist():
+        if math.isnan(value) or not 0 <= value <= 1:
+            scope.notes.warn(invalid_quantile(value), argument)
+
+
+def _of_histograms(
+    scope: Scope, frame: Frame, argument: Expr, rows: int, kernel: Callable[[Buckets, IntArray, IntArray], FloatArray]
+) -> Frame:
+    """The kernel's result for each histogram at each step; its labels are those of its buckets without `le`."""
+    frame, bounds = _with_bounds(scope, frame.pruned(), argument)
+    if frame.series == 0:
+        return empty_frame(scope.strings)
+    frame = frame.spread(max(rows, len(frame.values)))
+    groups = group_by(frame.table, (name for name in frame.table.names if name != _BOUND))
+    steps = len(frame.values)
+    values = np.full((steps, len(groups)), np.nan)
+    present = np.zeros((steps, len(groups)), dtype=np.bool_)
+    for alike in _alike(frame, bounds, groups.of):
+        scope.limits.check()
+        step = np.repeat(np.arange(steps), len(alike.histograms))
+        series = np.tile(groups.first[alike.histograms], steps)
+        found = kernel(alike.buckets, step, series)
+        values[:, alike.histograms] = found.reshape(steps, -1)
+        present[:, alike.histograms] = (alike.buckets.used > 0).reshape(steps, -1)
+    table = dropping(frame.table.take(groups.first), (_BOUND, METRIC_NAME))
+    if METRIC_NAME in frame.table.names:
+        table = setting(table, METRIC_NAME, frame.table.column(METRIC_NAME)[groups.first])
+    return Frame(table, values, present, np.ones(len(groups), dtype=np.bool_)).pruned()
+
+
+def _with_bounds(scope: Scope, frame: Frame, argument: Expr) -> tuple[Frame, FloatArray]:
+    """The series whose `le` is a number, and those numbers; a note for each metric that has others."""
+    distinct, inverse = np.unique(frame.table.column(_BOUND), return_inverse=True)
+    bounds = np.array([_parsed(scope.strings.text(code)) for code in distinct.tolist()], dtype=np.float64)
+    of_series = bounds[inverse] if len(bounds) else np.zeros(0)
+    bad = np.isnan(of_series)
+    if not bad.any():
+        return frame, of_series
+    wrong = frame.take(bad)
+    columns = [wrong.table.column(METRIC_NAME), wrong.table.column(_BOUND)]
+    for row in grouped(columns, wrong.series).first.tolist():
+        metric, bound = (scope.strings.text(int(column[row])) for column in columns)
+        note = f'bucket label "le" is missing or has a malformed value of {quote(bound)}'
+        scope.notes.warn(named(note, metric), argument)
+    return frame.take(~bad), of_series[~bad]
+
+
+def _parsed(text: str) -> float:
+    """The bound, NaN when it is none; spelled as Go's ParseFloat reads it, so neither spaced nor empty."""
+    try:
+        return float(text) if text == text.strip() and "_" not in text else math.nan
+    except ValueError:
+        return math.nan
+
+
+def _alike(frame: Frame, bounds: FloatArray, group: IntArray) -> Iterator[_Alike]:
+    """The histograms by their number of buckets; buckets with equal bounds are one."""
+    order = np.lexsort((bounds, group))
+    bounds, group = bounds[order], group[order]
+    values = np.where(frame.mask, frame.values, 0.0).take(order, axis=1)
+    mask = frame.mask.take(order, axis=1)
+    starts = np.flatnonzero((np.diff(group, prepend=-1) != 0) | (np.diff(bounds, prepend=np.nan) != 0))
+    if len(starts) < len(order):
+        values = np.add.reduceat(values, starts, axis=1)
+        mask = np.logical_or.reduceat(mask, starts, axis=1)
+        bounds, group = bounds[starts], group[starts]
+    sizes = np.bincount(group)
+    firsts = np.cumsum(sizes) - sizes
+    for size in np.unique(sizes).tolist():
+        histograms = np.flatnonzero(sizes == size)
+        columns = firsts[histograms][:, np.newaxis] + np.arange(size)
+        cells = (len(values) * len(histograms), size)
+        counts, here = values[:, columns].reshape(cells), mask[:, columns].reshape(cells)
+        edges = np.broadcast_to(bounds[columns], (len(values), *columns.shape)).reshape(cells)
+        used = here.sum(axis=1)
+        if not here.all():
+            front = np.argsort(~here, axis=1, kind="stable")
+            counts, edges = np.take_along_axis(counts, front, axis=1), np.take_along_axis(edges, front, axis=1)
+        yield _Alike(histograms, Buckets(edges, counts, used), len(values))
+
+
+def _open_metrics_number(value: float) -> str:
+    text = short_number(value)
+    return text if any(mark in text for mark in ".eN") or "Inf" in text else f"{text}.0"

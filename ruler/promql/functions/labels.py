@@ -1,0 +1,83 @@
+"""label_replace and label_join: new label values, worked out once for each distinct value that they are made from."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from common.errors import ParseError, QueryError
+from common.labels import METRIC_NAME
+from ruler.model.arrays import CodeArray
+from ruler.model.matcher import compile_regex
+from ruler.promql.ast import Call
+from ruler.promql.columns import grouped, setting
+from ruler.promql.frame import Frame, Grid, Value
+from ruler.promql.merge import merged
+from ruler.promql.scope import Scope
+
+_REFERENCE = re.compile(r"\$(?:(\$)|([0-9A-Za-z_]+)|\{([0-9A-Za-z_]+)\})")
+
+
+def label_replace(scope: Scope, call: Call, grid: Grid) -> Value:
+    target, replacement, source, pattern = (scope.text(arg) for arg in call.args[1:])
+    try:
+        program = compile_regex(f"^(?s:{pattern})$", anchored=False)
+    except ParseError:
+        raise QueryError(f"invalid regular expression in label_replace(): {pattern}") from None
+    _checked_name(target, "destination", call)
+    frame = scope.vector(call.args[0], grid)
+    distinct, inverse = np.unique(frame.table.column(source), return_inverse=True)
+    codes: list[int | None] = []
+    for code in distinct.tolist():
+        match = program.match(scope.strings.text(code))
+        codes.append(None if match is None else scope.strings.code(_expanded(replacement, match)))
+    matches = np.array([code is not None for code in codes], dtype=np.bool_)[inverse]
+    new = np.array([code or 0 for code in codes], dtype=np.int32)[inverse]
+    return _relabelled(frame, target, np.where(matches, new, frame.table.column(target)), matches)
+
+
+def label_join(scope: Scope, call: Call, grid: Grid) -> Value:
+    target, separator, *sources = (scope.text(arg) for arg in call.args[1:])
+    for source in sources:
+        _checked_name(source, "source", call)
+    _checked_name(target, "destination", call)
+    frame = scope.vector(call.args[0], grid)
+    columns = [frame.table.column(source) for source in sources]
+    groups = grouped(columns, len(frame.table))
+    text = scope.strings.text
+    joined = [
+        scope.strings.code(separator.join(text(int(column[row])) for column in columns))
+        for row in groups.first.tolist()
+    ]
+    everything = np.ones(frame.series, dtype=np.bool_)
+    return _relabelled(frame, target, np.array(joined, dtype=np.int32)[groups.of], everything)
+
+
+def _relabelled(frame: Frame, target: str, codes: CodeArray, changed: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Frame:
+    if frame.series == 0:
+        return frame
+    drop = frame.drop & ~changed if target == METRIC_NAME else frame.drop
+    table = setting(frame.table, target, codes.astype(np.int32))
+    return merged(Frame(table, frame.values, frame.present, drop))
+
+
+def _checked_name(name: str, role: str, call: Call) -> None:
+    if not name:
+        raise QueryError(f"invalid {role} label name in {call.function}(): {name}")
+
+
+def _expanded(template: str, match: object) -> str:
+    """The template with Go's references (`$1`, `${name}`, `$$`) filled in from the match."""
+
+    def filled(reference: re.Match[str]) -> str:
+        dollar, bare, braced = reference.groups()
+        if dollar:
+            return "$"
+        name = bare or braced
+        try:
+            return match.group(int(name) if name.isdigit() else name) or ""  # type: ignore[attr-defined]  # re2 has no types
+        except (IndexError, KeyError):
+            return ""
+
+    return _REFERENCE.sub(filled, template)

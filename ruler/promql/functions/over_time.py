@@ -1,0 +1,188 @@
+"""The `*_over_time` family: each folds the samples of a window, oldest first, for all windows at once.
+
+Sums are compensated exactly as Prometheus's are. NaN is a value like others: least for `min`, `max` and quantiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from ruler.model.arrays import BoolArray, FloatArray
+from ruler.promql.ast import Call
+from ruler.promql.notes import invalid_quantile
+from ruler.promql.quantile import quantile_of
+from ruler.promql.scope import Scope
+from ruler.promql.sums import add, settled
+from ruler.promql.window import Windows
+
+Result: TypeAlias = tuple[FloatArray, BoolArray | None]
+Compare: TypeAlias = Callable[[FloatArray, FloatArray], BoolArray]
+
+
+def count_over_time(windows: Windows) -> Result:
+    counts = windows.counts
+    return counts.astype(np.float64), counts > 0
+
+
+def present_over_time(windows: Windows) -> Result:
+    return np.ones(windows.shape), windows.counts > 0
+
+
+def last_over_time(windows: Windows) -> Result:
+    values, here, _ = windows.latest(stale_ends=False)
+    return values, here
+
+
+def first_over_time(windows: Windows) -> Result:
+    values, here, _ = windows.earliest()
+    return values, here
+
+
+def ts_of_last_over_time(windows: Windows) -> Result:
+    _, here, rows = windows.latest(stale_ends=False)
+    return windows.times[rows, windows.stream] / 1000, here
+
+
+def ts_of_first_over_time(windows: Windows) -> Result:
+    _, here, rows = windows.earliest()
+    return windows.times[rows, windows.stream] / 1000, here
+
+
+def sum_over_time(windows: Windows) -> Result:
+    total, error = np.zeros(windows.shape), np.zeros(windows.shape)
+    for values, here, _ in windows.samples():
+        total, error = add(total, error, np.where(here, values, 0.0))
+    return settled(total, error), windows.counts > 0
+
+
+def avg_over_time(windows: Windows) -> Result:
+    total, error = np.zeros(windows.shape), np.zeros(windows.shape)
+    for values, here, _ in windows.samples():
+        total, error = add(total, error, np.where(here, values, 0.0))
+    count = windows.counts
+    mean = total / count + error / count
+    overflowed = ~np.isfinite(mean) & (count > 0)
+    if overflowed.any():
+        columns = overflowed.any(axis=0)
+        mean[:, columns] = _running_mean(windows.subset(columns))
+    return mean, count > 0
+
+
+def _running_mean(windows: Windows) -> FloatArray:
+    """The mean where the sum does not fit a float: from the sample on with which it would overflow, kept as a mean."""
+    total, error, mean = np.zeros(windows.shape), np.zeros(windows.shape), np.zeros(windows.shape)
+    count = np.zeros(windows.shape)
+    as_mean = np.zeros(windows.shape, dtype=np.bool_)
+    for values, here, _ in windows.samples():
+        first = here & (count == 0)
+        count += here
+        summed, lost = add(total, error, np.where(here, values, 0.0))
+        turns = here & ~first & ~as_mean & np.isinf(summed)
+        mean = np.where(turns, total / (count - 1), mean)
+        error = np.where(turns, error / (count - 1), error)
+        as_mean |= turns
+        share = (count - 1) / count
+        moved, left = add(share * mean, share * error, values / count)
+        left = np.where(np.isinf(moved), 0.0, left)
+        by_mean, by_sum = here & as_mean, here & ~as_mean
+        mean = np.where(by_mean, moved, mean)
+        total = np.where(by_sum, summed, total)
+        error = np.where(by_mean, left, np.where(by_sum & ~first, lost, error))
+    return np.where(as_mean, mean + error, total / count + error / count)
+
+
+def min_over_time(windows: Windows) -> Result:
+    return _extreme(windows, np.fmin)
+
+
+def max_over_time(windows: Windows) -> Result:
+    return _extreme(windows, np.fmax)
+
+
+def _extreme(windows: Windows, choose: np.ufunc) -> Result:
+    best = np.full(windows.shape, np.nan)
+    for values, here, _ in windows.samples():
+        best = choose(best, np.where(here, values, np.nan))
+    return best, windows.counts > 0
+
+
+def ts_of_min_over_time(windows: Windows) -> Result:
+    return _time_of_extreme(windows, np.less_equal)
+
+
+def ts_of_max_over_time(windows: Windows) -> Result:
+    return _time_of_extreme(windows, np.greater_equal)
+
+
+def _time_of_extreme(windows: Windows, no_worse: np.ufunc) -> Result:
+    best = np.full(windows.shape, np.nan)
+    when = np.zeros(windows.shape, dtype=np.int64)
+    for values, here, times in windows.samples(with_times=True):
+        better = here & (no_worse(values, best) | np.isnan(best))
+        np.copyto(best, values, where=better)
+        np.copyto(when, times, where=better)
+    return when / 1000, windows.counts > 0
+
+
+def stdvar_over_time(windows: Windows) -> Result:
+    mean, mean_error = np.zeros(windows.shape), np.zeros(windows.shape)
+    squares, squares_error = np.zeros(windows.shape), np.zeros(windows.shape)
+    count = np.zeros(windows.shape)
+    for values, here, _ in windows.samples():
+        count += here
+        apart = np.where(here, values - (mean + mean_error), 0.0)
+        mean, mean_error = add(mean, mean_error, apart / np.maximum(count, 1))
+        product = np.where(here, apart * (values - (mean + mean_error)), 0.0)
+        squares, squares_error = add(squares, squares_error, product)
+    return (squares + squares_error) / count, count > 0
+
+
+def stddev_over_time(windows: Windows) -> Result:
+    variance, present = stdvar_over_time(windows)
+    return np.sqrt(variance), present
+
+
+def quantile_over_time(windows: Windows, share: FloatArray) -> Result:
+    return quantile_of(_stacked(windows), windows.counts, share), windows.counts > 0
+
+
+def mad_over_time(windows: Windows) -> Result:
+    stack, half = _stacked(windows), np.full((1, 1), 0.5)
+    median = quantile_of(stack, windows.counts, half)
+    return quantile_of(np.abs(stack - median), windows.counts, half), windows.counts > 0
+
+
+def _stacked(windows: Windows) -> FloatArray:
+    """All samples [places × steps × columns], NaN where there is none."""
+    turns = [np.where(here, values, np.nan) for values, here, _ in windows.samples()]
+    return np.stack(turns) if turns else np.full((1, *windows.shape), np.nan)
+
+
+def checked_quantile(scope: Scope, call: Call, scalars: list[FloatArray]) -> None:
+    """Note each share that is none."""
+    for share in np.unique(scalars[0]).tolist():
+        if math.isnan(share) or not 0 <= share <= 1:
+            scope.notes.warn(invalid_quantile(share), call.args[0])
+
+
+def changes(windows: Windows) -> Result:
+    return _steps_where(windows, lambda old, new: (old != new) & ~(np.isnan(old) & np.isnan(new)))
+
+
+def resets(windows: Windows) -> Result:
+    return _steps_where(windows, lambda old, new: new < old)
+
+
+def _steps_where(windows: Windows, counted: Compare) -> Result:
+    """How often a sample and the one before it are as `counted` says."""
+    previous = np.zeros(windows.shape)
+    found, seen = np.zeros(windows.shape), np.zeros(windows.shape, dtype=np.bool_)
+    for values, here, _ in windows.samples():
+        found += here & seen & counted(previous, values)
+        np.copyto(previous, values, where=here)
+        seen |= here
+    return found, seen

@@ -1,0 +1,188 @@
+"""rate, increase, delta, irate, idelta: differences over a window, extrapolated as Prometheus does (extrapolatedRate).
+
+Where the samples of a column are without gaps and never fall, everything but two values per window is a matter of the
+stream's times, worked out once for all its series. The other columns are folded sample by sample.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from common.labels import METRIC_NAME, quote
+from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.promql.ast import Call
+from ruler.promql.frame import Frame, Grid, Value
+from ruler.promql.functions.rows import is_range
+from ruler.promql.notes import NOT_A_COUNTER
+from ruler.promql.scope import Run, Scope
+from ruler.promql.window import Windows
+
+_COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
+_CLOSE = 1.1  # a sample within so many average distances of a window's edge is taken to reach it
+
+Result = tuple[FloatArray, BoolArray | None]
+
+
+def rate(windows: Windows) -> Result:
+    return _split(windows, counter=True, seconds=windows.reach / 1000)
+
+
+def increase(windows: Windows) -> Result:
+    return _split(windows, counter=True, seconds=1)
+
+
+def delta(windows: Windows) -> Result:
+    return _split(windows, counter=False, seconds=1)
+
+
+def _split(windows: Windows, *, counter: bool, seconds: float) -> Result:
+    """The extrapolated difference for each of so many seconds: steady columns from their edges, others by folding."""
+    steady = windows.clean
+    if counter and steady.any():
+        steady = steady & ~_falling(windows)
+    if steady.all():
+        return _from_edges(windows, counter=counter, seconds=seconds)
+    if not steady.any():
+        return _folded(windows, counter=counter, seconds=seconds)
+    values = np.empty(windows.shape)
+    present = np.empty(windows.shape, dtype=np.bool_)
+    values[:, steady], present[:, steady] = _from_edges(windows.subset(steady), counter=counter, seconds=seconds)
+    values[:, ~steady], present[:, ~steady] = _folded(windows.subset(~steady), counter=counter, seconds=seconds)
+    return values, present
+
+
+def _falling(windows: Windows) -> BoolArray:
+    """Which columns have a sample that is less than the one before."""
+    cells = windows.cells
+    if windows.span.missed is not None:
+        missed = windows.span.missed[windows.used, windows.streams]
+        lines = np.flatnonzero(missed[1:].any(axis=1)) + 1
+        if len(lines):
+            cells = cells.copy()
+        for line in lines.tolist():
+            cells[line] = np.where(missed[line][windows.stream], cells[line - 1], cells[line])
+    return np.asarray((cells[1:] < cells[:-1]).any(axis=0))
+
+
+def _from_edges(windows: Windows, *, counter: bool, seconds: float) -> tuple[FloatArray, BoolArray]:
+    first = np.minimum(windows.first, len(windows.span.block.values) - 1)
+    last = np.maximum(windows.real_last, 0)
+    count = windows.real_count
+    reach = _Reach(windows, windows.times_at(first), windows.times_at(last), count, seconds)
+    oldest, newest = windows.values_at(first), windows.values_at(last)
+    rise = np.subtract(newest, oldest, out=newest)
+    factor = windows.spread(reach.factor(reach.to_start))
+    if counter:
+        near_zero = oldest <= rise * windows.spread(reach.to_start / reach.sampled * (1 + 1e-9))
+        if near_zero.any():
+            step, column = np.nonzero(near_zero)
+            factor = factor.copy()
+            factor[step, column] = reach.at(step, windows.stream[column]).from_zero(
+                oldest[step, column], rise[step, column]
+            )
+    return np.multiply(rise, factor, out=rise), windows.spread(count > 1)
+
+
+def _folded(windows: Windows, *, counter: bool, seconds: float) -> tuple[FloatArray, BoolArray]:
+    oldest = np.zeros(windows.shape)
+    previous = np.zeros(windows.shape)
+    lost = np.zeros(windows.shape)
+    first_time = np.zeros(windows.shape, dtype=np.int64)
+    last_time = np.zeros(windows.shape, dtype=np.int64)
+    count = np.zeros(windows.shape, dtype=np.int64)
+    for values, here, times in windows.samples(with_times=True):
+        opening = here & (count == 0)
+        np.copyto(oldest, values, where=opening)
+        np.copyto(first_time, times, where=opening)
+        if counter:
+            fell = here & (values < previous) & ~opening
+            np.add(lost, previous, out=lost, where=fell)
+        np.copyto(previous, values, where=here)
+        np.copyto(last_time, times, where=here)
+        count += here
+    reach = _Reach(windows, first_time, last_time, count, seconds)
+    rise = previous - oldest + lost
+    factor = reach.from_zero(oldest, rise) if counter else reach.factor(reach.to_start)
+    return rise * factor, count > 1
+
+
+class _Reach:
+    """A Reach is how far the samples of windows are taken to reach beyond the first and the last of them (s)."""
+
+    def __init__(
+        self, windows: Windows, first_time: IntArray, last_time: IntArray, count: IntArray, seconds: float
+    ) -> None:
+        self._seconds = seconds
+        ends = windows.ends[:, np.newaxis]
+        self.sampled = (last_time - first_time) / 1000
+        average = self.sampled / (count - 1)
+        close, half = average * _CLOSE, average / 2
+        to_start = (first_time - (ends - windows.reach)) / 1000
+        to_end = (ends - last_time) / 1000
+        self.to_start: FloatArray = np.where(to_start >= close, half, to_start)
+        self.to_end: FloatArray = np.where(to_end >= close, half, to_end)
+
+    def at(self, step: IntArray, stream: IntArray) -> _Reach:
+        """That of single cells."""
+        part = object.__new__(_Reach)
+        part._seconds = self._seconds
+        part.sampled = self.sampled[step, stream]
+        part.to_start = self.to_start[step, stream]
+        part.to_end = self.to_end[step, stream]
+        return part
+
+    def factor(self, to_start: FloatArray) -> FloatArray:
+        """What to multiply a difference with."""
+        return (self.sampled + to_start + self.to_end) / self.sampled / self._seconds
+
+    def from_zero(self, oldest: FloatArray, rise: FloatArray) -> FloatArray:
+        """The factor of a counter: it was never below zero, so it cannot have started before its zero point."""
+        to_zero = np.where((rise > 0) & (oldest >= 0), self.sampled * (oldest / rise), np.inf)
+        return self.factor(np.where(to_zero < self.to_start, to_zero, self.to_start))
+
+
+def irate(windows: Windows) -> Result:
+    older, newer, distance, present = _last_two(windows)
+    rise = np.where(newer < older, newer, newer - older)
+    return rise / (distance / 1000), present
+
+
+def idelta(windows: Windows) -> Result:
+    older, newer, _, present = _last_two(windows)
+    return newer - older, present
+
+
+def _last_two(windows: Windows) -> tuple[FloatArray, FloatArray, IntArray, BoolArray]:
+    """The last two values of each window, the time between them (ms), and whether there are two."""
+    if windows.clean.all():
+        last = np.maximum(windows.real_last, 0)
+        before = np.maximum(last - 1, 0)
+        if windows.span.missed is not None:
+            before = np.take_along_axis(windows.span.origin[:, windows.streams], before, axis=0)
+        distance = windows.spread(windows.times_at(last) - windows.times_at(before))
+        return windows.values_at(before), windows.values_at(last), distance, windows.spread(windows.real_count > 1)
+    older, newer = np.zeros(windows.shape), np.zeros(windows.shape)
+    distance = np.zeros(windows.shape, dtype=np.int64)
+    newest_time = np.zeros(windows.shape, dtype=np.int64)
+    for values, here, times in windows.samples(with_times=True):
+        np.copyto(older, newer, where=here)
+        np.copyto(newer, values, where=here)
+        np.copyto(distance, times - newest_time, where=here)
+        np.copyto(newest_time, times, where=here)
+    return older, newer, distance, windows.counts > 1
+
+
+def of_counter(run: Run) -> Run:
+    """The function with a note for each metric whose name does not say that it is a counter."""
+
+    def noting(scope: Scope, call: Call, grid: Grid) -> Value:
+        value = run(scope, call, grid)
+        if isinstance(value, Frame) and value.series:
+            argument = next(arg for arg in call.args if is_range(arg))
+            for code in np.unique(value.table.column(METRIC_NAME)).tolist():
+                name = scope.strings.text(code)
+                if name and not name.endswith(_COUNTER_SUFFIXES):
+                    scope.notes.info(f"{NOT_A_COUNTER} {quote(name)}", argument)
+        return value
+
+    return noting

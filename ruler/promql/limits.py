@@ -1,0 +1,40 @@
+"""What a query may use: time until its deadline, its client's patience, and cells of memory.
+
+Cells are charged before they are allocated. The clock read here is the machine's own (monotonic), for nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from common.errors import QueryCanceled, QueryTimeout, TooManySamples
+
+_PLACE = "expression evaluation"
+
+
+class Limits:
+    """Limits watch over one query while it runs."""
+
+    def __init__(self, max_samples: int, deadline: float, cancelled: Callable[[], bool] | None) -> None:
+        self._max_samples = max_samples
+        self._deadline = deadline
+        self._cancelled = cancelled
+        self._held = 0
+
+    def check(self) -> None:
+        """Raise QueryTimeout or QueryCanceled if the query has to stop."""
+        if self._cancelled is not None and self._cancelled():
+            raise QueryCanceled(f"query was canceled in {_PLACE}")
+        if time.monotonic() > self._deadline:
+            raise QueryTimeout(f"query timed out in {_PLACE}")
+
+    def charge(self, cells: int) -> None:
+        """Make room for so many cells beside those that are held, or raise TooManySamples."""
+        if self._held + cells > self._max_samples:
+            raise TooManySamples("query processing would load too many samples into memory in query execution")
+
+    def hold(self, cells: int) -> None:
+        """Charge cells that stay until the query ends: what was selected."""
+        self.charge(cells)
+        self._held += cells

@@ -1,0 +1,59 @@
+"""What a function sees of the evaluation that it takes part in. A Scope evaluates arguments and takes notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.model.table import LabelTable, Strings
+from ruler.promql.ast import Call, Expr, VectorSelector
+from ruler.promql.frame import Frame, Grid, Value
+from ruler.promql.limits import Limits
+from ruler.promql.notes import Notes
+from ruler.promql.window import Span, Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Ranged:
+    """A Ranged is a range vector at every step: its series (columns of its spans, one span after the other)."""
+
+    table: LabelTable
+    spans: tuple[Span, ...]
+    drop: BoolArray
+
+
+class Scope(Protocol):
+    """A Scope is one query being evaluated."""
+
+    @property
+    def strings(self) -> Strings: ...
+    @property
+    def notes(self) -> Notes: ...
+    @property
+    def limits(self) -> Limits: ...
+
+    def value(self, expr: Expr, grid: Grid) -> Value:
+        """The value of an expression at every moment of the grid."""
+
+    def vector(self, expr: Expr, grid: Grid) -> Frame:
+        """The value of an expression that is an instant vector."""
+
+    def scalar(self, expr: Expr, grid: Grid) -> FloatArray:
+        """The value of an expression that is a scalar, [steps or 1]."""
+
+    def text(self, expr: Expr) -> str:
+        """The value of an expression that is a string."""
+
+    def ranged(self, expr: Expr, grid: Grid) -> Ranged:
+        """The value of an expression that is a range vector."""
+
+    def sample_times(self, selector: VectorSelector, grid: Grid) -> Frame:
+        """The times (s) of the samples that an instant selector finds."""
+
+
+Run: TypeAlias = Callable[[Scope, Call, Grid], Value]
+Kernel: TypeAlias = Callable[..., tuple[FloatArray, BoolArray | None]]
+Tile: TypeAlias = Windows
+Rows: TypeAlias = IntArray
