@@ -1,0 +1,256 @@
+"""One target's loop: fetch, parse, append, report, at every tick of the scheduler. Runs in the event-loop thread.
+
+Each scrape is one append: the page's samples, stale markers for what the last page had and this one lacks, and the
+automatic series. A scrape that fails marks everything stale once. A tick that finds a scrape running is skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.durations import MINUTE, format_duration
+from common.errors import ScrapeError, ScrapeFailure
+from common.labels import METRIC_NAME, Labels
+from common.logs import facts
+from common.textformat import LabelPairs
+from ruler.model.arrays import STALE, FloatArray, IntArray
+from ruler.scrape.client import Client
+from ruler.scrape.config import ScrapeSettings
+from ruler.scrape.fetch import Fetcher
+from ruler.scrape.lines import Shapes
+from ruler.scrape.metrics import ScrapeMetrics
+from ruler.scrape.parse import Columns, PageParser, PageRefused, Timed
+from ruler.scrape.relabel import relabel
+from ruler.scrape.status import Health, TargetStatus
+from ruler.scrape.target import Target
+from ruler.storage import Appendable, Stream
+
+REPORTED = (
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+)
+SNAP = 2  # ms
+FURTHEST_AHEAD = 10 * MINUTE  # what a sample's own timestamp may be ahead of the clock
+_NOTHING: IntArray = np.empty(0, dtype=np.int64)
+
+log = logging.getLogger("scrape")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Tools are what all loops of a ruler share."""
+
+    storage: Appendable
+    metrics: ScrapeMetrics
+    shapes: Shapes
+
+
+class ScrapeLoop:
+    """A ScrapeLoop scrapes one target and owns its stream, its connection and its status."""
+
+    def __init__(self, target: Target, job: ScrapeSettings, client: Client, tools: Tools) -> None:
+        self.target = target
+        self.status = TargetStatus(
+            target.pool,
+            target.discovered,
+            target.labels,
+            target.url,
+            format_duration(target.interval),
+            format_duration(target.timeout),
+        )
+        self._storage, self._metrics = tools.storage, tools.metrics
+        self._fetcher = Fetcher(target.url, target.timeout, client)
+        self._stream = tools.storage.stream(target.identity, target.interval)
+        self._reports = tools.storage.series([Labels({**target.labels, METRIC_NAME: name}) for name in REPORTED])
+        self._parser = PageParser(
+            SampleLabels(target.labels, job),
+            tools.storage.series,
+            reserved=self._reports,
+            shapes=tools.shapes,
+            sample_limit=job.sample_limit,
+            honor_timestamps=job.honor_timestamps,
+        )
+        self._live = _NOTHING  # the series that have no stale marker yet
+        self._row = (_NOTHING, self._reports)  # the page's series, and those with the automatic ones behind them
+        self._timed: dict[int, TimedStream] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._interval_length = tools.metrics.interval_length.labels(self.status.interval)
+        self._last_start: float | None = None
+        self.retired = False
+
+    def discovered_as(self, target: Target) -> None:
+        """The same target was found with other discovered labels."""
+        self.target = target
+        self._publish(self.status.health, self.status.last_error, self.status.last_scrape, self.status.last_duration)
+
+    def tick(self, due: int, now: int) -> None:
+        """Start a scrape, unless the last one is still running."""
+        if self._task is not None and not self._task.done():
+            self._metrics.skipped.inc()
+            return
+        self._task = asyncio.get_running_loop().create_task(self._scrape(due, now))
+
+    def retire(self) -> None:
+        """Scrape no more; `end` follows."""
+        self.retired = True
+        self._stop()
+
+    def end(self, time: int | None) -> None:
+        """Close the stream; with a `time` (ms), mark its series stale."""
+        self._stop()
+        self._stream.close(time)
+        for stream in self._timed.values():
+            stream.close()
+        self._timed.clear()
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._fetcher.close()
+
+    async def _scrape(self, due: int, now: int) -> None:
+        time = snapped(due, now, self.target.interval)
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        if self._last_start is not None:
+            self._interval_length.observe(started - self._last_start)
+        self._last_start = started
+        try:
+            columns = self._parser.parse(await self._fetcher.fetch())
+        except ScrapeError as error:
+            self._failed(due, time, clock() - started, error)
+        except Exception as error:  # the loop's boundary: one bad page must not end the scraping of its target
+            log.exception("scrape failed", extra=facts(target=self.target.url))
+            unexpected = ScrapeError(ScrapeFailure.BAD_BODY, f"unexpected error: {error!r}")
+            self._failed(due, time, clock() - started, unexpected)
+        else:
+            self._done(due, time, clock() - started, columns)
+
+    def _done(self, due: int, time: int, seconds: float, columns: Columns) -> None:
+        report = np.array((1.0, seconds, columns.scraped, columns.kept, columns.added))
+        if columns.series is not self._row[0]:
+            self._row = (columns.series, np.concatenate((columns.series, self._reports)))
+        gone = _NOTHING if columns.series is self._live else np.setdiff1d(self._live, columns.series)
+        if len(gone):
+            stale = np.full(len(gone), STALE)
+            self._append(due, time, np.concatenate((self._row[1], gone)), (columns.values, report, stale))
+        else:
+            self._append(due, time, self._row[1], (columns.values, report))
+        self._live = columns.series
+        if columns.duplicates:
+            self._metrics.duplicates.inc(columns.duplicates)
+        if columns.timed is not None or self._timed:
+            self._append_timed(columns.timed or Timed([], [], []), time)
+        self._publish(Health.UP, "", time, seconds, columns.comments)
+
+    def _failed(self, due: int, time: int, seconds: float, error: ScrapeError) -> None:
+        scraped, kept = (error.scraped, error.kept) if isinstance(error, PageRefused) else (0, 0)
+        report = np.array((0.0, seconds, scraped, kept, 0.0))
+        if len(self._live):
+            series = self._row[1] if self._live is self._row[0] else np.concatenate((self._live, self._reports))
+            self._append(due, time, series, (np.full(len(self._live), STALE), report))
+            self._live = _NOTHING
+        else:
+            self._append(due, time, self._reports, (report,))
+        self._count(error)
+        if self.status.last_error != str(error):
+            log.debug("scrape failed", extra=facts(target=self.target.url, error=error))
+        self._publish(Health.DOWN, str(error), time, seconds)
+
+    def _append(self, due: int, time: int, series: IntArray, values: Sequence[FloatArray]) -> None:
+        self._metrics.appended(self._stream.append(due, time, series, np.concatenate(values)))
+
+    def _append_timed(self, timed: Timed, now: int) -> None:
+        """Append samples that bring their own times, each series to a stream of its own."""
+        for id_, time, value in zip(timed.series, timed.times, timed.values, strict=True):
+            if time > now + FURTHEST_AHEAD:
+                self._metrics.out_of_bounds.inc()
+                continue
+            stream = self._timed.get(id_)
+            if stream is None:
+                name = f"{self.target.identity} {id_}"
+                stream = self._timed[id_] = TimedStream(self._storage.stream(name, None), id_)
+            stream.append(time, value, self._metrics)
+        for id_ in self._timed.keys() - set(timed.series):
+            self._timed.pop(id_).close()
+
+    def _count(self, error: ScrapeError) -> None:
+        self._metrics.failed.labels(error.reason.value).inc()
+        if error.reason is ScrapeFailure.TOO_LARGE:
+            over_samples = isinstance(error, PageRefused)
+            (self._metrics.over_sample_limit if over_samples else self._metrics.over_body_limit).inc()
+
+    def _publish(
+        self, health: Health, error: str, time: int | None, seconds: float, comments: Sequence[bytes] | None = None
+    ) -> None:
+        old = self.status
+        self.status = TargetStatus(
+            old.pool,
+            self.target.discovered,
+            old.labels,
+            old.url,
+            old.interval,
+            old.timeout,
+            health,
+            error,
+            time,
+            seconds,
+            old.comments if comments is None else comments,
+        )
+
+
+class TimedStream:
+    """A TimedStream takes the samples of one series that brings its own timestamps."""
+
+    def __init__(self, stream: Stream, id_: int) -> None:
+        self._stream = stream
+        self._series: IntArray = np.array([id_], dtype=np.int64)
+        self._last: int | None = None
+
+    def append(self, time: int, value: float, metrics: ScrapeMetrics) -> None:
+        """Store a sample that is newer than the last; the same one again is no news, an older one is counted."""
+        if self._last is not None and time <= self._last:
+            if time < self._last:
+                metrics.out_of_order.inc()
+            return
+        metrics.appended(self._stream.append(time, time, self._series, np.array([value])))
+        self._last = time
+
+    def close(self) -> None:
+        self._stream.close(None)
+
+
+class SampleLabels:
+    """SampleLabels turn the labels of a line into those of its series: the target's joined in, then relabelled."""
+
+    def __init__(self, target: Labels, job: ScrapeSettings) -> None:
+        self._target, self._honor, self._rules = target, job.honor_labels, job.metric_relabel_configs
+
+    def __call__(self, pairs: LabelPairs) -> Labels | None:
+        """The series of a line, or None when its samples are dropped."""
+        labels = dict(pairs)
+        if self._honor:
+            labels = {**self._target, **labels}  # a label that the line has, even an empty one, is the line's
+        else:
+            taken = {name: labels[name] for name in self._target if labels.get(name)}
+            labels.update(self._target)
+            for name in sorted(taken, key=len):
+                exported = f"exported_{name}"
+                while labels.get(exported):
+                    exported = f"exported_{exported}"
+                labels[exported] = taken[name]
+        relabelled = relabel(labels, self._rules) if self._rules else labels
+        return Labels(relabelled) if relabelled else None
+
+
+def snapped(due: int, now: int, interval: int) -> int:
+    """The timestamp (ms) of a scrape that starts at `now`: its tick where that is near, so that intervals are even."""
+    return due if abs(now - due) <= min(SNAP, interval // 100) else now

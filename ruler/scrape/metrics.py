@@ -1,0 +1,67 @@
+"""The metrics of scraping, under Prometheus's names where it has them."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
+
+from ruler.storage import Appended
+
+
+class ScrapeMetrics:
+    """ScrapeMetrics count what one ruler's scraping does."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, help_: str, *labels: str) -> Counter:
+            return Counter(name, help_, labels, registry=registry)
+
+        def gauge(name: str, help_: str, *labels: str) -> Gauge:
+            return Gauge(name, help_, labels, registry=registry)
+
+        self.pools = gauge("prometheus_target_scrape_pools", "Scrape pools in force.")
+        self.pool_targets = gauge("prometheus_target_scrape_pool_targets", "Targets of a scrape pool.", "scrape_job")
+        self.syncs = counter("prometheus_target_scrape_pool_sync", "Times a pool's targets were settled.", "scrape_job")
+        self.sync_failed = counter("prometheus_target_sync_failed", "Targets that cannot be scraped.", "scrape_job")
+        self.interval_length = Summary(
+            "prometheus_target_interval_length_seconds",
+            "Actual intervals between scrapes.",
+            ["interval"],
+            registry=registry,
+        )
+        self.over_sample_limit = counter(
+            "prometheus_target_scrapes_exceeded_sample_limit", "Scrapes refused for having too many samples."
+        )
+        self.over_body_limit = counter(
+            "prometheus_target_scrapes_exceeded_body_size_limit", "Scrapes refused for a page that is too large."
+        )
+        self.duplicates = counter(
+            "prometheus_target_scrapes_sample_duplicate_timestamp",
+            "Samples left out because their series had one at that time.",
+        )
+        self.out_of_order = counter(
+            "prometheus_target_scrapes_sample_out_of_order", "Samples left out because their series had a later one."
+        )
+        self.out_of_bounds = counter(
+            "prometheus_target_scrapes_sample_out_of_bounds", "Samples left out for a time too far off."
+        )
+        self.failed = counter("tocsin_scrapes_failed", "Scrapes that gave no samples.", "reason")
+        self.skipped = counter("tocsin_scrapes_skipped", "Scrapes left out because the last one was still running.")
+        self.discovered = gauge("prometheus_sd_discovered_targets", "Targets discovered.", "name", "config")
+        self.file_errors = counter("prometheus_sd_file_read_errors", "Discovery files that could not be used.")
+        self.file_mtime = gauge(
+            "prometheus_sd_file_mtime_seconds", "When a discovery file was last changed.", "filename"
+        )
+
+    def appended(self, result: Appended) -> None:
+        """Count what the storage refused."""
+        if result.out_of_order:
+            self.out_of_order.inc(result.out_of_order)
+        if result.too_old:
+            self.out_of_bounds.inc(result.too_old)
+        if result.duplicate:
+            self.duplicates.inc(result.duplicate)
+
+    def forget(self, job: str) -> None:
+        """Drop the series of a pool that is gone."""
+        for metric in (self.pool_targets, self.syncs, self.sync_failed):
+            metric.remove_by_labels({"scrape_job": job})
+        self.discovered.remove_by_labels({"name": "scrape", "config": job})

@@ -1,0 +1,55 @@
+"""What others may see of scraping: frozen, replaced whole after each scrape, read from any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from common.labels import Labels
+from common.textformat import Help, Type, parse_line
+
+
+class Health(StrEnum):
+    """How a target's last scrape went."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """A TargetStatus is what is known of a target now.
+
+    `discovered` are its labels before relabelling, `interval` and `timeout` as Prometheus writes durations.
+    `last_scrape` is ms, None before the first; `last_duration` is seconds. `comments` are the lines of its last page
+    that carry no value.
+    """
+
+    pool: str
+    discovered: Labels
+    labels: Labels
+    url: str
+    interval: str
+    timeout: str
+    health: Health = Health.UNKNOWN
+    last_error: str = ""
+    last_scrape: int | None = None
+    last_duration: float = 0.0
+    comments: Sequence[bytes] = ()
+
+    def metadata(self) -> Iterator[Help | Type]:
+        """What the last page said of its metrics."""
+        for line in self.comments:
+            entry = parse_line(line) if line.startswith(b"#") else None
+            if isinstance(entry, Help | Type):
+                yield entry
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedTarget:
+    """A DroppedTarget is one that relabelling leaves out; `discovered` are its labels before that."""
+
+    pool: str
+    discovered: Labels

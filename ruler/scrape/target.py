@@ -1,0 +1,99 @@
+"""Targets: what discovery found, after the job's labels, relabelling and checks, in Prometheus's order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from common.durations import format_duration, parse_duration
+from common.errors import ParseError, TocsinError
+from common.labels import Labels
+from ruler.scrape.config import ScrapeSettings, address_problem
+from ruler.scrape.relabel import relabel
+from ruler.scrape.status import DroppedTarget
+
+ADDRESS = "__address__"
+SCHEME = "__scheme__"
+METRICS_PATH = "__metrics_path__"
+INTERVAL = "__scrape_interval__"
+TIMEOUT = "__scrape_timeout__"
+PARAM = "__param_"
+META = "__meta_"
+RESERVED = "__"
+
+
+class TargetError(TocsinError):
+    """A discovered target that cannot be scraped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A Target is a place to scrape and the labels that its samples get; times are ms.
+
+    `discovered` are its labels before relabelling.
+    """
+
+    pool: str
+    discovered: Labels
+    labels: Labels
+    url: str
+    interval: int
+    timeout: int
+
+    @property
+    def identity(self) -> str:
+        """What makes this target the same one after a reload."""
+        return f"{self.pool} {self.url} {self.labels}"
+
+
+def populate(found: Mapping[str, str], job: ScrapeSettings) -> Target | DroppedTarget:
+    """The target that discovered labels make in `job`; raises TargetError."""
+    labels = {name: value for name, value in found.items() if value}
+    defaults = {
+        "job": job.job_name,
+        INTERVAL: format_duration(job.interval),
+        TIMEOUT: format_duration(job.timeout),
+        METRICS_PATH: job.metrics_path,
+        SCHEME: job.scheme,
+    }
+    labels = {**defaults, **labels, **{PARAM + name: values[0] for name, values in job.params.items() if values}}
+    discovered = Labels(labels)
+    relabelled = relabel(discovered, job.relabel_configs)
+    if relabelled is None:
+        return DroppedTarget(job.job_name, discovered)
+    address = relabelled.get(ADDRESS, "")
+    if not address:
+        raise TargetError("no address")
+    if problem := address_problem(address):
+        raise TargetError(problem)
+    scheme = relabelled.get(SCHEME, "")
+    if scheme not in ("http", "https"):
+        raise TargetError(f"invalid scheme: {scheme!r}")
+    interval, timeout = _length(relabelled, INTERVAL), _length(relabelled, TIMEOUT)
+    if timeout > interval:
+        raise TargetError(f"scrape timeout cannot be greater than scrape interval: {timeout} ms > {interval} ms")
+    relabelled.setdefault("instance", address)
+    public = Labels((name, value) for name, value in relabelled.items() if not name.startswith(RESERVED))
+    return Target(job.job_name, discovered, public, _url(relabelled, job, scheme, address), interval, timeout)
+
+
+def _length(labels: Mapping[str, str], name: str) -> int:
+    try:
+        length = parse_duration(labels.get(name, ""))
+    except ParseError as error:
+        raise TargetError(f"{name}: {error.problem}") from None
+    if length == 0:
+        raise TargetError(f"{name} cannot be 0")
+    return length
+
+
+def _url(labels: Mapping[str, str], job: ScrapeSettings, scheme: str, address: str) -> str:
+    params = {name: list(values) for name, values in job.params.items()}
+    for name, value in labels.items():
+        if name.startswith(PARAM):
+            params[name.removeprefix(PARAM)] = [value, *params.get(name.removeprefix(PARAM), [])[1:]]
+    query = urlencode(sorted(params.items()), doseq=True)
+    path = labels.get(METRICS_PATH, "")
+    slash = "" if path.startswith("/") or not path else "/"
+    return f"{scheme}://{address}{slash}{path}" + (f"?{query}" if query else "")
