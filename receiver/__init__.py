@@ -1,0 +1,1 @@
+"""The push receiver: push → validate → gauge → GET /metrics. It stands on common alone."""

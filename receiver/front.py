@@ -1,0 +1,130 @@
+"""The receiver's front over HTTP (raw ASGI): pushes, the page of metrics and the health checks.
+
+All else goes to Flask. A push: token → body → document → store → journal → answer. This is the one place where a
+failure becomes an answer, and no answer says more than the sender may know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TypeAlias
+
+from common.clock import Clock
+from common.exposition import Header, metrics_response, request_header, respond, respond_text
+from common.logs import facts
+from common.serving import App, Receive, Scope, Send
+from receiver import answers
+from receiver.body import Disconnected, read_body
+from receiver.gauges import GaugeStore, Push
+from receiver.generic import read_push
+from receiver.laravel import read_monitoring
+from receiver.metrics import ACCEPTED, Endpoint, ReceiverMetrics
+from receiver.refusals import Code, Refusal, invalid_token, missing_token
+from receiver.saver import Saver
+from receiver.tokens import Tokens
+
+Read: TypeAlias = Callable[[bytes, str, int], tuple[Push, str]]
+
+# path → where its pushes are counted, and what reads them
+PUSHES: dict[str, tuple[Endpoint, Read]] = {
+    "/api/monitoring": (Endpoint.MONITORING, read_monitoring),
+    "/api/v1/push": (Endpoint.PUSH, read_push),
+}
+HEALTH = {"/-/healthy": "Tocsin receiver is healthy.", "/-/ready": "Tocsin receiver is ready."}
+JSON: Header = ("content-type", "application/json")
+
+LARGE_BODY = 64 << 10  # bytes from which reading a document leaves the event loop
+LARGE_PAGE = 1000  # series from which writing the page does
+
+log = logging.getLogger("receiver")
+
+
+class Front:
+    """A Front answers what is asked often, and hands the rest to `otherwise`."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        store: GaugeStore,
+        saver: Saver | None,
+        metrics: ReceiverMetrics,
+        clock: Clock,
+        otherwise: App,
+    ) -> None:
+        self._tokens, self._store, self._saver = tokens, store, saver
+        self._metrics, self._clock, self._otherwise = metrics, clock, otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path, reading = scope["path"], scope["method"] in ("GET", "HEAD")
+        if path in PUSHES:
+            await self._answer_push(scope, receive, send, *PUSHES[path])
+        elif path == "/metrics" and reading:
+            await self._answer_metrics(scope, send)
+        elif path in HEALTH and reading:
+            await respond_text(scope, send, 200, HEALTH[path])
+        else:
+            await self._otherwise(scope, receive, send)
+
+    async def _answer_metrics(self, scope: Scope, send: Send) -> None:
+        wanted = (request_header(scope, "accept"), request_header(scope, "accept-encoding"))
+        if len(self._store) < LARGE_PAGE:
+            page = metrics_response(self._metrics.registry, *wanted)
+        else:
+            page = await asyncio.to_thread(metrics_response, self._metrics.registry, *wanted)
+        await respond(scope, send, 200, *page)
+
+    async def _answer_push(self, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint, read: Read) -> None:
+        now, headers, result = self._clock.now(), [JSON], ACCEPTED
+        try:
+            if scope["method"] != "POST":
+                headers.append(("allow", "POST"))
+                raise Refusal("only POST", code=Code.METHOD_NOT_ALLOWED, status=405)
+            status, body = 200, answers.accepted(await self._take(scope, receive, read, now), now)
+        except Disconnected:
+            return
+        except Refusal as refusal:
+            result, status, body = refusal.code, refusal.status, answers.refused(refusal.code, str(refusal), now)
+        except OSError as error:
+            log.error("push is shown but not saved", extra=facts(error=error.strerror))
+            self._metrics.save_failures.inc()
+            result, status, body = _fault("the push could not be saved: try again", now)
+        except Exception:  # the boundary of a request: logged here, and the sender learns nothing of our insides
+            log.exception("push failed")
+            result, status, body = _fault("internal error", now)
+        self._metrics.pushes.labels(endpoint, result.lower()).inc()
+        await respond(scope, send, status, body, headers)
+
+    async def _take(self, scope: Scope, receive: Receive, read: Read, now: int) -> str:
+        """Take a push: shown first and saved second, so what a full disk refuses to keep still raises its alerts."""
+        server = self._server(scope)
+        body = await read_body(scope, receive)
+        if len(body) < LARGE_BODY:
+            push, time = read(body, server, now)
+        else:
+            push, time = await asyncio.to_thread(read, body, server, now)
+        self._store.apply(push, now)
+        if self._saver is not None:
+            await self._saver.save(push)
+        return time
+
+    def _server(self, scope: Scope) -> str:
+        """The name that the request's token belongs to; raises Refusal."""
+        token = request_header(scope, "x-api-token").strip()
+        scheme, _, bearer = request_header(scope, "authorization").partition(" ")
+        if not token and scheme.lower() == "bearer":
+            token = bearer.strip()
+        if not token:
+            raise missing_token()
+        server = self._tokens.holder(token)
+        if server is None:
+            raise invalid_token()
+        return server
+
+
+def _fault(message: str, now: int) -> tuple[str, int, bytes]:
+    """The result, the status and the answer of a fault that is ours."""
+    return Code.SERVER_ERROR, 500, answers.refused(Code.SERVER_ERROR, message, now)
