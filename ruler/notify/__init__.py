@@ -1,0 +1,1 @@
+"""notify: a notification in, messages out. Mutes, deduplicates, retries and records; decides nothing about groups."""
