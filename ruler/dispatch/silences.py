@@ -10,6 +10,7 @@ import json
 import threading
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -61,6 +62,13 @@ class UnknownSilence(SilenceError):  # noqa: N818  (a lookup that found nothing,
 
     def __init__(self) -> None:
         super().__init__("silence not found")
+
+
+class UnstoredSilence(SilenceError):  # noqa: N818
+    """A silence that the database did not take."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"silence not stored: {cause or type(cause).__name__}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +203,10 @@ class Silences:
                 connection.execute(sa.delete(TABLE).where(TABLE.c.id == silence.id))
                 connection.execute(sa.insert(TABLE).values(_row(silence)))
 
-        self._database.submit(write).result(WRITE_SECONDS)
+        try:
+            self._database.submit(write).result(WRITE_SECONDS)
+        except (sa.exc.SQLAlchemyError, OSError, FutureTimeout) as error:
+            raise UnstoredSilence(error) from None
         self._state = _State({**self._state.silences, **{silence.id: silence for silence in changed}})
 
 
