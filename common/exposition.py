@@ -12,16 +12,16 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
-
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
-from prometheus_client.exposition import choose_encoder, gzip_accepted
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from common.labels import quote
 from common.serving import App, Receive, Scope, Send
 from common.textformat import MetricType
 
-TEXT = CONTENT_TYPE_PLAIN_0_0_4
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
 PLAIN = "text/plain; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
@@ -98,11 +98,14 @@ def _number(value: float) -> str:
 
 
 def metrics_response(registry: CollectorRegistry, accept: str, accept_encoding: str) -> tuple[bytes, list[Header]]:
-    """The page of `registry` in the best format that `accept` names, and the headers that go with it."""
+    """The page of `registry` in the first format of `accept` that prometheus_client writes, and its headers."""
+    # Imported here: the exporter has no registry, and 2 of its 30 MiB would be prometheus_client.
+    from prometheus_client import exposition  # noqa: PLC0415
+
     try:
-        encode, content_type = choose_encoder(accept)
-    except TypeError:  # prometheus_client compares the parts of a version as they come, words with numbers
-        encode, content_type = generate_latest, TEXT
+        encode, content_type = exposition.choose_encoder(accept)
+    except TypeError:  # it compares the parts of a version as they come, words with numbers
+        encode, content_type = exposition.generate_latest, TEXT
     return encoded(encode(registry), content_type, accept_encoding)
 
 
@@ -111,11 +114,20 @@ def encoded(body: bytes, content_type: str, accept_encoding: str) -> tuple[bytes
     headers = [("content-type", content_type)]
     if len(body) >= MIN_GZIP_BYTES:
         headers.append(("vary", "Accept-Encoding"))
-        if gzip_accepted(accept_encoding):
+        if accepts_gzip(accept_encoding):
             packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
             body = packer.compress(body) + packer.flush()
             headers.append(("content-encoding", "gzip"))
     return body, headers
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether a request with this Accept-Encoding takes gzip."""
+    for offer in accept_encoding.lower().split(","):
+        name, _, quality = offer.replace(" ", "").partition(";")
+        if name == "gzip":
+            return quality.removeprefix("q=").rstrip("0.") != "" if quality else True
+    return False
 
 
 def request_header(scope: Scope, name: str) -> str:
