@@ -18,7 +18,7 @@ from ruler.app import Ruler
 from ruler.settings import RulerSettings
 
 
-class DurationFlag(click.ParamType):
+class DurationFlag(click.ParamType[int]):
     """A duration flag, in ms, written like 5m."""
 
     name = "duration"
@@ -53,7 +53,7 @@ _duration = DurationFlag()
 @click.option("--log.level", "level", type=click.Choice(logs.LEVELS), default="info", show_default=True)
 @click.option("--log.format", "style", type=click.Choice(logs.FORMATS), default="logfmt", show_default=True)
 @click.pass_context
-def ruler(ctx: click.Context, address: str, level: str, style: str, external_url: str | None, **values: Any) -> None:
+def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_url: str | None, **values: Any) -> None:
     """Scrape, store, evaluate rules and notify."""
     logs.configure(level, style)
     try:

@@ -15,33 +15,39 @@ from pathlib import Path
 from common.config import Document, Settings, load_yaml, parse_yaml, to_yaml
 from common.labels import Labels
 from common.secrets import Secret
-from ruler.notify.config import Notify, NotifySettings, build_notify
+from ruler.dispatch.config import GlobalSettings as NotifyGlobalSettings
+from ruler.dispatch.config import RouteSettings, build_route
+from ruler.dispatch.route import Route
+from ruler.notify.config import ReceiverSettings, build_receivers, receiver_of
+from ruler.notify.receiver import Receiver
 from ruler.rule.config import GroupConfig, load_rules
 from ruler.scrape.config import GlobalSettings, ScrapeSettings, check, native_histogram_keys
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*)|(\$))")
+Path_ = tuple[str | int, ...]
+
 _RULE_FILE = re.compile(r"[^*]*(\*[^/]*)?\Z")
 
 
-class StaticAlertmanagers(Settings):
+class StaticAlertmanagers(Settings, frozen=True):
     """Addresses of Alertmanagers."""
 
     targets: tuple[str, ...] = ()
 
 
-class AlertmanagerSettings(Settings):
+class AlertmanagerSettings(Settings, frozen=True):
     """A set of Alertmanagers; only an empty one is accepted, because alerts are notified by the ruler itself."""
 
     static_configs: tuple[StaticAlertmanagers, ...] = ()
 
 
-class AlertingSettings(Settings):
+class AlertingSettings(Settings, frozen=True):
     """Where Prometheus sends its alerts."""
 
     alertmanagers: tuple[AlertmanagerSettings, ...] = ()
 
 
-class PrometheusSettings(Settings, rename={"global_": "global"}):
+class PrometheusSettings(Settings, frozen=True, rename={"global_": "global"}):
     """A prometheus.yml."""
 
     global_: GlobalSettings = GlobalSettings()
@@ -50,11 +56,28 @@ class PrometheusSettings(Settings, rename={"global_": "global"}):
     alerting: AlertingSettings = AlertingSettings()
 
 
-class TocsinSettings(Settings):
+class NotifySettings(Settings, frozen=True, rename={"global_": "global"}):
+    """The content of an alertmanager.yml."""
+
+    global_: NotifyGlobalSettings = NotifyGlobalSettings()
+    route: RouteSettings = RouteSettings(receiver="default")
+    receivers: tuple[ReceiverSettings, ...] = ()
+
+
+class TocsinSettings(Settings, frozen=True):
     """A tocsin.yml: what Prometheus has no key for."""
 
     notify: NotifySettings | None = None
     notify_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Notify is who is told of which alerts: the route tree, the receivers in it, and how long an alert lasts (ms)."""
+
+    routes: Route
+    receivers: tuple[Receiver, ...]
+    resolve_timeout: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +146,26 @@ def _rule_groups(settings: PrometheusSettings, document: Document, warnings: lis
 
 def _notify(path: Path | None, url: Secret | None) -> Notify:
     if path is None:
-        document: Document = parse_yaml("")
-        return build_notify(NotifySettings(), document, (), url)
+        return _built(NotifySettings(receivers=(ReceiverSettings(name="default"),)), parse_yaml(""), (), url)
     document = load_yaml(path)
     settings = document.decode(TocsinSettings)
     if settings.notify_file:
         if settings.notify is not None:
             raise document.error("at most one of notify and notify_file must be given", ("notify_file",))
         document = load_yaml(path.parent / settings.notify_file)
-        return build_notify(document.decode(NotifySettings), document, (), url)
-    return build_notify(settings.notify or NotifySettings(), document, ("notify",), url)
+        return _built(document.decode(NotifySettings), document, (), url)
+    if settings.notify is None:
+        return _notify(None, url)
+    return _built(settings.notify, document, ("notify",), url)
+
+
+def _built(settings: NotifySettings, document: Document, path: Path_, url: Secret | None) -> Notify:
+    receivers = build_receivers(settings.receivers, document, (*path, "receivers"))
+    routes = build_route(settings.route, {receiver.name for receiver in receivers}, document, (*path, "route"))
+    if url is not None:
+        default = receiver_of(routes.receiver, (url,))
+        receivers = tuple(default if receiver.name == default.name else receiver for receiver in receivers)
+    return Notify(routes, receivers, settings.global_.resolve_timeout)
 
 
 def _expanded(value: str, environment: Mapping[str, str]) -> str:

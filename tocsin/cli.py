@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 
 import click
+
+from common.version import VERSION
 
 # name → (module, attribute, the sentence that --help shows)
 COMMANDS = {
@@ -45,6 +47,6 @@ class _Lazy(click.Group):
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(metadata.version("tocsin"), message="tocsin %(version)s")
+@click.version_option(VERSION, message="tocsin %(version)s")
 def cli() -> None:
     """Tocsin: the Prometheus alerting stack in one package."""

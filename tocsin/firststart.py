@@ -103,11 +103,20 @@ class Layout:
         return self.data / "storage"
 
 
-def write_absent(layout: Layout, *, ruler: str, receiver: str, exporter: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Addresses are where the three programs listen, as `host:port`."""
+
+    ruler: str
+    receiver: str
+    exporter: str
+
+
+def write_absent(layout: Layout, addresses: Addresses) -> None:
     """Write the config files that are not there yet, naming these addresses."""
-    _write(layout.prometheus, PROMETHEUS_YML.format(ruler=ruler, receiver=receiver))
+    _write(layout.prometheus, PROMETHEUS_YML.format(ruler=addresses.ruler, receiver=addresses.receiver))
     _write(layout.tocsin, TOCSIN_YML)
-    _write(layout.node_targets, NODE_TARGETS.format(exporter=exporter))
+    _write(layout.node_targets, NODE_TARGETS.format(exporter=addresses.exporter))
     if not layout.rules.exists():
         shipped = next(path for path in SHIPPED if path.is_dir())
         for pack in sorted(shipped.glob("*.yml")):

@@ -1,0 +1,197 @@
+"""/api/v1: what the ruler shows of itself: targets, rules, alerts, and the status pages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, Response, request
+
+from ruler.api import params
+from ruler.api.errors import BadRequest
+from ruler.api.respond import success
+from ruler.rule.status import AlertStatus, GroupStatus, RuleKind, RuleStatus
+from ruler.scrape.status import DroppedTarget, TargetStatus
+
+NEVER = "0001-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A View is what the status pages may see of the ruler; each call gives the state of this moment."""
+
+    targets: Callable[[], Sequence[TargetStatus]]
+    dropped: Callable[[], Sequence[DroppedTarget]]
+    groups: Callable[[], Sequence[GroupStatus]]
+    config: Callable[[], str]  # YAML, secrets redacted
+    flags: Mapping[str, str]
+    build: Mapping[str, str]
+    runtime: Callable[[], Mapping[str, Any]]
+    tsdb: Callable[[int], Mapping[str, Any]]
+
+
+def blueprint(view: View) -> Blueprint:
+    """The routes that show `view`."""
+    routes = Blueprint("status", __name__)
+
+    @routes.get("/targets")
+    def targets() -> Response:
+        state = params.choices(request.values, "state", ("active", "dropped", "any"), "any")
+        pool = request.values.get("scrapePool", "")
+        active = [target for target in view.targets() if pool in ("", target.pool)]
+        dropped = [target for target in view.dropped() if pool in ("", target.pool)]
+        counts = {target.pool: 0 for target in active}
+        for target in dropped:
+            counts[target.pool] = counts.get(target.pool, 0) + 1
+        return success(
+            {
+                "activeTargets": [_target(target) for target in active] if state != "dropped" else [],
+                "droppedTargets": [
+                    {"discoveredLabels": dict(target.discovered), "scrapePool": target.pool} for target in dropped
+                ]
+                if state != "active"
+                else [],
+                "droppedTargetCounts": counts,
+            }
+        )
+
+    @routes.get("/scrape_pools")
+    def scrape_pools() -> Response:
+        return success({"scrapePools": sorted({target.pool for target in (*view.targets(), *view.dropped())})})
+
+    @routes.get("/rules")
+    def rules() -> Response:
+        form = request.values
+        kind = form.get("type", "")
+        if kind not in ("", "alert", "record"):
+            msg = f'invalid parameter "type": not supported value "{kind}"'
+            raise BadRequest(msg)
+        names, groups, files = (set(form.getlist(f"{what}[]")) for what in ("rule_name", "rule_group", "file"))
+        with_alerts = form.get("exclude_alerts", "") != "true"
+        wanted = {"": None, "alert": RuleKind.ALERTING, "record": RuleKind.RECORDING}[kind]
+        shown = []
+        for group in view.groups():
+            if (groups and group.name not in groups) or (files and group.file not in files):
+                continue
+            kept = [
+                _rule(rule, with_alerts=with_alerts)
+                for rule in group.rules
+                if wanted in (None, rule.kind) and (not names or rule.name in names)
+            ]
+            if kept or not (names or wanted):
+                shown.append(_group(group, kept))
+        return success({"groups": shown})
+
+    @routes.get("/alerts")
+    def alerts() -> Response:
+        found = [alert for group in view.groups() for rule in group.rules for alert in rule.alerts]
+        return success({"alerts": [_alert(alert) for alert in found]})
+
+    @routes.get("/alertmanagers")
+    def alertmanagers() -> Response:
+        return success({"activeAlertmanagers": [], "droppedAlertmanagers": []})
+
+    @routes.get("/status/config")
+    def config() -> Response:
+        return success({"yaml": view.config()})
+
+    @routes.get("/status/flags")
+    def flags() -> Response:
+        return success(dict(view.flags))
+
+    @routes.get("/status/buildinfo")
+    def build_info() -> Response:
+        return success(dict(view.build))
+
+    @routes.get("/status/runtimeinfo")
+    def runtime_info() -> Response:
+        return success(dict(view.runtime()))
+
+    @routes.get("/status/tsdb")
+    def tsdb() -> Response:
+        return success(dict(view.tsdb(params.limit_of(request.values) or 10)))
+
+    return routes
+
+
+def written_time(milliseconds: int | None) -> str:
+    """A time as Go's RFC 3339 writes it; `None` is Go's zero time."""
+    if milliseconds is None:
+        return NEVER
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    text = moment.isoformat(timespec="milliseconds").removesuffix("+00:00")
+    return text.rstrip("0").rstrip(".") + "Z"
+
+
+def written_value(value: float) -> str:
+    """An alert's value as the API writes it: always with an exponent, `1e+00`."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"
+    mantissa, _, exponent = np.format_float_scientific(value, trim="-", exp_digits=2).partition("e")
+    return f"{mantissa.removesuffix('.')}e{exponent}"
+
+
+def _target(target: TargetStatus) -> dict[str, Any]:
+    return {
+        "discoveredLabels": dict(target.discovered),
+        "labels": dict(target.labels),
+        "scrapePool": target.pool,
+        "scrapeUrl": target.url,
+        "globalUrl": target.url,
+        "lastError": target.last_error,
+        "lastScrape": written_time(target.last_scrape),
+        "lastScrapeDuration": target.last_duration,
+        "health": str(target.health),
+        "scrapeInterval": target.interval,
+        "scrapeTimeout": target.timeout,
+    }
+
+
+def _group(group: GroupStatus, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "file": group.file,
+        "rules": rules,
+        "interval": group.interval / 1000,
+        "limit": group.limit,
+        "evaluationTime": group.evaluation_time,
+        "lastEvaluation": written_time(group.last_evaluation),
+    }
+
+
+def _rule(rule: RuleStatus, *, with_alerts: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": rule.name, "query": rule.query, "labels": dict(rule.labels)}
+    if rule.kind is RuleKind.ALERTING:
+        shown |= {
+            "state": str(rule.state),
+            "duration": rule.duration / 1000,
+            "keepFiringFor": rule.keep_firing_for / 1000,
+            "annotations": dict(rule.annotations),
+            "alerts": [_alert(alert) for alert in rule.alerts] if with_alerts else [],
+        }
+    shown |= {
+        "health": str(rule.health),
+        "evaluationTime": rule.evaluation_time,
+        "lastEvaluation": written_time(rule.last_evaluation),
+        "type": str(rule.kind),
+    }
+    if rule.last_error:
+        shown["lastError"] = rule.last_error
+    return shown
+
+
+def _alert(alert: AlertStatus) -> dict[str, Any]:
+    shown = {
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "state": str(alert.state),
+        "activeAt": written_time(alert.active_at),
+        "value": written_value(alert.value),
+    }
+    if alert.keep_firing_since is not None:
+        shown["keepFiringSince"] = written_time(alert.keep_firing_since)
+    return shown

@@ -1,0 +1,287 @@
+"""The ruler whole: every stage built in the order of the street, stopped in reverse. The only module that knows all.
+
+Threads: the event loop ticks, scrapes and appends; a pool evaluates rules; one thread dispatches; the notifier has its
+own. A reload does everything that can fail first, then swaps.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from common.clock import Clock, SystemClock
+from common.durations import format_duration
+from common.errors import ConfigError, StartError
+from common.logs import facts
+from common.serving import App
+from common.version import VERSION
+from ruler import config as files
+from ruler.api import query, status, v2
+from ruler.config import Config
+from ruler.database import Database, sqlite_url
+from ruler.dispatch.dispatcher import Dispatcher
+from ruler.dispatch.silences import Silences
+from ruler.front import Front, Lifecycle
+from ruler.loop import EventLoop
+from ruler.notify.notifier import Notifier
+from ruler.promql.engine import Engine
+from ruler.rule.manager import RuleManager
+from ruler.schedule import Scheduler
+from ruler.scrape.manager import ScrapeManager
+from ruler.settings import RulerSettings
+from ruler.telemetry import new_registry
+from ruler.tsdb.db import DB
+
+RULE_THREADS = 4
+DISPATCH_INTERVAL = 500  # ms
+STATE_FILE = "state.sqlite"
+
+log = logging.getLogger("ruler")
+
+
+class Ruler:
+    """A Ruler is the street from scrape to notification: `app` answers, `start` sets it in motion, `stop` ends it."""
+
+    def __init__(self, settings: RulerSettings, clock: Clock | None = None) -> None:
+        """Build every stage; raises ConfigError or StartError with nothing left open."""
+        self._settings, self._clock = settings, clock or SystemClock()
+        self._config = self._load()
+        self._reloading = threading.Lock()
+        self._started_at = self._clock.now()
+        self._registry = new_registry()
+        self._metrics = _ConfigMetrics(self._registry)
+        self._db = DB.open(settings.storage, ring=settings.ring, registry=self._registry)
+        try:
+            self._build(settings)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _build(self, settings: RulerSettings) -> None:
+        registry, config = self._registry, self._config
+        self._database = _open_database(settings.storage)
+        self._loop = EventLoop("street")
+        self._scheduler = Scheduler(self._clock)
+        self._scraper = ScrapeManager(self._db, self._scheduler, registry)
+        self._engine = Engine(
+            self._db,
+            lookback=settings.lookback,
+            max_samples=settings.max_samples,
+            timeout=settings.query_timeout / 1000,
+        )
+        self._silences = Silences(self._database, registry)
+        muters = (self._silences,)
+        notify = config.notify
+        self._notifier = Notifier(notify.receivers, muters, self._database, registry)
+        self._dispatcher = Dispatcher(
+            notify.routes, self._notifier.notify, registry, muters=muters, resolve_timeout=notify.resolve_timeout
+        )
+        self._rule_pool = ThreadPoolExecutor(RULE_THREADS, thread_name_prefix="rule")
+        self._rules = RuleManager(
+            engine=self._engine,
+            storage=self._db,
+            in_writer=self._loop.call,
+            sink=self._dispatcher,
+            database=self._database,
+            scheduler=self._scheduler,
+            registry=registry,
+            pool=self._rule_pool,
+            external_url=settings.external_url,
+        )
+        self._dispatching = _Ticker("dispatch", self._dispatch)
+        self._ready = False
+        self._front = self._build_front()
+
+    @property
+    def app(self) -> App:
+        """The ASGI app."""
+        return self._front.app
+
+    def start(self) -> None:
+        """Scrape, evaluate and notify from now on."""
+        for warning in (*self._settings.warnings(), *self._config.warnings):
+            log.warning(warning)
+        self._apply(self._config)
+        self._loop.call(lambda: self._scheduler.every(DISPATCH_INTERVAL, 0, self._dispatching.tick))
+        self._loop.start(self._scheduler.drive())
+        self._metrics.loaded(self._clock.now())
+        self._ready = True
+
+    def reload(self) -> None:
+        """Take up the files as they are now; raises ConfigError, and then nothing has changed."""
+        with self._reloading:
+            try:
+                config = self._load()
+                self._apply(config)
+            except ConfigError as error:
+                self._metrics.failed()
+                log.error("the new config is bad, the old one stays in force", extra=facts(error=error))
+                raise
+            self._config = config
+            self._metrics.loaded(self._clock.now())
+        for warning in config.warnings:
+            log.warning(warning)
+        log.info("config reloaded", extra=facts(file=self._settings.config_file))
+
+    def reload_or_log(self) -> None:
+        """`reload` for a signal, whose sender hears of an error by the log alone."""
+        try:
+            self.reload()
+        except ConfigError:
+            return  # reload has logged it
+
+    def stop(self) -> None:
+        """Stop every stage, in the reverse of their order; samples and state are kept."""
+        self._ready = False
+        self._loop.call(self._rules.close)
+        self._loop.start(self._scraper.close()).result()
+        self._rule_pool.shutdown(cancel_futures=True)
+        self._dispatching.close()
+        self._notifier.close()
+        self._loop.stop()
+        self._front.close()
+        self._database.close()
+        self._db.close()
+
+    def _load(self) -> Config:
+        settings = self._settings
+        return files.load(settings.config_file, settings.tocsin_config, notify_url=settings.notify_url)
+
+    def _apply(self, config: Config) -> None:
+        rules = self._rules.load(
+            config.groups, interval=config.evaluation_interval, external_labels=config.external_labels
+        )
+
+        def swap() -> None:
+            self._scraper.apply(config.scrape_configs)  # may still refuse: it reads certificates
+            self._notifier.apply(config.notify.receivers)
+            self._dispatcher.apply(config.notify.routes, config.notify.resolve_timeout)
+            self._rules.apply(rules, self._clock.now())
+
+        self._loop.call(swap)
+
+    def _dispatch(self, now: int) -> None:
+        self._dispatcher.tick(now)
+        self._notifier.tick(now)
+        self._silences.tick(now)
+
+    def _build_front(self) -> Front:
+        settings = self._settings
+        v1 = (
+            query.blueprint(
+                self._engine,
+                self._db,
+                self._clock,
+                timeout=settings.query_timeout / 1000,
+                concurrency=settings.query_concurrency,
+            ),
+            status.blueprint(self._view()),
+        )
+        alertmanager = v2.blueprint(
+            self._dispatcher, self._silences, self._notifier, self._clock, self._registry, _build_info()
+        )
+        lifecycle = Lifecycle(settings.lifecycle, self.reload, lambda: self._ready)
+        return Front(v1, alertmanager, lifecycle, self._registry)
+
+    def _view(self) -> status.View:
+        return status.View(
+            targets=self._scraper.targets,
+            dropped=self._scraper.dropped,
+            groups=self._rules.groups,
+            config=lambda: self._config.yaml,
+            flags=self._settings.flags,
+            build=_build_info(),
+            runtime=self._runtime,
+            tsdb=self._db.stats,
+        )
+
+    def _runtime(self) -> dict[str, Any]:
+        return {
+            "startTime": status.written_time(self._started_at),
+            "CWD": str(Path.cwd()),
+            "hostname": socket.gethostname(),
+            "serverTime": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "reloadConfigSuccess": self._metrics.successful,
+            "lastConfigTime": status.written_time(self._metrics.loaded_at),
+            "corruptionCount": 0,
+            "goroutineCount": threading.active_count(),
+            "GOMAXPROCS": os.cpu_count() or 1,
+            "GOMEMLIMIT": 0,
+            "GOGC": "",
+            "GODEBUG": "",
+            "storageRetention": format_duration(self._settings.ring),
+        }
+
+
+class _Ticker:
+    """Runs a function on a thread of its own at every tick, and leaves out a tick that finds the last one running."""
+
+    def __init__(self, name: str, run: Callable[[int], None]) -> None:
+        self._run = run
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._running: Future[None] | None = None
+
+    def tick(self, _due: int, now: int) -> None:
+        if self._running is None or self._running.done():
+            self._running = self._pool.submit(self._guarded, now)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def _guarded(self, now: int) -> None:
+        try:
+            self._run(now)
+        except Exception:  # the boundary of a loop that must go on
+            log.exception("dispatching failed")
+
+
+class _ConfigMetrics:
+    """How the last reload went, under Prometheus's names."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.successful, self.loaded_at = True, 0
+        build = Gauge("tocsin_build_info", "The version of Tocsin that runs.", ["version"], registry=registry)
+        build.labels(VERSION).set(1)
+        self._success = Gauge(
+            "prometheus_config_last_reload_successful", "Whether the last config reload was good.", registry=registry
+        )
+        self._time = Gauge(
+            "prometheus_config_last_reload_success_timestamp_seconds",
+            "When the config in force was loaded.",
+            registry=registry,
+        )
+
+    def loaded(self, now: int) -> None:
+        self.successful, self.loaded_at = True, now
+        self._success.set(1)
+        self._time.set(now / 1000)
+
+    def failed(self) -> None:
+        self.successful = False
+        self._success.set(0)
+
+
+def _build_info() -> dict[str, str]:
+    blank = dict.fromkeys(("revision", "branch", "buildUser", "buildDate"), "")
+    return {"version": VERSION, **blank, "goVersion": f"python {platform.python_version()}"}
+
+
+def _open_database(storage: Path | None) -> Database:
+    if storage is None:
+        return Database("sqlite://")
+    path = storage / STATE_FILE
+    try:
+        return Database(sqlite_url(path))
+    except Exception as error:
+        msg = f"{path}: cannot be opened: {error}"
+        raise StartError(msg) from error
