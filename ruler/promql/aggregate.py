@@ -94,8 +94,12 @@ def _group(data: Sorted) -> FloatArray:
 
 
 def _stdvar(data: Sorted) -> FloatArray:
-    mean = _avg(data)
-    apart = data.values - data.of_each(np.broadcast_to(mean, (len(data.values), len(data.sizes))))
+    # Measured from the largest value, so that equal values have no variance at all.
+    apart = data.values - data.of_each(_max(data))
+    if data.present is not None:
+        apart = np.where(data.present, apart, 0.0)
+    mean = np.add.reduceat(apart, data.starts, axis=1) / data.counts
+    apart -= data.of_each(mean)
     if data.present is not None:
         apart = np.where(data.present, apart, 0.0)
     return np.add.reduceat(apart * apart, data.starts, axis=1) / data.counts

@@ -13,7 +13,7 @@ from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.model.table import NO_LABEL
 from ruler.promql.aggregate import by_size, grouping_names
 from ruler.promql.ast import Aggregation
-from ruler.promql.columns import group_by, group_all, keeping, setting
+from ruler.promql.columns import group_all, group_by, is_any_label_name, keeping, setting
 from ruler.promql.frame import Frame, Grid, empty_frame
 from ruler.promql.merge import merged
 from ruler.promql.notes import short_number
@@ -24,14 +24,12 @@ _INT64 = 9223372036854774784  # the largest float that is an int64
 
 def chosen(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray, grid: Grid) -> Frame:
     """The series that the operator keeps, each at the steps where it keeps it."""
-    if frame.series == 0:
-        return frame
     if expr.op == "limit_ratio":
         kept = _in_ratio(scope, expr, frame, param)
         return Frame(frame.table, np.broadcast_to(frame.values, kept.shape), kept, frame.drop).pruned()
-    if not (param >= 1).any():
-        return empty_frame(scope.strings)
     wanted = _checked_count(param)
+    if frame.series == 0 or not (wanted >= 1).any():
+        return empty_frame(scope.strings)
     steps = max(len(frame.values), len(wanted))
     frame = frame.spread(steps)
     place = _places(expr, frame)
@@ -46,6 +44,8 @@ def chosen(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray, gri
 def _checked_count(param: FloatArray) -> IntArray:
     if np.isnan(param).any():
         raise QueryError("Parameter value is NaN")
+    if param.max() < 1:
+        return np.zeros(1, dtype=np.int64)
     if param.min() <= -_INT64:
         raise QueryError(f"Scalar value {short_number(float(param.min()))} underflows int64")
     if param.max() >= _INT64:
@@ -96,9 +96,6 @@ def _label_hash(frame: Frame) -> FloatArray:
             0 if code == NO_LABEL else _hash(f"{name}\xff{frame.table.strings.text(code)}") for code in distinct.tolist()
         ]
         state += np.array(hashes, dtype=np.uint64)[inverse]
-    state ^= state >> np.uint64(31)
-    state *= np.uint64(0x9E3779B97F4A7C15)
-    state ^= state >> np.uint64(29)
     return state.astype(np.float64)
 
 
@@ -108,7 +105,7 @@ def _hash(text: str) -> int:
 
 def count_values(scope: Scope, expr: Aggregation, frame: Frame, label: str) -> Frame:
     """For each group and each distinct value in it, how many series have it."""
-    if not label:
+    if not is_any_label_name(label):
         raise QueryError(f'invalid label name "{label}"')
     if frame.series == 0:
         return frame

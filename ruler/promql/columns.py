@@ -93,6 +93,11 @@ def group_both(left: LabelTable, right: LabelTable, names: Sequence[str]) -> tup
     return groups.of[: len(left)], groups.of[len(left) :], len(groups)
 
 
+def is_any_label_name(name: str) -> bool:
+    """Whether a label may be called so: anything but nothing, and but what was no UTF-8 when it was written."""
+    return bool(name) and "\N{REPLACEMENT CHARACTER}" not in name
+
+
 def names_of(*tables: LabelTable) -> tuple[str, ...]:
     """All label names of these tables, sorted."""
     if len(tables) == 1:

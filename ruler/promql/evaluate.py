@@ -57,6 +57,8 @@ class Evaluation:
         self.limits = limits
         self.notes = notes
         self._storage = storage
+        instant = len(outer) == 1
+        self.asked = (int(outer.times[0]), int(outer.times[-1]), 0 if instant else outer.step)
         self._edges = {AtEdge.START: int(outer.times[0]), AtEdge.END: int(outer.times[-1])}
         self._lookback = lookback
         self._default_step = default_step
@@ -98,7 +100,10 @@ class Evaluation:
             case VectorSelector():
                 return self._selected(expr, grid)
             case Call():
-                return FUNCTIONS[expr.function](self, expr, grid)
+                run = FUNCTIONS.get(expr.function)
+                if run is None:
+                    raise QueryError(f"function not supported yet: {expr.function!r}")
+                return run(self, expr, grid)
             case Aggregation():
                 return self._aggregation(expr, grid)
         raise QueryError(f"a range vector is no operand: {type(expr).__name__}")

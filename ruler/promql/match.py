@@ -106,9 +106,8 @@ def matched(scope: Scope, expr: Binary, left: Frame, right: Frame) -> Frame:
     """Each series of the many side with its partner on the one side."""
     matching = expr.matching or Matching()
     swapped = matching.cardinality is Cardinality.ONE_TO_MANY
+    # As in Prometheus, `group_right` turns the sides round and leaves their fill values where they are.
     fill_many, fill_one = matching.fill_left, matching.fill_right
-    if swapped:
-        fill_many, fill_one = fill_one, fill_many
     if (left.series == 0 or right.series == 0) and fill_many is None and fill_one is None:
         return empty_frame(scope.strings)
 
@@ -230,8 +229,8 @@ def _check_one_side(sides: _Sides, *, filling: bool) -> None:
     table = sides.one.table
     raise BadMatching(
         f"found duplicate series for the match group {_shown(keeping(table, sides.names).labels(first))} on the "
-        f"{'left' if sides.swapped else 'right'} hand-side of the operation: [{_shown(table.labels(second))}, "
-        f"{_shown(table.labels(first))}];many-to-many matching not allowed: matching labels must be unique on one side"
+        f"{'left' if sides.swapped else 'right'} hand-side of the operation: [{_shown(table.labels(first))}, "
+        f"{_shown(table.labels(second))}];many-to-many matching not allowed: matching labels must be unique on one side"
     )
 
 

@@ -34,6 +34,10 @@ class Scope(Protocol):
     @property
     def limits(self) -> Limits: ...
 
+    @property
+    def asked(self) -> tuple[int, int, int]:
+        """The query's own start, end and step (ms); the step of an instant query is 0."""
+
     def value(self, expr: Expr, grid: Grid) -> Value:
         """The value of an expression at every moment of the grid."""
 

@@ -11,7 +11,7 @@ from common.labels import METRIC_NAME
 from ruler.model.arrays import CodeArray
 from ruler.model.matcher import compile_regex
 from ruler.promql.ast import Call
-from ruler.promql.columns import grouped, setting
+from ruler.promql.columns import grouped, is_any_label_name, setting
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.merge import merged
 from ruler.promql.scope import Scope
@@ -63,7 +63,7 @@ def _relabelled(frame: Frame, target: str, codes: CodeArray, changed: np.ndarray
 
 
 def _checked_name(name: str, role: str, call: Call) -> None:
-    if not name:
+    if not is_any_label_name(name):
         raise QueryError(f"invalid {role} label name in {call.function}(): {name}")
 
 

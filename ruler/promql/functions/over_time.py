@@ -151,9 +151,11 @@ def quantile_over_time(windows: Windows, share: FloatArray) -> Result:
 
 
 def mad_over_time(windows: Windows) -> Result:
-    stack, half = _stacked(windows), np.full((1, 1), 0.5)
-    median = quantile_of(stack, windows.counts, half)
-    return quantile_of(np.abs(stack - median), windows.counts, half), windows.counts > 0
+    """The median distance from the median; NaN where any sample is."""
+    stack, half, counts = _stacked(windows), np.full((1, 1), 0.5), windows.counts
+    median = quantile_of(stack, counts, half)
+    result = quantile_of(np.abs(stack - median), counts, half)
+    return np.where(np.count_nonzero(~np.isnan(stack), axis=0) < counts, np.nan, result), counts > 0
 
 
 def _stacked(windows: Windows) -> FloatArray:

@@ -24,6 +24,24 @@ def pi(scope: Scope, call: Call, grid: Grid) -> Value:
     return np.array([np.pi])
 
 
+def of_query(kind: str) -> Run:
+    """A scalar that says how the query is asked: its `start`, `end`, `range` or `step` (s)."""
+
+    def run(scope: Scope, call: Call, grid: Grid) -> Value:
+        start, end, step = scope.asked
+        return np.array([{"start": start, "end": end, "range": end - start, "step": step}[kind] / 1000])
+
+    return run
+
+
+def lesser(scope: Scope, call: Call, grid: Grid) -> Value:
+    return np.minimum(scope.scalar(call.args[0], grid), scope.scalar(call.args[1], grid))
+
+
+def greater(scope: Scope, call: Call, grid: Grid) -> Value:
+    return np.maximum(scope.scalar(call.args[0], grid), scope.scalar(call.args[1], grid))
+
+
 def vector(scope: Scope, call: Call, grid: Grid) -> Value:
     return unlabelled_frame(scope.scalar(call.args[0], grid), scope.strings)
 
