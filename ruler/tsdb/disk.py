@@ -1,0 +1,52 @@
+"""The door to the file system: each call that can fail for lack of space, rights or luck is a method of Disk.
+
+Tests put a Disk that fails in its place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from ruler.files import sync_directory
+
+Data = bytes | npt.NDArray[Any]
+
+_datasync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+
+class Disk:
+    """The file system of the machine."""
+
+    def open(self, path: Path) -> int:
+        """A descriptor to read and write the file at `path`, made if there is none."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def resize(self, descriptor: int, size: int) -> None:
+        os.ftruncate(descriptor, size)
+
+    def write(self, descriptor: int, data: Data, offset: int, size: int) -> None:
+        """Write all `size` bytes of `data`, or raise OSError."""
+        if os.pwrite(descriptor, data, offset) != size:  # type: ignore[arg-type]  # typeshed knows no arrays
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def sync(self, descriptor: int) -> None:
+        _datasync(descriptor)
+
+    def sync_names(self, directory: Path) -> None:
+        sync_directory(directory)
+
+    def rename(self, old: Path, new: Path) -> None:
+        old.rename(new)
+
+    def remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+
+    def free(self, directory: Path) -> int:
+        """How many bytes there is room for."""
+        stat = os.statvfs(directory)
+        return stat.f_bavail * stat.f_frsize

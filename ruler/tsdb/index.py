@@ -1,0 +1,202 @@
+"""The labels of all series, as columns: for each metric name one table of int32 codes, and each series' id.
+
+One thread mints; any thread reads, without a lock: rows are added behind what was published, and published by assigning
+one tuple. Ids count up from 0 and are never reused. The index knows no samples and no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from common.labels import METRIC_NAME, Labels
+from ruler.model.arrays import CodeArray, IntArray
+from ruler.model.table import LabelTable, StringPool
+
+
+class Rows(NamedTuple):
+    """Rows are what a table has published: label names (without __name__), codes [series × names], series ids."""
+
+    names: tuple[str, ...]
+    codes: CodeArray
+    ids: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """Minted are new series of one metric: `codes` [series × names] for ids from `first` up."""
+
+    name: int
+    names: tuple[str, ...]
+    codes: CodeArray
+    ids: IntArray
+
+
+class MetricTable:
+    """A MetricTable holds the labels of every series of one metric name."""
+
+    def __init__(self, name: int) -> None:
+        self.name = name
+        self._names: list[str] = []
+        self._codes = np.zeros((4, 0), dtype=np.int32)
+        self._ids = np.zeros(4, dtype=np.int64)
+        self._by_codes: dict[bytes, int] = {}
+        self.rows = Rows((), self._codes[:0], self._ids[:0])
+
+    def __len__(self) -> int:
+        return len(self.rows.ids)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._names)
+
+    def add_names(self, names: Sequence[str]) -> None:
+        """Give the table columns for `names`, zero so far."""
+        count = len(self)
+        self._names += names
+        wider = np.zeros((len(self._codes), len(self._names)), dtype=np.int32)
+        wider[:, : self._codes.shape[1]] = self._codes
+        self._codes = wider
+        self._by_codes = dict(zip(_keys(wider[:count]), self._ids[:count].tolist(), strict=True))
+        self._publish(count)
+
+    def find(self, codes: CodeArray) -> list[int | None]:
+        """The id of the series with each row of codes, None where there is none."""
+        return [self._by_codes.get(key) for key in _keys(codes)]
+
+    def add(self, codes: CodeArray, ids: IntArray) -> None:
+        """Add series that `find` did not find."""
+        count, total = len(self), len(self) + len(ids)
+        if total > len(self._ids):
+            room = max(total, 2 * len(self._ids))
+            self._codes = np.concatenate([self._codes[:count], np.zeros((room - count, codes.shape[1]), np.int32)])
+            self._ids = np.concatenate([self._ids[:count], np.zeros(room - count, np.int64)])
+        self._codes[count:total] = codes
+        self._ids[count:total] = ids
+        self._by_codes.update(zip(_keys(codes), ids.tolist(), strict=True))
+        self._publish(total)
+
+    def _publish(self, count: int) -> None:
+        self.rows = Rows(self.names, self._codes[:count], self._ids[:count])
+
+
+class Index:
+    """An Index finds the id of a series by its labels, mints ids, and gives the labels of ids."""
+
+    def __init__(self) -> None:
+        self.strings = StringPool()
+        self.tables: dict[int, MetricTable] = {}
+        self.count = 0
+        self._name_of = np.zeros(1024, dtype=np.int32)  # of each id: the code of its metric name
+
+    def series(self, labels: Sequence[Labels]) -> tuple[IntArray, list[Minted]]:
+        """The id of the series with each of these labels, and what had to be minted for that."""
+        ids = np.empty(len(labels), dtype=np.int64)
+        minted: list[Minted] = []
+        by_name: dict[str, list[int]] = {}
+        for position, each in enumerate(labels):
+            by_name.setdefault(each.get(METRIC_NAME, ""), []).append(position)
+        for name, positions in by_name.items():
+            table = self._table(name)
+            codes = self._codes(table, [labels[position] for position in positions])
+            found = table.find(codes)
+            if None in found:
+                fresh = self._mint(table, codes, found)
+                minted.append(fresh)
+            ids[positions] = np.array(found, dtype=np.int64)
+        return ids, minted
+
+    def restore(self, minted: Minted) -> None:
+        """Take back series that were minted by an earlier process."""
+        table = self.tables.get(minted.name)
+        if table is None:
+            table = self.tables[minted.name] = MetricTable(minted.name)
+        new = [name for name in minted.names if name not in table.names]
+        if new:
+            table.add_names(new)
+        codes = np.zeros((len(minted.ids), len(table.names)), dtype=np.int32)
+        codes[:, [table.names.index(name) for name in minted.names]] = minted.codes
+        table.add(codes, minted.ids)
+        self._note(minted.name, minted.ids)
+
+    def names_of(self, since: int, until: int) -> list[int]:
+        """The codes of the metric names that the ids from `since` up to `until` belong to."""
+        names: list[int] = np.unique(self._name_of[since:until]).tolist()
+        return names
+
+    def _table(self, name: str) -> MetricTable:
+        code = self.strings.code(name)
+        table = self.tables.get(code)
+        if table is None:
+            table = self.tables[code] = MetricTable(code)
+        return table
+
+    def _codes(self, table: MetricTable, labels: Sequence[Labels]) -> CodeArray:
+        place = {name: index for index, name in enumerate(table.names)}
+        new: dict[str, None] = {}
+        for each in labels:
+            for name in each:
+                if name not in place and name != METRIC_NAME:
+                    new[name] = None
+        if new:
+            table.add_names(tuple(new))
+            place = {name: index for index, name in enumerate(table.names)}
+        codes = np.zeros((len(labels), len(place)), dtype=np.int32)
+        code = self.strings.code
+        for row, each in enumerate(labels):
+            for name, value in each.items():
+                if name != METRIC_NAME:
+                    codes[row, place[name]] = code(value)
+        return codes
+
+    def _mint(self, table: MetricTable, codes: CodeArray, found: list[int | None]) -> Minted:
+        """Give ids to the rows of `codes` that `found` has None for, and write them there."""
+        first_of: dict[bytes, int] = {}
+        rows: list[int] = []
+        keys = _keys(codes)
+        for row, known in enumerate(found):
+            if known is None:
+                series = first_of.setdefault(keys[row], self.count + len(rows))
+                if series == self.count + len(rows):
+                    rows.append(row)
+                found[row] = series
+        ids = np.arange(self.count, self.count + len(rows), dtype=np.int64)
+        table.add(codes[rows], ids)
+        self._note(table.name, ids)
+        return Minted(table.name, table.names, codes[rows], ids)
+
+    def _note(self, name: int, ids: IntArray) -> None:
+        count = max(self.count, int(ids[-1]) + 1)
+        if count > len(self._name_of):
+            grown = np.zeros(max(count, 2 * len(self._name_of)), dtype=np.int32)
+            grown[: len(self._name_of)] = self._name_of
+            self._name_of = grown
+        self._name_of[ids] = name
+        self.count = count
+
+
+def union(parts: Sequence[tuple[int, Rows, IntArray]], strings: StringPool) -> LabelTable:
+    """One label table of rows out of several metric tables: (code of the metric name, rows, which of them)."""
+    names = tuple(sorted({METRIC_NAME, *(name for _, rows, _ in parts for name in rows.names)}))
+    place = {name: index for index, name in enumerate(names)}
+    codes = np.zeros((sum(len(which) for _, _, which in parts), len(names)), dtype=np.int32)
+    at = 0
+    for name, rows, which in parts:
+        until = at + len(which)
+        codes[at:until, place[METRIC_NAME]] = name
+        for column, label in enumerate(rows.names):
+            codes[at:until, place[label]] = rows.codes[which, column]
+        at = until
+    return LabelTable(names, codes, strings)
+
+
+def _keys(codes: CodeArray) -> list[bytes]:
+    """Each row of `codes` as bytes."""
+    width = codes.shape[1]
+    if not width:
+        return [b""] * len(codes)
+    keys: list[bytes] = np.ascontiguousarray(codes).view(f"V{4 * width}").reshape(-1).tolist()
+    return keys

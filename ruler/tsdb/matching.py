@@ -1,0 +1,139 @@
+"""Matchers over coded columns: each distinct value is judged once, with RE2 only where nothing simpler will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ruler.model.arrays import BoolArray, CodeArray
+from ruler.model.matcher import Matcher, MatchOp
+from ruler.model.table import NO_LABEL, Strings
+
+Test = Callable[[str], bool]
+
+_SPECIAL = frozenset("\\.+*?()|[]{}^$")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Wanted is a matcher taken apart: the exact values that it looks for, or a test, and whether it is negated."""
+
+    values: frozenset[str] | None
+    test: Test
+    negated: bool
+
+    def accepts(self, text: str) -> bool:
+        return self.test(text) is not self.negated
+
+
+@lru_cache(maxsize=4096)
+def wanted(matcher: Matcher) -> Wanted:
+    """What `matcher` looks for, in the cheapest form that gives the same answers."""
+    negated = matcher.op in (MatchOp.NOT_EQUAL, MatchOp.NOT_REGEX)
+    if matcher.op in (MatchOp.EQUAL, MatchOp.NOT_EQUAL):
+        return _exactly(frozenset((matcher.value,)), negated)
+    pattern = matcher.value
+    literals = _alternation(pattern)
+    if literals is not None:
+        return _exactly(literals, negated)
+    test = _affix(pattern)
+    if test is None:
+        regex = Matcher(matcher.name, MatchOp.REGEX, pattern)
+        test = regex.matches
+    return Wanted(None, test, negated)
+
+
+def select_codes(matcher: Matcher, codes: CodeArray, strings: Strings) -> BoolArray:
+    """Which of `codes` stand for values that `matcher` selects."""
+    want = wanted(matcher)
+    found: BoolArray
+    if want.values is not None:
+        known = [code for code in map(strings.find, want.values) if code is not None]
+        if len(known) == 1:
+            found = codes == known[0]
+        elif known:
+            found = np.isin(codes, np.array(known, dtype=np.int32))
+        else:
+            found = np.zeros(len(codes), dtype=np.bool_)
+        return ~found if want.negated else found
+    distinct, place = np.unique(codes, return_inverse=True)
+    text = strings.text
+    accepted = np.fromiter((want.accepts(text(code)) for code in distinct.tolist()), np.bool_, len(distinct))
+    found = accepted[place]
+    return found
+
+
+def select_absent(matcher: Matcher, strings: Strings) -> bool:
+    """Whether `matcher` selects series without its label."""
+    return wanted(matcher).accepts(strings.text(NO_LABEL))
+
+
+def _exactly(values: frozenset[str], negated: bool) -> Wanted:
+    return Wanted(values, values.__contains__, negated)
+
+
+def _alternation(pattern: str) -> frozenset[str] | None:
+    """The literals of `a`, `a|b` or `(a|b)`, or None when `pattern` is more than that."""
+    if pattern.startswith("(?:") and pattern.endswith(")"):
+        pattern = pattern[3:-1]
+    elif pattern.startswith("(") and pattern.endswith(")"):
+        pattern = pattern[1:-1]
+    literals = [_literal(part) for part in _split(pattern)]
+    known = [literal for literal in literals if literal is not None]
+    return frozenset(known) if len(known) == len(literals) else None
+
+
+def _split(pattern: str) -> list[str]:
+    """The parts of `pattern` between bars that are not escaped."""
+    parts, start, index = [], 0, 0
+    while index < len(pattern):
+        if pattern[index] == "\\":
+            index += 1
+        elif pattern[index] == "|":
+            parts.append(pattern[start:index])
+            start = index + 1
+        index += 1
+    return [*parts, pattern[start:]]
+
+
+def _literal(pattern: str) -> str | None:
+    r"""The only text that `pattern` matches (`\.` stands for a dot), or None."""
+    if not _SPECIAL.intersection(pattern):
+        return pattern
+    text, escaped = "", False
+    for character in pattern:
+        if escaped:
+            if character not in _SPECIAL and character != "-":
+                return None
+            text, escaped = text + character, False
+        elif character == "\\":
+            escaped = True
+        elif character in _SPECIAL:
+            return None
+        else:
+            text += character
+    return None if escaped else text
+
+
+def _affix(pattern: str) -> Test | None:
+    """The test that `.*`, `.+`, `a.*`, `.+a` or `.*a.*` amounts to, or None when `pattern` is none of these."""
+    head = pattern[:2] if pattern[:2] in (".*", ".+") else ""
+    rest = pattern[len(head) :]
+    tail = rest[-2:] if rest[-2:] in (".*", ".+") and not rest[:-2].endswith("\\") else ""
+    middle = _literal(rest[: len(rest) - len(tail)])
+    if middle is None or not (head or tail):
+        return None
+    shortest = len(middle) + (head == ".+") + (tail == ".+")
+    if not middle:
+        return lambda text: len(text) >= shortest
+    if not head:
+        return lambda text: len(text) >= shortest and text.startswith(middle)
+    if not tail:
+        return lambda text: len(text) >= shortest and text.endswith(middle)
+    before, after = int(head == ".+"), int(tail == ".+")
+    if after:
+        return lambda text: middle in text[before : len(text) - 1]
+    return lambda text: middle in text[before:]

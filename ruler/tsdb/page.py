@@ -1,0 +1,229 @@
+"""A page: the samples of one interval's streams over a stretch of ticks. One thread writes it, row by row, once.
+
+Rows are ticks, columns are series, a slot is the place of a stream. Everything is stored so that zero means absent (a
+hole of a sparse file): cells are XOR the ABSENT pattern, times XOR the smallest int64. Little-endian, in this order:
+
+    header     4096 B                    magic, version, interval, first tick, rows, columns, slots, number, check
+    columns    16 B × columns            series + 1 u32 | slot u32 | check u64
+    entries    32 B × rows × slots       time u64 | mark of series.log u64 | notes u64 | check u64
+    cells       8 B × rows × columns
+
+Column 0 and slot 0 are never written: readers point there for what a page does not have. A row of a stream is published
+by its entry, written after its cells: cells without an entry are no samples. `entry.check` is the sum, modulo 2⁶⁴, of
+the row's stored cells and of the entry's other words, each times an odd constant of its column (or word).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ruler.model.arrays import ABSENT_BITS, BoolArray, CodeArray, IntArray
+from ruler.tsdb.disk import Disk
+
+Bits = npt.NDArray[np.uint64]
+
+MAGIC: Final = b"tocsinpg"
+VERSION: Final = 1
+HEADER: Final = struct.Struct("<8sIIqqqqqqQ")  # magic, version, 0, interval, first, rows, columns, slots, number, check
+HEADER_SIZE: Final = 4096
+COLUMN_SIZE: Final = 16
+ENTRY: Final = struct.Struct("<4Q")
+ABSENT_CELL: Final = np.uint64(ABSENT_BITS)
+NO_TIME: Final = np.int64(-(1 << 63))
+TIME_SIGN: Final = 1 << 63
+U64: Final = (1 << 64) - 1
+TIME_WEIGHT, MARK_WEIGHT, NOTES_WEIGHT = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
+
+SPECIAL, STALES = 1, 2  # notes of a row and flags of a column: may hold ±Inf or NaN; may hold stale markers
+OPEN: Final = (1 << 31) - 1  # the last row of a column or slot that is still written
+
+
+class Shape(NamedTuple):
+    """A Shape is what a page's header says: its grid (interval 0: none), its first tick and its sizes."""
+
+    interval: int
+    first: int
+    rows: int
+    columns: int
+    slots: int
+    number: int
+
+    @property
+    def entries_at(self) -> int:
+        return HEADER_SIZE + COLUMN_SIZE * self.columns
+
+    @property
+    def cells_at(self) -> int:
+        end = self.entries_at + ENTRY.size * self.rows * self.slots
+        return -(-end // HEADER_SIZE) * HEADER_SIZE
+
+    @property
+    def size(self) -> int:
+        return self.cells_at + 8 * self.rows * self.columns
+
+
+class Page:
+    """A Page is a rectangle of cells with the times of its rows, in a file or in anonymous memory.
+
+    Structure (which column is which series) is published by `used`, samples by their entry; `writes` is odd while a row
+    is being written, so that a reader can tell whether it may have seen half of one.
+    """
+
+    def __init__(
+        self, shape: Shape, entries: Bits, cells: Bits, disk: Disk | None = None, descriptor: int = -1
+    ) -> None:
+        self.shape = shape
+        self.interval, self.first, self.rows = shape.interval, shape.first, shape.rows
+        self.entries, self.cells = entries, cells  # [rows × slots × 4], [rows × columns]
+        self.times: Bits = entries[:, :, 0]
+        self._disk, self.descriptor = disk, descriptor
+        self.series_of: CodeArray = np.full(shape.columns, -1, dtype=np.int32)
+        self.slot_of: CodeArray = np.zeros(shape.columns, dtype=np.int32)
+        self.first_row: CodeArray = np.zeros(shape.columns, dtype=np.int32)
+        self.last_row: CodeArray = np.full(shape.columns, -1, dtype=np.int32)
+        self.flags = np.zeros(shape.columns, dtype=np.uint8)
+        self.slot_first: CodeArray = np.full(shape.slots, OPEN, dtype=np.int32)
+        self.slot_last: CodeArray = np.full(shape.slots, -1, dtype=np.int32)
+        self.used = 1  # columns
+        self.slots_used = 1
+        self.writable, self.rewound = True, False
+        self.writes = 0
+        self.torn: BoolArray | None = None  # rows with cells that no entry vouches for
+        self.oldest, self.newest = 1 << 62, -(1 << 62)
+        self.ahead = self.behind = 1  # how far rows lie at most from where their times would put them
+        self._sorted: tuple[int, IntArray, IntArray] = (0, np.empty(0, np.int64), np.empty(0, np.int64))
+
+    @staticmethod
+    def in_memory(shape: Shape) -> Page:
+        """A new page that no file backs; memory that is never written costs nothing."""
+        entries = np.zeros((shape.rows, shape.slots, 4), dtype=np.uint64)
+        return Page(shape, entries, np.zeros((shape.rows, shape.columns), dtype=np.uint64))
+
+    @property
+    def room(self) -> int:
+        """How many more columns the page can take."""
+        return self.shape.columns - self.used
+
+    def add_slot(self, row: int) -> int | None:
+        """A place for one more stream, from `row` on, or None when there is none left."""
+        slot = self.slots_used
+        if slot == self.shape.slots:
+            return None
+        self.slot_first[slot], self.slot_last[slot] = row, OPEN
+        self.slots_used += 1
+        return slot
+
+    def close_slot(self, slot: int, row: int) -> None:
+        """Note that `row` was the last that the stream in `slot` wrote."""
+        self.slot_last[slot] = row
+
+    def add_columns(self, slot: int, series: IntArray, row: int) -> IntArray:
+        """New columns, for which there must be room, for these series. May raise OSError."""
+        start, stop = self.used, self.used + len(series)
+        if self._disk is not None:
+            records = column_records(series, slot, start)
+            self._disk.write(self.descriptor, records, HEADER_SIZE + COLUMN_SIZE * start, records.nbytes)
+        self.series_of[start:stop] = series
+        self.slot_of[start:stop] = slot
+        self.first_row[start:stop] = row
+        self.last_row[start:stop] = OPEN
+        self.used = stop
+        return np.arange(start, stop, dtype=np.int64)
+
+    def write(self, row: int, column: int, cells: Bits) -> None:
+        """Store cells side by side; they are no samples before `publish`. May raise OSError."""
+        if self._disk is None:
+            self.cells[row, column : column + len(cells)] = cells
+        else:
+            offset = self.shape.cells_at + 8 * (row * self.shape.columns + column)
+            self._disk.write(self.descriptor, cells, offset, cells.nbytes)
+
+    def publish(self, row: int, slot: int, time: int, mark: int, notes: int, cell_sum: int) -> None:
+        """Make the row of a stream visible, at `time`. May raise OSError."""
+        stored = time + TIME_SIGN  # as unsigned bits: time XOR the sign
+        entry = ENTRY.pack(stored, mark, notes, check_of(stored, mark, notes, cell_sum))
+        if self._disk is None:
+            self.entries[row, slot] = np.frombuffer(entry, dtype=np.uint64)
+        else:
+            offset = self.shape.entries_at + ENTRY.size * (row * self.shape.slots + slot)
+            self._disk.write(self.descriptor, entry, offset, ENTRY.size)
+        if time > self.newest:  # noqa: PLR1730  (max() costs three times as much)
+            self.newest = time
+        if time < self.oldest:  # noqa: PLR1730
+            self.oldest = time
+
+    def give_up(self, row: int) -> None:
+        """Write no more, after an error in the middle of `row`: what it left there is no sample."""
+        self.writable = False
+        self.writes += self.writes & 1
+        if self.torn is None:
+            self.torn = np.zeros(self.rows, dtype=np.bool_)
+        self.torn[row] = True
+
+    def columns_of(self, series: IntArray) -> list[IntArray]:
+        """For each series its column (0: none); a second array and more where series have several columns."""
+        used = self.used
+        if self._sorted[0] != used:
+            order = np.argsort(self.series_of[1:used], kind="stable").astype(np.int64) + 1
+            self._sorted = (used, self.series_of[order].astype(np.int64), order)
+        _, known, order = self._sorted
+        if not len(known):
+            return [np.zeros(len(series), dtype=np.int64)]
+        left, right = np.searchsorted(known, series, "left"), np.searchsorted(known, series, "right")
+        count = right - left
+        last = len(order) - 1
+        return [
+            np.where(count > layer, order[np.minimum(left + layer, last)], 0)
+            for layer in range(max(1, int(count.max(initial=0))))
+        ]
+
+    def rows_about(self, start: int, end: int) -> tuple[int, int]:
+        """The rows [low, high) outside of which no time is in (start, end]."""
+        if self.oldest > end or self.newest <= start:
+            return 0, 0
+        if not self.interval:
+            return 0, self.rows
+        low = (start + 1) // self.interval - self.first - self.behind
+        high = end // self.interval - self.first + self.ahead + 1
+        return max(0, low), min(self.rows, max(0, high))
+
+
+def check_of(stored: int, mark: int, notes: int, cell_sum: int) -> int:
+    """The check of an entry: never zero where there is a time, as no time is stored as zero."""
+    return (cell_sum + stored * TIME_WEIGHT + mark * MARK_WEIGHT + notes * NOTES_WEIGHT) & U64
+
+
+def mixed(numbers: Bits) -> Bits:
+    """Well-spread bits for each number (the finaliser of splitmix64)."""
+    x = numbers + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def column_records(series: IntArray, slot: int, start: int) -> Bits:
+    """The records of new columns from `start` on, as they lie in the file."""
+    named = (series.astype(np.uint64) + np.uint64(1)) | (np.uint64(slot) << np.uint64(32))
+    return np.stack([named, column_checks(named, start)], axis=1)
+
+
+def column_checks(named: Bits, start: int) -> Bits:
+    """The checks that belong to column records which begin with `named`."""
+    places = np.arange(start, start + len(named), dtype=np.uint64)
+    return mixed(named ^ mixed(places))
+
+
+class Weights:
+    """Weights are the odd constants of the columns, grown as pages get wider."""
+
+    def __init__(self) -> None:
+        self._known = np.empty(0, dtype=np.uint64)
+
+    def of(self, columns: int) -> Bits:
+        if columns > len(self._known):
+            self._known = mixed(np.arange(columns, dtype=np.uint64)) | np.uint64(1)
+        return self._known[:columns]

@@ -1,0 +1,122 @@
+"""The pages of one interval: where a tick's row is, when a page is followed by the next, and how large that one is.
+
+Pages end at fixed ticks (staggered by interval), so a page that begins in between (columns ran out, the process
+restarted, the clock was set) is shorter. Only the writer thread calls; readers take `pages` as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ruler.schedule import offset
+from ruler.tsdb.page import Page, Shape
+
+PAGES_PER_RING = 6
+MIN_ROWS, MAX_ROWS = 16, 1024
+FREE_ROWS = 256  # of pages whose rows are on no grid
+MIN_COLUMNS, COLUMN_STEP = 512, 512  # a row of 512 cells is a block of the disk
+MIN_SLOTS = 16
+DROPPED_PER_TURN = 2  # a clock that jumps must not empty the ring at once
+
+
+class PageSource(Protocol):
+    """Where pages come from and go to."""
+
+    def new(self, shape: Shape) -> Page: ...
+
+    def retire(self, page: Page) -> None: ...
+
+    def next_number(self) -> int: ...
+
+    def failed(self, error: OSError) -> None: ...
+
+
+class Ring:
+    """A Ring is the pages of one interval (0: streams without a tick), in the order in which they were begun."""
+
+    def __init__(self, interval: int, keep: int, source: PageSource) -> None:
+        self.interval, self._keep, self._source = interval, keep, source
+        self.rows = FREE_ROWS
+        if interval:
+            self.rows = min(max(keep // PAGES_PER_RING // interval, MIN_ROWS), MAX_ROWS)
+        self._stagger = offset(f"pages of {interval}", self.rows)
+        self.pages: tuple[Page, ...] = ()
+        self.current: Page | None = None
+        self.live_columns = 0  # of open streams
+        self.live_slots = 0
+        self._expected_columns = self._expected_slots = 0  # as many as the last process had
+
+    def adopt(self, page: Page) -> None:
+        """Take in a page of an earlier process, to read."""
+        self.pages = (*self.pages, page)
+        self._expected_columns = max(self._expected_columns, page.used)
+        self._expected_slots = max(self._expected_slots, page.slots_used)
+
+    def give_up(self, page: Page, row: int, error: OSError) -> None:
+        """Write no more to `page`, which failed in `row`: the next one will be wherever there is room."""
+        page.give_up(row)
+        self.current = None
+        self._source.failed(error)
+
+    def place(self, tick: int, own: Page | None, own_row: int, now: int) -> tuple[Page, int]:
+        """The page and row for a stream that wrote row `own_row` of page `own` last (or has written none)."""
+        current = self.current or self.turn(tick, now)
+        if not self.interval:
+            page = current if own is None or current is not own or own_row + 1 < own.rows else self.turn(0, now)
+            return page, own_row + 1 if page is own else 0
+        if tick >= current.first + current.rows:
+            current = self.turn(tick, now)
+        if own is not None and own.writable and (own is current or tick < current.first):
+            row = max(tick - own.first, own_row + 1)
+            if row < own.rows:
+                return own, row
+            if own is current:
+                current = self.turn(own.first + own.rows, now)
+            return current, 0
+        if tick >= current.first:
+            return current, tick - current.first
+        for page in reversed(self.pages):
+            if page.writable and page.first <= tick < page.first + page.rows:
+                return page, tick - page.first
+        page = self._begin(tick, min(self._end(tick), current.first), 0, 0)
+        return page, tick - page.first
+
+    def turn(self, tick: int, now: int, columns: int = 0, slots: int = 0, *, rewound: bool = False) -> Page:
+        """Begin the page that follows the current one, at `tick`, with room to spare for `columns` and `slots`."""
+        page = self._begin(tick, self._end(tick), columns, slots)
+        if self.current is not None and self.current.rows == self.rows:
+            self._expected_columns = self._expected_slots = 0  # all streams have come by
+        page.rewound = rewound
+        self.current = page
+        self._drop_old(now)
+        return page
+
+    def _begin(self, tick: int, end: int, columns: int, slots: int) -> Page:
+        grown = 2 if columns or slots else 1
+        wanted_columns = grown * (max(self.live_columns, self._expected_columns) * 5 // 4 + columns) + 1
+        wanted_slots = grown * (max(self.live_slots, self._expected_slots) * 5 // 4 + slots) + 1
+        shape = Shape(
+            self.interval,
+            tick if self.interval else 0,
+            end - tick,
+            max(MIN_COLUMNS, -(-wanted_columns // COLUMN_STEP) * COLUMN_STEP),
+            max(MIN_SLOTS, -(-wanted_slots // 4) * 4),
+            self._source.next_number(),
+        )
+        page = self._source.new(shape)
+        self.pages = (*self.pages, page)
+        return page
+
+    def _end(self, tick: int) -> int:
+        if not self.interval:
+            return tick + self.rows
+        return ((tick + self._stagger) // self.rows + 1) * self.rows - self._stagger
+
+    def _drop_old(self, now: int) -> None:
+        old = [page for page in self.pages if page.newest < now - self._keep and page is not self.current]
+        old = old[:DROPPED_PER_TURN]
+        if old:
+            self.pages = tuple(page for page in self.pages if page not in old)
+            for page in old:
+                page.writable = False
+                self._source.retire(page)

@@ -1,0 +1,168 @@
+"""What matchers select, kept between queries: the series, their labels, and where their columns are in each page.
+
+A selection is extended when series are added, never dropped for it. Everything here is replaced, not changed, so that
+readers need no lock; two that extend the same selection at once do the same work twice, and either result is right.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from common.labels import METRIC_NAME
+from ruler.model.arrays import CodeArray, IntArray
+from ruler.model.matcher import Matcher
+from ruler.model.table import LabelTable
+from ruler.tsdb.index import Index, MetricTable, union
+from ruler.tsdb.matching import select_absent, select_codes, wanted
+from ruler.tsdb.page import Page
+
+MAX_SELECTIONS, MAX_SERIES = 4096, 4_000_000
+MAX_FRAMES = 8
+MAX_LOOKUPS = 64  # pages whose columns a selection remembers
+
+
+class Lookup(NamedTuple):
+    """A Lookup is where the series of a selection are in one page: for each layer, a column for each series."""
+
+    used: int
+    layers: tuple[IntArray, ...]
+
+    @property
+    def empty(self) -> bool:
+        return not self.layers
+
+
+class Frame(NamedTuple):
+    """A Frame is what a block of a selection consists of in some pages that hold all of it.
+
+    `columns` are the lookups' own arrays: while the frame is remembered their identities stand for the pages.
+    """
+
+    rows: IntArray  # of the selection's table
+    columns: tuple[IntArray, ...]  # for each page, the column of each series
+    slots: tuple[IntArray, ...]  # for each page, the slot of each stream of the block (0: none)
+    stream_of: CodeArray
+
+
+class Selected:
+    """A Selected is the series that a list of matchers selects among the first `seen` of the index."""
+
+    def __init__(self, ids: IntArray, table: LabelTable, seen: int, rows_seen: dict[int, int]) -> None:
+        self.ids, self.table, self.seen, self.rows_seen = ids, table, seen, rows_seen
+        self._lookups: OrderedDict[int, Lookup] = OrderedDict()
+        self.frames: OrderedDict[tuple[int, ...], Frame] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def lookup(self, page: Page) -> Lookup:
+        """Where the series are in `page`."""
+        used = page.used
+        known = self._lookups.get(page.shape.number)
+        if known is not None and known.used == used:
+            return known
+        if known is not None and not self._any_in(page, known.used, used):
+            found = Lookup(used, known.layers)
+        else:
+            layers = tuple(page.columns_of(self.ids))
+            found = Lookup(used, layers if layers[0].any() else ())
+        self._lookups[page.shape.number] = found
+        if len(self._lookups) > MAX_LOOKUPS:
+            self._lookups.popitem(last=False)
+        return found
+
+    def remember(self, key: tuple[int, ...], frame: Frame) -> None:
+        self.frames[key] = frame
+        if len(self.frames) > MAX_FRAMES:
+            self.frames.popitem(last=False)
+
+    def _any_in(self, page: Page, since: int, until: int) -> bool:
+        return bool(np.isin(page.series_of[since:until], self.ids).any())
+
+
+class Catalog:
+    """A Catalog answers which series matchers select, and remembers the answers (bounded)."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._known: OrderedDict[tuple[Matcher, ...], Selected] = OrderedDict()
+        self._series = 0  # in all of `_known`
+
+    def select(self, matchers: Sequence[Matcher]) -> Selected:
+        key = tuple(matchers)
+        known = self._known.get(key)
+        if known is not None and known.seen == self._index.count:
+            return known
+        selected = self._extend(key, known)
+        self._series += len(selected) - (len(known) if known is not None else 0)
+        self._known[key] = selected
+        while len(self._known) > 1 and (len(self._known) > MAX_SELECTIONS or self._series > MAX_SERIES):
+            _, dropped = self._known.popitem(last=False)
+            self._series -= len(dropped)
+        return selected
+
+    def _extend(self, matchers: tuple[Matcher, ...], known: Selected | None) -> Selected:
+        index = self._index
+        count = index.count
+        if known is None:
+            rows_seen: dict[int, int] = {}
+            tables = self._tables(matchers)
+        else:
+            rows_seen = known.rows_seen
+            names = index.names_of(known.seen, count)
+            tables = [index.tables[name] for name in names if self._name_wanted(matchers, index.strings.text(name))]
+        others = [matcher for matcher in matchers if matcher.name != METRIC_NAME]
+        parts, now_seen = [], dict(rows_seen)
+        for table in tables:
+            rows = table.rows
+            since = rows_seen.get(table.name, 0)
+            chosen = np.arange(since, len(rows.ids))
+            for matcher in others:
+                if matcher.name in rows.names:
+                    column = rows.codes[chosen, rows.names.index(matcher.name)]
+                    chosen = chosen[select_codes(matcher, column, index.strings)]
+                elif not select_absent(matcher, index.strings):
+                    chosen = chosen[:0]
+                if not len(chosen):
+                    break
+            now_seen[table.name] = len(rows.ids)
+            if len(chosen):
+                parts.append((table.name, rows, chosen))
+        ids = [rows.ids[chosen] for _, rows, chosen in parts]
+        if known is None:
+            found = np.concatenate(ids) if ids else np.empty(0, dtype=np.int64)
+            return Selected(found, union(parts, index.strings), count, now_seen)
+        if not parts:
+            known.rows_seen, known.seen = now_seen, count
+            return known
+        labels = _joined(known.table, union(parts, index.strings))
+        return Selected(np.concatenate([known.ids, *ids]), labels, count, now_seen)
+
+    def _tables(self, matchers: tuple[Matcher, ...]) -> list[MetricTable]:
+        """The tables of the metrics whose name the matchers want."""
+        index = self._index
+        for matcher in matchers:
+            want = wanted(matcher)
+            if matcher.name == METRIC_NAME and want.values is not None and not want.negated:
+                codes = [index.strings.find(value) for value in sorted(want.values)]
+                tables = [index.tables[code] for code in codes if code is not None and code in index.tables]
+                break
+        else:
+            tables = list(index.tables.values())
+        return [table for table in tables if self._name_wanted(matchers, index.strings.text(table.name))]
+
+    def _name_wanted(self, matchers: tuple[Matcher, ...], name: str) -> bool:
+        return all(wanted(matcher).accepts(name) for matcher in matchers if matcher.name == METRIC_NAME)
+
+
+def _joined(first: LabelTable, second: LabelTable) -> LabelTable:
+    """The rows of both tables, one under the other."""
+    names = tuple(sorted({*first.names, *second.names}))
+    codes = np.zeros((len(first) + len(second), len(names)), dtype=np.int32)
+    for table, rows in ((first, slice(0, len(first))), (second, slice(len(first), None))):
+        codes[rows, [names.index(name) for name in table.names]] = table.codes
+    return LabelTable(names, codes, first.strings)

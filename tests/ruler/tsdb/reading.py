@@ -1,0 +1,60 @@
+"""What tests of the database share: samples read back as plain lists, and the laws that every block must keep."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from common.labels import Labels
+from ruler.model.arrays import ABSENT_BITS, STALE_BITS
+from ruler.model.matcher import Matcher, MatchOp
+from ruler.storage import Block, Queryable
+
+Samples = dict[str, list[tuple[int, int]]]  # labels as text → (time, bits of the value)
+
+BASE = 1_700_000_000_000 // 3_600_000 * 3_600_000
+EVERYTHING = (Matcher("__name__", MatchOp.REGEX, ".+"),)
+
+
+def named(name: str, **labels: str) -> Labels:
+    return Labels({"__name__": name, **labels})
+
+
+def bits(value: float) -> int:
+    return int(np.float64(value).view(np.int64))
+
+
+def read(db: Queryable, start: int, end: int, matchers: tuple[Matcher, ...] = EVERYTHING) -> Samples:
+    """Every sample that a selection gives; fails when a block breaks one of its promises."""
+    selection = db.select(matchers, start, end)
+    found: Samples = {}
+    for block in selection.blocks:
+        check(block, start, end)
+        labels = selection.table.take(block.rows).all_labels()
+        for column, each in enumerate(labels):
+            times = block.times[:, block.stream_of[column]].tolist()
+            cells = block.values[:, column].view(np.int64).tolist()
+            assert str(each) not in found
+            found[str(each)] = [(t, bits) for t, bits in zip(times, cells, strict=True) if bits != ABSENT_BITS]
+    assert len(found) == len(selection.table)
+    return found
+
+
+def check(block: Block, start: int, end: int) -> None:
+    cells = block.values.view(np.int64)
+    times = block.times
+    assert block.values.shape == (len(times), len(block.rows))
+    assert (times[1:] >= times[:-1]).all()
+    repeated = np.zeros(times.shape, dtype=bool)
+    repeated[1:] = times[1:] == times[:-1]
+    repeated |= times == np.iinfo(np.int64).min
+    assert (cells[repeated[:, block.stream_of]] == ABSENT_BITS).all()
+    real = times[~repeated]
+    assert ((real > start) & (real <= end)).all()
+    if (cells == ABSENT_BITS).any():
+        assert block.gaps
+    if (cells == STALE_BITS).any():
+        assert block.stale
+    odd = ~np.isfinite(block.values) & (cells != ABSENT_BITS) & (cells != STALE_BITS)
+    if odd.any():
+        assert block.special
+    assert (cells != ABSENT_BITS).any(axis=0).all()
