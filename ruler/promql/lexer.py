@@ -65,29 +65,33 @@ class Token(NamedTuple):
         return f"<aggr:{self.text}>" if self.kind in AGGREGATIONS else shown
 
 
-_BLANK = re.compile(r"(?:[ \t\n\r]+|#[^\r\n]*)*")
+_BLANKS = r"(?:[ \t\n\r]++|#[^\r\n]*+)*+"
+_BLANK = re.compile(_BLANKS)
 _STRINGS = r"""(?P<string>"[^"\\\n\ufffd\ud800-\udfff]*"|'[^'\\\n\ufffd\ud800-\udfff]*'|`[^`\ufffd\ud800-\udfff]*`)"""
 _NUMBERS = (
     r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![0-9A-Za-z_.]))"
     r"|(?P<duration>(?:[0-9]+(?:ms|[smhdwy]))+(?![0-9A-Za-z_]))"
 )
 _OPEN = re.compile(
-    r"(?P<word>[A-Za-z_:][A-Za-z0-9_:]*)"
+    rf"{_BLANKS}(?:(?P<word>[A-Za-z_:][A-Za-z0-9_:]*)"
     rf"|{_NUMBERS}|{_STRINGS}"
-    r"|(?P<fixed>==|!=|<=|>=|</|>/|=(?!~)|[-+*/%^<>(),{@\[\]])"
+    r"|(?P<fixed>==|!=|<=|>=|</|>/|=(?!~)|[-+*/%^<>(),{@\[\]]))"
 )
 _BRACES = re.compile(
-    rf"(?P<word>[A-Za-z_][A-Za-z0-9_]*)|{_STRINGS}"
-    r"|(?P<fixed>=~|!~|!=|[=,}])"
+    rf"{_BLANKS}(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|{_STRINGS}"
+    r"|(?P<fixed>=~|!~|!=|[=,}]))"
 )
 _BRACKETS = re.compile(
-    rf"{_NUMBERS}"
+    rf"{_BLANKS}(?:{_NUMBERS}"
     r"|(?P<word>(?i:step|range|min|max|min_of|max_of)(?![A-Za-z_]))"
-    r"|(?P<fixed>[-+*/%^(),:\]])"
+    r"|(?P<fixed>[-+*/%^(),:\]]))"
 )
 _DIGIT_RUN = {False: re.compile(r"[0-9]*"), True: re.compile(r"[0-9a-fA-F]*")}
 _UNITS = re.compile(r"[smhdwy]s?(?:[0-9]+[smhdw]s?)*")
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9_]")
+
+
+_BRACKETING = frozenset("(){}[]:")
 
 
 class Lexer:
@@ -104,23 +108,26 @@ class Lexer:
 
     def next(self) -> Token:
         """The next token; raises ParseError."""
-        blank = _BLANK.match(self.text, self._position)
-        start = self._position = blank.end() if blank else self._position
-        if start >= len(self.text):
-            return self._finish()
         pattern = _BRACES if self._in_braces else _BRACKETS if self._in_brackets else _OPEN
-        match = pattern.match(self.text, start)
+        match = pattern.match(self.text, self._position)
         if match is None:
-            return self._odd(start)
+            return self._unmatched()
+        group = match.lastgroup or ""
+        text, start = match[group], match.start(group)
         self._position = match.end()
-        group, text = match.lastgroup, match.group()
         if group == "word":
             return Token(self._kind_of(text), text, start)
         if group == "fixed":
-            self._bracket(text, start)
+            if text in _BRACKETING:
+                self._bracket(text, start)
             return Token(text, text, start)
         self._after_duration = True
-        return Token(group or "", text, start)
+        return Token(group, text, start)
+
+    def _unmatched(self) -> Token:
+        blank = _BLANK.match(self.text, self._position)
+        start = blank.end() if blank else self._position
+        return self._odd(start) if start < len(self.text) else self._finish()
 
     def _kind_of(self, word: str) -> str:
         if self._in_braces:
@@ -206,8 +213,7 @@ class Lexer:
         if match.lastgroup == "word":
             raise self._error(f"unexpected character: {shown}, expected ':'", start)
         self._position = match.end()
-        kind = match.group() if match.lastgroup == "fixed" else match.lastgroup or ""
-        return Token(kind, match.group(), start)
+        return Token(match.group() if match.lastgroup == "fixed" else STRING, match.group(), start)
 
     def _odd_string(self, mark: str, start: int) -> Token:
         raw, problem = mark == "`", ""
