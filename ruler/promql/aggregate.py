@@ -15,7 +15,7 @@ from common.labels import METRIC_NAME
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.promql.ast import Aggregation
 from ruler.promql.columns import Groups, dropping, group_by, keeping
-from ruler.promql.frame import Frame, Grid
+from ruler.promql.frame import Frame
 from ruler.promql.notes import invalid_quantile
 from ruler.promql.quantile import quantile_of
 from ruler.promql.scope import Scope
@@ -121,7 +121,7 @@ OPERATORS: dict[str, Callable[[Sorted], FloatArray]] = {
 }
 
 
-def aggregated(scope: Scope, expr: Aggregation, frame: Frame, share: FloatArray | None) -> Frame:
+def aggregated(expr: Aggregation, frame: Frame, share: FloatArray | None = None) -> Frame:
     """One series for each group; `share` is the parameter of `quantile`."""
     if frame.series == 0:
         return frame
@@ -163,9 +163,7 @@ def by_size(groups: Groups) -> list[tuple[IntArray, IntArray]]:
     return found
 
 
-def _of_groups(
-    frame: Frame, groups: Groups, expr: Aggregation, values: FloatArray, present: BoolArray | None
-) -> Frame:
+def _of_groups(frame: Frame, groups: Groups, expr: Aggregation, values: FloatArray, present: BoolArray | None) -> Frame:
     table = frame.table.take(groups.first)
     table = dropping(table, (*expr.grouping, METRIC_NAME)) if expr.without else keeping(table, expr.grouping)
     drop = np.zeros(len(groups), dtype=np.bool_)
@@ -173,7 +171,7 @@ def _of_groups(
     return Frame(table, values, present, drop).pruned()
 
 
-def checked_share(scope: Scope, expr: Aggregation, share: FloatArray, grid: Grid) -> None:
+def check_share(scope: Scope, expr: Aggregation, share: FloatArray) -> None:
     """Note what is wrong with the parameter of `quantile`: the worst on each side."""
     if expr.param is None:
         return

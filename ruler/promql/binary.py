@@ -17,10 +17,10 @@ def binary(scope: Scope, expr: Binary, left: Value, right: Value) -> Value:
     """The value of an operation whose sides have been evaluated."""
     if isinstance(left, str) or isinstance(right, str):
         raise QueryError(f"operator {expr.op!r} not allowed for strings")
-    if isinstance(left, Frame) and isinstance(right, Frame):
-        return combined(scope, expr, left, right) if expr.op in SETS else matched(scope, expr, left, right)
     if isinstance(left, Frame):
-        return _with_scalar(expr, left, right, swapped=False)  # type: ignore[arg-type]  # right is the scalar
+        if not isinstance(right, Frame):
+            return _with_scalar(expr, left, right, swapped=False)
+        return combined(scope, expr, left, right) if expr.op in SETS else matched(scope, expr, left, right)
     if isinstance(right, Frame):
         return _with_scalar(expr, right, left, swapped=True)
     if expr.op in ARITHMETIC:

@@ -1,4 +1,4 @@
-"""Aggregations that keep some series of each group as they are (topk, bottomk, limitk, limit_ratio), and count_values."""
+"""Aggregations that keep some series of each group as they are (topk, bottomk, limitk, limit_ratio); count_values."""
 
 from __future__ import annotations
 
@@ -92,9 +92,8 @@ def _label_hash(frame: Frame) -> FloatArray:
     state = np.zeros(frame.series, dtype=np.uint64)
     for name in frame.table.names:
         distinct, inverse = np.unique(frame.table.column(name), return_inverse=True)
-        hashes = [
-            0 if code == NO_LABEL else _hash(f"{name}\xff{frame.table.strings.text(code)}") for code in distinct.tolist()
-        ]
+        texts = [(code, frame.table.strings.text(code)) for code in distinct.tolist()]
+        hashes = [0 if code == NO_LABEL else _hash(f"{name}\xff{text}") for code, text in texts]
         state += np.array(hashes, dtype=np.uint64)[inverse]
     return state.astype(np.float64)
 

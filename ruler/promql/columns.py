@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.labels import METRIC_NAME
-from ruler.model.arrays import CodeArray, IntArray
+from ruler.model.arrays import BoolArray, CodeArray, IntArray
 from ruler.model.table import NO_LABEL, LabelTable, Strings
 
 # What a metric is called, of what type and in what unit: all three go where Prometheus drops the name.
@@ -130,7 +130,7 @@ def setting(table: LabelTable, name: str, codes: CodeArray) -> LabelTable:
     return LabelTable(names, np.insert(table.codes, names.index(name), codes, axis=1), table.strings)
 
 
-def dropping_metadata(table: LabelTable, where: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> LabelTable:
+def dropping_metadata(table: LabelTable, where: BoolArray) -> LabelTable:
     """The table without name, type and unit of the series at `where`."""
     if not where.any():
         return table

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ruler.model.arrays import ABSENT_BITS, STALE_BITS, IntArray
+from ruler.model.arrays import ABSENT_BITS, STALE_BITS, FloatArray, IntArray
 from ruler.model.result import Matrix, Result, Scalar, String, Vector
 from ruler.model.table import LabelTable
 from ruler.promql.ast import Expr, MatrixSelector, Paren, Subquery
 from ruler.promql.columns import dropping_metadata, label_order
 from ruler.promql.evaluate import Evaluation
-from ruler.promql.frame import Frame, Grid, Value, grid as moments, unlabelled_frame
+from ruler.promql.frame import Frame, Grid, Value, moments, unlabelled_frame
 from ruler.promql.limits import Limits
 from ruler.promql.merge import unnamed
 from ruler.promql.notes import Notes
@@ -144,7 +144,7 @@ def _offsets(series: IntArray, count: int) -> IntArray:
 
 def _samples(ranged: Ranged) -> Matrix:
     """The samples that a range selector holds at its only step."""
-    parts: list[tuple[IntArray, IntArray, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = []
+    parts: list[tuple[IntArray, IntArray, FloatArray]] = []
     column = 0
     for span in ranged.spans:
         block = span.block
@@ -162,9 +162,7 @@ def _samples(ranged: Ranged) -> Matrix:
     return _sorted(table, series, times, values)
 
 
-def _sorted(
-    table: LabelTable, series: IntArray, times: IntArray, values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-) -> Matrix:
+def _sorted(table: LabelTable, series: IntArray, times: IntArray, values: FloatArray) -> Matrix:
     """A matrix of the series that have samples, sorted by their labels."""
     place = np.empty(len(table), dtype=np.int64)
     ordered = label_order(table)

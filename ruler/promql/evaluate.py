@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from common.errors import QueryError
-from ruler.model.arrays import ABSENT, FloatArray, IntArray
+from ruler.model.arrays import ABSENT, BoolArray, FloatArray, IntArray
 from ruler.model.table import LabelTable, Overlay, Strings
-from ruler.promql.aggregate import OPERATORS, aggregated, checked_share
+from ruler.promql.aggregate import OPERATORS, aggregated, check_share
 from ruler.promql.ast import (
     Aggregation,
     At,
@@ -30,7 +30,7 @@ from ruler.promql.ast import (
 from ruler.promql.binary import binary
 from ruler.promql.choose import chosen, count_values
 from ruler.promql.columns import stacked
-from ruler.promql.frame import Frame, Grid, Value, grid as moments
+from ruler.promql.frame import Frame, Grid, Value, moments
 from ruler.promql.functions import FUNCTIONS
 from ruler.promql.functions.rows import swept
 from ruler.promql.limits import Limits
@@ -133,10 +133,10 @@ class Evaluation:
         param = None if expr.param is None else self.scalar(expr.param, grid)
         frame = self.vector(expr.expr, grid)
         if param is None or expr.op in OPERATORS:
-            return aggregated(self, expr, frame, None)
+            return aggregated(expr, frame)
         if expr.op == "quantile":
-            checked_share(self, expr, param, grid)
-            return aggregated(self, expr, frame, param)
+            check_share(self, expr, param)
+            return aggregated(expr, frame, param)
         return chosen(self, expr, frame, param, grid)
 
     # --- selectors ----------------------------------------------------------------------------------------------------
@@ -206,12 +206,12 @@ def _negated(value: Value) -> Value:
     return -value
 
 
-def _latest(windows: Windows) -> tuple[FloatArray, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+def _latest(windows: Windows) -> tuple[FloatArray, BoolArray]:
     values, here, _ = windows.latest(stale_ends=True)
     return values, here
 
 
-def _latest_times(windows: Windows) -> tuple[FloatArray, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:
+def _latest_times(windows: Windows) -> tuple[FloatArray, BoolArray]:
     _, here, rows = windows.latest(stale_ends=True)
     return windows.times[rows, windows.stream] / 1000, here
 

@@ -31,7 +31,7 @@ class Grid:
         return len(self.times) == 1
 
 
-def grid(start: int, end: int, step: int) -> Grid:
+def moments(start: int, end: int, step: int) -> Grid:
     """The moments start, start + step … that are not after `end`."""
     return Grid(np.arange(start, end + 1, step, dtype=np.int64), step)
 
@@ -59,10 +59,11 @@ class Frame:
 
     def take(self, columns: IntArray | BoolArray) -> Frame:
         """Only these series, in this order."""
-        if columns.dtype == np.bool_:
-            columns = np.flatnonzero(columns)
-        present = None if self.present is None else self.present.take(columns, axis=1)
-        return Frame(self.table.take(columns), self.values.take(columns, axis=1), present, self.drop[columns])
+        chosen: IntArray = (
+            np.flatnonzero(columns) if columns.dtype == np.bool_ else columns.astype(np.int64, copy=False)
+        )
+        present = None if self.present is None else self.present.take(chosen, axis=1)
+        return Frame(self.table.take(chosen), self.values.take(chosen, axis=1), present, self.drop[chosen])
 
     def with_values(self, values: FloatArray, present: BoolArray | None, *, drop: bool) -> Frame:
         """These series with other values; with `drop`, they lose their names at the end of the query."""
@@ -82,7 +83,7 @@ class Frame:
             return self
         if self.present.all():
             return Frame(self.table, self.values, None, self.drop)
-        seen = self.present.any(axis=0)
+        seen: BoolArray = np.any(self.present, axis=0)
         return self if seen.all() else self.take(seen)
 
 

@@ -181,9 +181,7 @@ def _pairs(
     return _Pairs(Frame(table, values, present, drop), group, kept)
 
 
-def _operated(
-    expr: Binary, sides: _Sides, many: FloatArray, one: FloatArray
-) -> tuple[FloatArray, BoolArray | None]:
+def _operated(expr: Binary, sides: _Sides, many: FloatArray, one: FloatArray) -> tuple[FloatArray, BoolArray | None]:
     """The operation's values, and for a comparison that filters, where it holds."""
     left, right = (one, many) if sides.swapped else (many, one)
     if expr.op in ARITHMETIC:
@@ -221,7 +219,8 @@ def _check_one_side(sides: _Sides, *, filling: bool) -> None:
         return
     active = sides.one.mask
     if not filling:
-        active = active & sides.many.mask.any(axis=1)[:, np.newaxis]
+        busy: BoolArray = np.any(sides.many.mask, axis=1, keepdims=True)
+        active = active & busy
     step, clash = np.nonzero(_seen(active, sides.one_group, sides.groups) > 1)
     if len(step) == 0:
         return

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.model.arrays import BoolArray, FloatArray
 from ruler.model.table import LabelTable, Strings
 from ruler.promql.ast import Call, Expr, VectorSelector
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.limits import Limits
 from ruler.promql.notes import Notes
-from ruler.promql.window import Span, Windows
+from ruler.promql.window import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +59,3 @@ class Scope(Protocol):
 
 Run: TypeAlias = Callable[[Scope, Call, Grid], Value]
 Kernel: TypeAlias = Callable[..., tuple[FloatArray, BoolArray | None]]
-Tile: TypeAlias = Windows
-Rows: TypeAlias = IntArray

@@ -1,6 +1,6 @@
-"""From moments to rows: which rows of a block each step's window holds. Indexed from the tick grid, never searched.
+"""From moments to rows: which rows of a block each step's window holds. Indexed from the tick grid, not searched.
 
-Rows are found for streams, not for series: all series of a stream share them. A window is left-open: (end - range, end].
+Rows are found for streams; all series of a stream share them. Windows are left-open: (end - range, end].
 This is the only place that compares sample times with window edges.
 """
 
@@ -41,7 +41,9 @@ def rows_until(times: IntArray, moments: IntArray, tick: tuple[int, int] | None)
     rows = np.repeat(estimate[:, np.newaxis], streams, axis=1)
     rows += _below_is_due(flat, streams, stream, rows, limit, height)
     rows -= _above_is_late(flat, streams, stream, rows, limit)
-    wrong = _below_is_due(flat, streams, stream, rows, limit, height) | _above_is_late(flat, streams, stream, rows, limit)
+    wrong = _below_is_due(flat, streams, stream, rows, limit, height) | _above_is_late(
+        flat, streams, stream, rows, limit
+    )
     if wrong.any():
         step, failed = np.nonzero(wrong)
         rows[step, failed] = _bisected(flat, streams, failed, moments[step], height)
@@ -144,7 +146,7 @@ class Windows:
 
     @cached_property
     def first(self) -> IntArray:
-        """The first row of each window [steps × streams]; the stream got something there, where the window holds any."""
+        """The first row of each window [steps × streams]: one in which the stream got something, if there is any."""
         return self.span.first[:, self.streams]
 
     @cached_property
@@ -165,7 +167,7 @@ class Windows:
         """The cells of these rows, given for each (step, stream)."""
         values = self.span.block.values
         width = values.shape[1]
-        place = np.add(self.spread(rows * width), self.columns)
+        place: IntArray = np.add(self.spread(rows * width), self.columns)
         return values.reshape(-1).take(place)
 
     def times_at(self, rows: IntArray) -> IntArray:
@@ -191,7 +193,7 @@ class Windows:
     def sampled(self) -> BoolArray:
         """Which of `cells` hold a sample."""
         bits = self.cells.view(np.int64)
-        sampled = bits != ABSENT_BITS
+        sampled: BoolArray = bits != ABSENT_BITS
         if self.span.block.stale:
             sampled &= bits != STALE_BITS
         return sampled

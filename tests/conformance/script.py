@@ -148,7 +148,7 @@ def _add_expected(command: Eval, line: str) -> None:
     elif line.startswith("expect string"):
         text = line.removeprefix("expect string ").strip()
         command.string = text[1:-1] if text.startswith("`") else ast.literal_eval(text)
-    elif line.split()[0] == "expect":
+    elif line.split(maxsplit=1)[0] == "expect":
         expect = _EXPECT.match(line)
         assert expect is not None, line
         command.expectations.append(Expectation(expect[1], expect[2] or "", (expect[3] or "").strip()))

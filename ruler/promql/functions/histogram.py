@@ -27,11 +27,10 @@ _NOT_MONOTONIC = (
 
 @dataclass(frozen=True, slots=True)
 class _Alike:
-    """Histograms with equally many buckets: `histograms` are their numbers, `buckets` have a cell for each at a step."""
+    """Histograms with equally many buckets: their numbers, and a cell of `buckets` for each of them at each step."""
 
     histograms: IntArray
     buckets: Buckets
-    steps: int
 
 
 def histogram_quantile(scope: Scope, call: Call, grid: Grid) -> Value:
@@ -189,7 +188,7 @@ def _alike(frame: Frame, bounds: FloatArray, group: IntArray) -> Iterator[_Alike
         if not here.all():
             front = np.argsort(~here, axis=1, kind="stable")
             counts, edges = np.take_along_axis(counts, front, axis=1), np.take_along_axis(edges, front, axis=1)
-        yield _Alike(histograms, Buckets(edges, counts, used), len(values))
+        yield _Alike(histograms, Buckets(edges, counts, used))
 
 
 def _open_metrics_number(value: float) -> str:

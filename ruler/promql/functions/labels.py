@@ -8,7 +8,7 @@ import numpy as np
 
 from common.errors import ParseError, QueryError
 from common.labels import METRIC_NAME
-from ruler.model.arrays import CodeArray
+from ruler.model.arrays import BoolArray, CodeArray
 from ruler.model.matcher import compile_regex
 from ruler.promql.ast import Call
 from ruler.promql.columns import grouped, is_any_label_name, setting
@@ -54,7 +54,7 @@ def label_join(scope: Scope, call: Call, grid: Grid) -> Value:
     return _relabelled(frame, target, np.array(joined, dtype=np.int32)[groups.of], everything)
 
 
-def _relabelled(frame: Frame, target: str, codes: CodeArray, changed: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Frame:
+def _relabelled(frame: Frame, target: str, codes: CodeArray, changed: BoolArray) -> Frame:
     if frame.series == 0:
         return frame
     drop = frame.drop & ~changed if target == METRIC_NAME else frame.drop

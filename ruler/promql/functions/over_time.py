@@ -67,7 +67,7 @@ def avg_over_time(windows: Windows) -> Result:
     mean = total / count + error / count
     overflowed = ~np.isfinite(mean) & (count > 0)
     if overflowed.any():
-        columns = overflowed.any(axis=0)
+        columns: BoolArray = np.any(overflowed, axis=0)
         mean[:, columns] = _running_mean(windows.subset(columns))
     return mean, count > 0
 

@@ -38,9 +38,7 @@ def over(kernel: Kernel, *, keeps_name: bool = False, before: Callable[..., None
 
     def run(scope: Scope, call: Call, grid: Grid) -> Value:
         place = next(index for index, arg in enumerate(call.args) if is_range(arg))
-        scalars = [
-            scope.scalar(arg, grid)[:, np.newaxis] for index, arg in enumerate(call.args) if index != place
-        ]
+        scalars = [scope.scalar(arg, grid)[:, np.newaxis] for index, arg in enumerate(call.args) if index != place]
         ranged = scope.ranged(call.args[place], grid)
         if before is not None and len(ranged.table):
             before(scope, call, scalars)

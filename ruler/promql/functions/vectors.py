@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 from common.labels import METRIC_NAME
-from ruler.model.arrays import FloatArray, IntArray
+from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.model.matcher import MatchOp
 from ruler.model.table import LabelTable
 from ruler.promql.ast import Call, Expr, MatrixSelector, Paren, VectorSelector
@@ -79,17 +79,19 @@ def of_native_histograms(scope: Scope, call: Call, grid: Grid) -> Value:
 
 def absent(scope: Scope, call: Call, grid: Grid) -> Value:
     frame = scope.vector(call.args[0], grid)
-    return _absence(scope, call.args[0], frame.mask.any(axis=1))
+    found: BoolArray = np.any(frame.mask, axis=1)
+    return _absence(scope, call.args[0], found)
 
 
 def absent_over_time(scope: Scope, call: Call, grid: Grid) -> Value:
     ranged = scope.ranged(call.args[0], grid)
     values, present = swept(scope, ranged, present_over_time, [])
-    found = np.ones(len(values), dtype=np.bool_) if present is None else present.any(axis=1)
-    return _absence(scope, call.args[0], found & bool(values.shape[1]))
+    seen = np.ones(values.shape, dtype=np.bool_) if present is None else present
+    found: BoolArray = np.any(seen, axis=1)
+    return _absence(scope, call.args[0], found)
 
 
-def _absence(scope: Scope, argument: Expr, found: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Frame:
+def _absence(scope: Scope, argument: Expr, found: BoolArray) -> Frame:
     """1 wherever nothing was found, with the labels that the selector asked for by their value."""
     while isinstance(argument, Paren):
         argument = argument.expr

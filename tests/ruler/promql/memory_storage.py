@@ -60,7 +60,9 @@ class MemoryStorage:
     def _block(self, found: dict[Labels, list[Sample]]) -> Block:
         streams = sorted({self.stream[labels] for labels in found})
         ticks = {
-            stream: self._ticks({time for labels in found if self.stream[labels] == stream for time, _ in found[labels]})
+            stream: self._ticks(
+                {time for labels in found if self.stream[labels] == stream for time, _ in found[labels]}
+            )
             for stream in streams
         }
         base, rows = self._grid(ticks)
@@ -97,9 +99,7 @@ class MemoryStorage:
         if self.interval is None:
             return 0, {stream: {time: row for row, time in enumerate(times)} for stream, times in ticks.items()}
         base = min(times[0] for times in ticks.values()) // self.interval * self.interval
-        rows = {
-            stream: {time: (time - base) // self.interval for time in times} for stream, times in ticks.items()
-        }
+        rows = {stream: {time: (time - base) // self.interval for time in times} for stream, times in ticks.items()}
         for stream, taken in rows.items():
             if len(set(taken.values())) < len(taken):
                 message = f"stream {stream!r} has two samples in one interval"
