@@ -2,11 +2,11 @@
 
 import { element, seriesName, svg } from "./dom.js";
 
-const WIDTH = 600, HEIGHT = 190, LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 20;
+const HEIGHT = 190, LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 20;
 const MAX_LINES = 40;
 
-// answer: {data: {result: [{metric, values}]}, start, end, step}; options: {title, name(metric), format, min, max}
-export function lineChart(answer, { title = "", name = seriesName, format = String, min, max } = {}) {
+// answer: {data: {result: [{metric, values}]}, start, end, step}; options: {title, name(metric), format, min, max, width}
+export function lineChart(answer, { title = "", name = seriesName, format = String, min, max, width = 600 } = {}) {
   const lines = answer.data.result.slice(0, MAX_LINES).map((series) => ({
     name: name(series.metric),
     points: series.values.map(([time, value]) => [time, Number(value)]).filter(([, value]) => Number.isFinite(value)),
@@ -19,17 +19,18 @@ export function lineChart(answer, { title = "", name = seriesName, format = Stri
   }
 
   const [low, high] = bounds(lines, min, max);
-  const x = (time) => LEFT + ((time - answer.start) / (answer.end - answer.start || 1)) * (WIDTH - LEFT - RIGHT);
+  const start = firstTime(lines, answer), { end } = answer;
+  const x = (time) => LEFT + ((time - start) / (end - start || 1)) * (width - LEFT - RIGHT);
   const y = (value) => HEIGHT - BOTTOM - ((value - low) / (high - low || 1)) * (HEIGHT - TOP - BOTTOM);
 
-  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": title || "chart" });
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart", role: "img", "aria-label": title || "chart" });
   for (const tick of ticks(low, high)) {
     drawing.append(
-      svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(tick), y2: y(tick) }),
+      svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(tick), y2: y(tick) }),
       svg("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, format(tick)),
     );
   }
-  for (const time of timeTicks(answer.start, answer.end)) {
+  for (const time of timeTicks(start, end)) {
     drawing.append(svg("text", { x: x(time), y: HEIGHT - 4, "text-anchor": "middle" }, clock(time)));
   }
   lines.forEach((line, index) => {
@@ -45,20 +46,20 @@ export function lineChart(answer, { title = "", name = seriesName, format = Stri
     const at = lines.map((line) => nearest(line.points, time, answer.step));
     legend.replaceChildren(...lines.map((line, index) =>
       element("span", {}, element("i", { class: `s${index % 8}` }), `${line.name} ${at[index] === undefined ? "–" : format(at[index])}`)));
-    last.textContent = time === answer.end ? "" : clock(time, true);
+    last.textContent = time === end ? "" : clock(time, true);
   };
   drawing.addEventListener("pointermove", (event) => {
     const box = drawing.getBoundingClientRect();
-    const across = ((event.clientX - box.left) / box.width) * WIDTH;
-    const part = Math.min(1, Math.max(0, (across - LEFT) / (WIDTH - LEFT - RIGHT)));
-    const time = answer.start + Math.round((part * (answer.end - answer.start)) / answer.step) * answer.step;
+    const across = ((event.clientX - box.left) / box.width) * width;
+    const part = Math.min(1, Math.max(0, (across - LEFT) / (width - LEFT - RIGHT)));
+    const time = Math.min(end, Math.ceil((start + part * (end - start)) / answer.step) * answer.step);
     cursor.setAttribute("x1", x(time));
     cursor.setAttribute("x2", x(time));
     cursor.setAttribute("visibility", "visible");
     show(time);
   });
-  drawing.addEventListener("pointerleave", () => { cursor.setAttribute("visibility", "hidden"); show(answer.end); });
-  show(answer.end);
+  drawing.addEventListener("pointerleave", () => { cursor.setAttribute("visibility", "hidden"); show(end); });
+  show(end);
   figure.append(drawing, legend);
   const left = answer.data.result.length - lines.length;
   if (left > 0) figure.append(element("p", { class: "muted" }, `${left} more series are not drawn`));
@@ -69,8 +70,15 @@ function bounds(lines, min, max) {
   const values = lines.flatMap((line) => line.points.map(([, value]) => value));
   let low = min ?? values.reduce((a, b) => Math.min(a, b)), high = max ?? values.reduce((a, b) => Math.max(a, b));
   if (min === undefined && low > 0 && low < high / 2) low = 0;
+  if (low === high && low === 0) high = 1;
   if (low === high) { low -= Math.abs(low) * 0.1 || 1; high += Math.abs(high) * 0.1 || 1; }
   return [low, high];
+}
+
+// A ruler that has just started fills its charts: at least five minutes are shown, and never more than was asked for.
+function firstTime(lines, { start, end, step }) {
+  const first = Math.min(...lines.filter((line) => line.points.length).map((line) => line.points[0][0]));
+  return Math.max(start, Math.min(first - step, end - 300));
 }
 
 function ticks(low, high) {

@@ -34,7 +34,7 @@ export async function run() {
     notes.className = "muted";
     notes.textContent = [...(now.warnings ?? []), ...(now.infos ?? [])].join(" · ");
     const drawable = now.data.resultType === "vector" || now.data.resultType === "scalar";
-    const chart = drawable ? lineChart(await api.queryRange(text, Number(byId("query-range").value)), { format: short }) : "";
+    const chart = drawable ? lineChart(await api.queryRange(text, Number(byId("query-range").value)), { format: short, width: 1200 }) : "";
     byId("query-chart").replaceChildren(chart);
   } catch (error) {
     notes.className = "trouble";
