@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -30,13 +31,17 @@ _LATER = frozenset((408, 409, 421, 423, 425, 429))  # of the 4xx, those that ano
 
 @lru_cache(maxsize=1)
 def _apprise() -> Any:
-    """The library, with its log kept to itself: we word what it says."""
-    import apprise  # noqa: PLC0415  (slow, and only who notifies pays for it)
+    """The library with all its plugins, and with its log kept to itself: we word what it says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the old modules that its plugins import
+        import apprise  # noqa: PLC0415  (slow, and only who notifies pays for it)
 
+        library: Any = apprise
+        library.manager_plugins.NotificationManager().load_modules()
     logger = logging.getLogger("apprise")
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    return apprise
+    return library
 
 
 def shown(url: str) -> str:
