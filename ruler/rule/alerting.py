@@ -16,12 +16,11 @@ from common.logs import facts
 from ruler.model.alert import ALERT_NAME
 from ruler.model.arrays import IntArray
 from ruler.model.table import LabelTable
-from ruler.promql.engine import Engine
 from ruler.rule.config import AlertConfig, Pairs
 from ruler.rule.errors import RuleError
 from ruler.rule.outbox import Outbox
 from ruler.rule.output import Output
-from ruler.rule.rows import vector_of
+from ruler.rule.rows import Ask, vector_of
 from ruler.rule.state import ActiveAlert, AlertState, Policy, Seen, advance, needs_sending
 from ruler.rule.status import AlertStatus, RuleKind, RuleStatus
 from ruler.template import Template, TemplateData
@@ -34,10 +33,10 @@ _WORST_FIRST = (AlertState.FIRING, AlertState.PENDING, AlertState.INACTIVE)
 class AlertingRule:
     """An AlertingRule owns the alerts that its expression gives. Evaluated by one thread at a time."""
 
-    def __init__(self, config: AlertConfig, engine: Engine, output: Output, outbox: Outbox, interval: int) -> None:
+    def __init__(self, config: AlertConfig, ask: Ask, output: Output, outbox: Outbox, interval: int) -> None:
         self.config, self.output = config, output
         self.active: dict[Labels, ActiveAlert] = {}
-        self._engine, self._outbox, self._interval = engine, outbox, interval
+        self._ask, self._outbox, self._interval = ask, outbox, interval
         self._policy = Policy(config.hold, config.keep_firing_for)
         self._labels = self._templates(config.labels)
         self._annotations = self._templates(config.annotations)
@@ -49,7 +48,7 @@ class AlertingRule:
 
     def evaluate(self, due: int, time: int, limit: int) -> int:
         """Evaluate at `time`, the data's time of the tick `due`: alerts step on, are sent and shown; samples shown."""
-        table, values = vector_of(self._engine.instant(self.config.expr, time).value)
+        table, values = vector_of(self._ask(self.config.expr, time).value)
         if not len(table) and not self.active:
             self.output.clear(due, time)
             return 0
@@ -70,7 +69,7 @@ class AlertingRule:
                 value=value,
                 external_labels=self._outbox.external_labels,
                 external_url=self._outbox.external_url,
-                query=lambda text: self._engine.instant(text, ts),
+                query=lambda text: self._ask(text, ts),
                 now=ts,
             )
             rendered = {name: self._rendered(template, data) for name, template in self._labels}

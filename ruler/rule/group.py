@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 
-from common.errors import TocsinError
+from common.errors import QueryCanceled, TocsinError
 from common.labels import Labels
 from common.logs import facts
+from ruler.model.result import Result
+from ruler.promql.ast import Expr
 from ruler.promql.engine import Engine
 from ruler.rule.alerting import AlertingRule
 from ruler.rule.config import AlertConfig, GroupConfig, RuleConfig
@@ -98,9 +100,9 @@ class Group:
         output = Output(shop.storage, shop.in_writer, f"{self.key};{number}", self.interval)
         rule: AlertingRule | RecordingRule
         if isinstance(config, AlertConfig):
-            rule = AlertingRule(config, shop.engine, output, self.terms.outbox, self.interval)
+            rule = AlertingRule(config, self._ask, output, self.terms.outbox, self.interval)
         else:
-            rule = RecordingRule(config, shop.engine, output)
+            rule = RecordingRule(config, self._ask, output)
         return _Run(rule, identity(config))
 
     def tick(self, due: int, _now: int) -> None:
@@ -122,8 +124,11 @@ class Group:
         self._work(lambda: self.inherit(old.leave()))
 
     def stop(self) -> None:
-        """Evaluate no further rule; the one under way is finished."""
+        """Evaluate no further rule, and give up the query under way."""
         self._stopping = True
+
+    def _ask(self, query: str | Expr, time: int) -> Result:
+        return self._workshop.engine.instant(query, time, cancelled=lambda: self._stopping)
 
     def _work(self, work: Callable[[], None]) -> None:
         def guarded() -> None:
@@ -165,6 +170,8 @@ class Group:
         started = time.perf_counter()
         try:
             samples = run.rule.evaluate(due, due - self.terms.query_offset, self.config.limit)
+        except QueryCanceled:
+            return 0
         except TocsinError as error:
             error_text = str(error)
         except Exception as error:  # the loop's boundary: the rules after this one must be evaluated

@@ -113,7 +113,7 @@ class RuleManager:
             GroupStore(self._database, file, name).forget()
 
     def close(self) -> None:
-        """Tick no more. Evaluations under way finish their rule: the pool's owner waits for them."""
+        """Tick no more. Evaluations under way give up their query: the pool's owner waits for them."""
         for job in self._jobs.values():
             job.cancel()
         for group in (*self._groups.values(), *self._ending.values()):

@@ -12,12 +12,14 @@ import numpy as np
 
 from common.labels import Labels
 from ruler.model.arrays import CodeArray, FloatArray, IntArray
-from ruler.model.result import Scalar, Value, Vector
+from ruler.model.result import Result, Scalar, Value, Vector
 from ruler.model.table import LabelTable, StringPool
+from ruler.promql.ast import Expr
 from ruler.rule.errors import RuleError
 
 MAX_MINTED = 100_000
 
+Ask = Callable[[str | Expr, int], Result]  # the answer to a query at a time (ms)
 Mint = Callable[[list[Labels]], IntArray]
 
 
