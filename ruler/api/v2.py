@@ -141,16 +141,16 @@ class _Api:
         try:
             return _json(silence_object(self._silences.get(_uuid(silence_id)), self._clock.now()))
         except UnknownSilence:
-            return Response(status=404)
+            return _empty(404)
 
     def delete_silence(self, silence_id: str) -> Response:
         try:
             self._silences.expire(_uuid(silence_id), self._clock.now())
         except UnknownSilence:
-            return Response(status=404)
+            return _empty(404)
         except UnstoredSilence as error:
             raise Refused(500, str(error)) from None
-        return Response(status=200)
+        return _empty(200)
 
     def alerts(self) -> Response:
         chosen = self._chosen()
@@ -179,7 +179,7 @@ class _Api:
         if problems:
             self._invalid.labels("v2").inc(len(problems))
             raise Refused(400, "\n".join(problems))
-        return Response(status=200)
+        return _empty(200)
 
     def groups(self) -> Response:
         chosen = self._chosen()
@@ -273,6 +273,12 @@ def _body(what: str) -> Any:
 def _json(value: Any, status: int = 200) -> Response:
     response = Response(orjson.dumps(value) + b"\n", status, content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _empty(status: int) -> Response:
+    response = Response(status=status)
+    del response.headers["Content-Type"]
     return response
 
 
