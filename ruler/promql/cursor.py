@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from common.durations import parse_duration
 from common.errors import ParseError
@@ -10,7 +11,7 @@ from common.golang import format_float, quote, unquote
 from ruler.promql.lexer import DURATION, Lexer, Token
 
 LONGEST_SECONDS = (1 << 63) / 1e9  # what Go's time.Duration holds
-_LARGEST_INTEGER = (1 << 63) - 1
+_MISPLACED = re.compile(r"_(?![0-9a-f])|(?<![0-9a-fx])_")
 _UNITS = frozenset({"y", "w", "d", "h", "m", "s", "ms"})
 
 
@@ -54,14 +55,16 @@ class Cursor:
             return self._seconds(token)
         text = token.text.lower()
         plain = text.replace("_", "")
-        if plain.startswith("0x"):
-            integer = int(plain, 16)
-            if integer > _LARGEST_INTEGER:
-                raise self._bad_number(token, "invalid syntax")
-            return float(integer)
-        if len(plain) > 1 and plain[0] == "0" and not plain.strip("01234567"):
-            return float(min(int(plain, 8), _LARGEST_INTEGER))
-        value = float(plain)
+        try:
+            if _MISPLACED.search(text):
+                raise ValueError
+            if plain.startswith("0x"):
+                return float(_int64(plain, 16))
+            if len(plain) > 1 and plain[0] == "0" and not plain.strip("01234567"):
+                return float(_int64(plain, 8))
+            value = float(plain)
+        except ValueError:
+            raise self._bad_number(token, "invalid syntax") from None
         if math.isinf(value) and text != "inf":
             raise self._bad_number(token, "value out of range")
         return value
@@ -94,6 +97,13 @@ class Cursor:
             shown = format_float(seconds, "f", 6)
             raise self.error(f"timestamp out of bounds for @ modifier: {shown}", position)
         return int(math.copysign(math.floor(abs(seconds) * 1000 + 0.5), seconds))
+
+
+def _int64(digits: str, base: int) -> int:
+    value = int(digits, base)
+    if value >= 1 << 63:
+        raise ValueError
+    return value
 
 
 def _duration_problem(text: str) -> str:
