@@ -149,8 +149,8 @@ def folded(text: str) -> str:
 
 _PIECES = (
     "and", "or", "unless", "atan2", "by", "without", "on", "ignoring", "group_left", "bool", "offset", "(", ")", "[",
-    "]", "{", ",", "5m", "1", "-", "+", "*", "^", "==", '"x"', "'y'", "`z`", "=", "foo", "a:b", "sum", "topk", "rate", "nan",
-    "# c\n", "0x1f", "1e3", "1_0", "$", "~", "offset -5m", "[5m]", "[5m:1m]", "[5m:]", "by (a)", "on(a)", "{}",
+    "]", "{", ",", "5m", "1", "-", "+", "*", "^", "==", '"x"', "'y'", "`z`", "=", "foo", "a:b", "sum", "topk", "rate",
+    "nan", "# c\n", "0x1f", "1e3", "1_0", "$", "~", "offset -5m", "[5m]", "[5m:1m]", "[5m:]", "by (a)", "on(a)", "{}",
     'group_right(b)', '{a="b"}', "1h30m", "time()", "@ 5", "@ end()",
 )  # fmt: skip
 
