@@ -13,8 +13,7 @@ from common.durations import parse_duration
 from common.errors import ParseError
 from ruler.api.errors import BadRequest
 from ruler.model.matcher import Matcher
-from ruler.promql.ast import VectorSelector
-from ruler.promql.parser import parse
+from ruler.promql.parser import parse_selector
 
 Form = CombinedMultiDict[str, str]
 
@@ -83,14 +82,10 @@ def matchers_of(form: Form, *, required: bool = False) -> list[tuple[Matcher, ..
 def selector_matchers(text: str, name: str) -> tuple[Matcher, ...]:
     """The matchers of an instant selector written in a parameter."""
     try:
-        selector = parse(text)
+        return parse_selector(text)
     except ParseError as error:
         msg = f'invalid parameter "{name}": {error}'
         raise BadRequest(msg) from None
-    if not isinstance(selector, VectorSelector) or selector.offset or selector.at is not None:
-        msg = f'invalid parameter "{name}": not a plain series selector: "{text}"'
-        raise BadRequest(msg)
-    return selector.matchers
 
 
 def choices(form: Form, name: str, allowed: Sequence[str], default: str) -> str:

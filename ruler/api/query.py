@@ -19,7 +19,7 @@ from ruler.api.respond import json_response, success
 from ruler.model.matcher import Matcher
 from ruler.model.result import Matrix, Result, Value, Vector
 from ruler.model.table import LabelTable
-from ruler.promql.ast import Expr
+from ruler.promql.ast import Expr, ValueType
 from ruler.promql.engine import Engine
 from ruler.promql.parser import parse
 
@@ -82,6 +82,12 @@ def blueprint(engine: Engine, storage: Searchable, clock: Clock, *, timeout: flo
             raise BadRequest(msg)
         lookback = params.duration_of(form, "lookback_delta")
         expr = _parsed(form.get("query", ""))
+        if expr.type not in (ValueType.SCALAR, ValueType.VECTOR):
+            msg = (
+                f'invalid parameter "query": invalid expression type "{expr.type.documented}" for range query, '
+                "must be Scalar or instant Vector"
+            )
+            raise BadRequest(msg)
         with turn() as deadline:
             result = engine.range(expr, start, end, step, deadline=deadline, lookback=lookback)
         return json_response(encode_result(_limited(result, limit)))

@@ -1,0 +1,117 @@
+"""/api/v1's questions to the samples answer in Prometheus's shapes and refuse in its words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.ruler.api.conftest import NOW, World
+
+SECONDS = NOW // 1000
+
+
+@pytest.fixture(autouse=True)
+def samples(world: World) -> None:
+    world.write({"__name__": "things", "job": "a"}, {60: 1, 45: 2, 30: 3, 15: 4, 0: 5})
+    world.write({"__name__": "things", "job": "b"}, {60: 10, 45: 10, 30: 10, 15: 10, 0: 10})
+    world.write({"__name__": "others"}, {0: 0.5})
+
+
+def vector(*series: tuple[dict[str, str], str]) -> dict[str, Any]:
+    result = [{"metric": metric, "value": [SECONDS, value]} for metric, value in series]
+    return {"status": "success", "data": {"resultType": "vector", "result": result}}
+
+
+def test_query_answers_at_the_time_asked_for(world: World) -> None:
+    """Without a time it is now; GET and POST are the same."""
+    expected = vector(({"__name__": "things", "job": "a"}, "5"))
+    assert expected == world.get("/api/v1/query", query='things{job="a"}')
+    assert expected == world.client.post("/api/v1/query", data={"query": 'things{job="a"}'}).get_json()
+    earlier = world.get("/api/v1/query", query='things{job="a"}', time=SECONDS - 30)
+    assert [SECONDS - 30, "3"] == earlier["data"]["result"][0]["value"]
+    written = world.get("/api/v1/query", query="vector(1)", time="2023-11-14T22:13:20.5Z")
+    assert [SECONDS + 0.5, "1"] == written["data"]["result"][0]["value"]
+
+
+def test_query_range_answers_at_every_step(world: World) -> None:
+    """start and end are both included."""
+    answer = world.get("/api/v1/query_range", query="sum(things)", start=SECONDS - 30, end=SECONDS, step="15s")
+    assert [{"metric": {}, "values": [[SECONDS - 30, "13"], [SECONDS - 15, "14"], [SECONDS, "15"]]}] == answer["data"][
+        "result"
+    ]
+
+
+def test_a_range_selector_gives_its_samples(world: World) -> None:
+    """An instant query of a range vector is the raw samples, with their own times."""
+    answer = world.get("/api/v1/query", query='things{job="a"}[30s]')
+    assert "matrix" == answer["data"]["resultType"]
+    assert [[SECONDS - 15, "4"], [SECONDS, "5"]] == answer["data"]["result"][0]["values"]
+
+
+def test_labels_and_series_can_be_listed(world: World) -> None:
+    """With match[], a time range and a limit, as Prometheus does."""
+    assert ["__name__", "job"] == world.get("/api/v1/labels")["data"]
+    assert ["others", "things"] == world.get("/api/v1/label/__name__/values")["data"]
+    assert ["a", "b"] == world.get("/api/v1/label/job/values", **{"match[]": "things"})["data"]
+    assert [] == world.get("/api/v1/label/job/values", **{"match[]": "others"})["data"]
+    both = world.get("/api/v1/series", **{"match[]": ["things", 'things{job="a"}']})["data"]
+    assert [{"__name__": "things", "job": "a"}, {"__name__": "things", "job": "b"}] == both
+    limited = world.get("/api/v1/series", limit=1, **{"match[]": "things"})
+    assert (1, ["results truncated due to limit"]) == (len(limited["data"]), limited["warnings"])
+    assert [] == world.get("/api/v1/labels", start=SECONDS + 86400)["data"]
+
+
+def test_results_can_be_limited(world: World) -> None:
+    """A cut answer says that it was cut."""
+    answer = world.get("/api/v1/query", query="things", limit=1)
+    assert (1, ["results truncated due to limit"]) == (len(answer["data"]["result"]), answer["warnings"])
+
+
+def test_queries_can_be_formatted(world: World) -> None:
+    """The canonical form, as Prometheus prints it."""
+    assert "sum by (a) (up)" == world.get("/api/v1/format_query", query="sum  by(a)(up)")["data"]
+
+
+BAD_STEP = "zero or negative query resolution step widths are not accepted. Try a positive integer"
+TOO_FINE = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"
+NO_RANGE = 'invalid expression type "range vector" for range query, must be Scalar or instant Vector'
+REVERSED = "end timestamp must not be before start time"
+NO_MATCHER = "1:1: parse error: vector selector must contain at least one non-empty matcher"
+DUPLICATE = "found duplicate series for the match group {} on the right hand-side of the operation"
+
+# path, parameters, the parameter that the sentence names ("" for none), the sentence
+REFUSALS: list[tuple[str, dict[str, Any], str, str]] = [
+    ("query", {"query": "up{"}, "query", "1:4: parse error: unexpected end of input inside braces"),
+    ("query", {"query": "up", "time": "noon"}, "time", 'cannot parse "noon" to a valid timestamp'),
+    ("query", {"query": "up", "time": "NaN"}, "time", 'cannot parse "NaN" to a valid timestamp'),
+    ("query", {"query": "up", "time": "1e300"}, "time", 'cannot parse "1e300" to a valid timestamp'),
+    ("query", {"query": "up", "timeout": "x"}, "timeout", 'cannot parse "x" to a valid duration'),
+    ("query", {"query": "up", "limit": "x"}, "limit", 'not a non-negative number: "x"'),
+    ("query_range", {"query": "up", "start": 1, "end": 2, "step": 0}, "step", BAD_STEP),
+    ("query_range", {"query": "up", "start": 1, "end": 2}, "step", 'cannot parse "" to a valid duration'),
+    ("query_range", {"query": "up", "start": 2, "end": 1, "step": 1}, "end", REVERSED),
+    ("query_range", {"query": "up", "start": 1, "end": 20000, "step": 1}, "", TOO_FINE),
+    ("query_range", {"query": "up[5m]", "start": 1, "end": 2, "step": 1}, "query", NO_RANGE),
+    ("series", {}, "", "no match[] parameter provided"),
+    ("series", {"match[]": "{}"}, "match[]", NO_MATCHER),
+    ("query", {"query": "things * on() group_left things"}, "", DUPLICATE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "parameters", "named", "sentence"), REFUSALS)
+def test_bad_requests_are_refused_in_prometheus_words(
+    world: World, path: str, parameters: dict[str, Any], named: str, sentence: str
+) -> None:
+    """The status, the errorType and the sentence are those of a real Prometheus 3.5."""
+    expected = f'invalid parameter "{named}": {sentence}' if named else sentence
+    status, kind, text = world.refusal(f"/api/v1/{path}", **parameters)
+    assert ((422, "execution") if sentence == DUPLICATE else (400, "bad_data")) == (status, kind)
+    assert expected == text[: len(expected)]
+
+
+def test_what_is_not_there_is_plainly_404(world: World) -> None:
+    """An unknown path is no API answer; a wrong method is 405."""
+    assert 404 == world.client.get("/api/v1/nope").status_code
+    assert 405 == world.client.delete("/api/v1/query").status_code
+    assert 413 == world.client.post("/api/v1/query", data={"query": "x" * (3 << 20)}).status_code
