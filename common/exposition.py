@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -40,8 +39,7 @@ class Row(NamedTuple):
     suffix: str = ""  # `_sum`, `_count` or `_bucket`
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(NamedTuple):
     """A Family is one metric: a name, a type, a sentence, the names of its labels, and its rows."""
 
     name: str

@@ -1,4 +1,4 @@
-"""meminfo: every field of /proc/meminfo as a gauge; those in kB become bytes and say so in their name."""
+"""meminfo: the fields of /proc/meminfo as gauges; those in kB become bytes and say so in their name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from typing import ClassVar
 
 from common.exposition import Family, gauge_of
 from exporter.settings import Flag, Settings
+
+# What node_exporter gives: since 1.9 a fixed list, so that a new kernel does not bring new names.
+FIELDS = frozenset(
+    """
+    Active Active(anon) Active(file) AnonHugePages AnonPages Bounce Buffers Cached CmaFree CmaTotal CommitLimit
+    Committed_AS DirectMap1G DirectMap2M DirectMap4k Dirty HardwareCorrupted HugePages_Free HugePages_Rsvd
+    HugePages_Surp HugePages_Total Hugepagesize Inactive Inactive(anon) Inactive(file) KernelStack Mapped MemAvailable
+    MemFree MemTotal Mlocked NFS_Unstable PageTables Percpu SReclaimable SUnreclaim Shmem ShmemHugePages
+    ShmemPmdMapped Slab SwapCached SwapFree SwapTotal Unevictable VmallocChunk VmallocTotal VmallocUsed Writeback
+    WritebackTmp Zswap Zswapped
+    """.split()
+)
 
 
 class Meminfo:
@@ -24,10 +36,12 @@ class Meminfo:
 
 
 def parse_meminfo(text: str) -> dict[str, int]:
-    """The fields of the text of /proc/meminfo: `Active(anon): 4 kB` is `Active_anon_bytes` of 4096."""
+    """The FIELDS in the text of /proc/meminfo: `Active(anon): 4 kB` is `Active_anon_bytes` of 4096."""
     fields = {}
     for line in text.splitlines():
         name, _, rest = line.partition(":")
+        if name not in FIELDS:
+            continue
         value, *unit = rest.split()
         name = name.replace("(", "_").removesuffix(")")
         if unit:

@@ -78,12 +78,10 @@ class Textfile:
         merged: dict[str, tuple[Metric, list[str]]] = {}
         for path in self._paths(complaints):
             try:
-                file = read_file(path, known.get(path))
+                file = self._files[path] = read_file(path, known.get(path))
                 add_to(merged, file)
             except (OSError, TextfileError) as error:
-                complaints[path] = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            else:
-                self._files[path] = file
+                complaints[path] = (isinstance(error, OSError) and error.strerror) or str(error)
         self._complain(complaints)
         for metric, paths in merged.values():
             yield family_of(metric, paths)
