@@ -52,6 +52,7 @@ class Document:
     value: Any
     lines: dict[tuple[str | int, ...], int]
     more: bool = False
+    without_value: tuple[tuple[str | int, ...], ...] = ()
 
     def error(self, problem: str, path: tuple[str | int, ...] = ()) -> ConfigError:
         """A ConfigError at `path`, or at the nearest line above it that is known."""
@@ -76,7 +77,7 @@ class Document:
             raise NotImplementedError(wanted)
 
         try:
-            return msgspec.convert({} if self.value is None else self.value, type_, strict=False, dec_hook=build)
+            decoded = msgspec.convert({} if self.value is None else self.value, type_, strict=False, dec_hook=build)
         except msgspec.ValidationError as error:
             problem, _, place = str(error).partition(" - at `")
             path = tuple(
@@ -85,6 +86,10 @@ class Document:
             )
             problem, path = _plainly(problem, path)
             raise self.error(problem, path) from None
+        for path in self.without_value:
+            if _refuses(decoded, path):
+                raise self.error(f"unknown key {path[-1]!r}", path)
+        return decoded
 
 
 def load_yaml(path: Path, *, many: bool = False) -> Document:
@@ -122,7 +127,8 @@ def parse_yaml(text: str, file: str = "", *, many: bool = False) -> Document:
     except RecursionError:
         raise ConfigError("nested too deeply", file=file) from None
     lines: dict[tuple[str | int, ...], int] = {}
-    return Document(file, None if root is None else _Builder(file, lines).build(root, ()), lines, more)
+    builder = _Builder(file, lines)
+    return Document(file, None if root is None else builder.build(root, ()), lines, more, tuple(builder.without_value))
 
 
 class _Builder:
@@ -130,6 +136,7 @@ class _Builder:
 
     def __init__(self, file: str, lines: dict[tuple[str | int, ...], int]) -> None:
         self._file, self._lines, self._nodes = file, lines, 0
+        self.without_value: list[tuple[str | int, ...]] = []
 
     def build(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
         line = node.start_mark.line + 1
@@ -161,7 +168,9 @@ class _Builder:
                 raise ConfigError(f"key given twice: {key!r}", file=self._file, line=key_line, path=_written(path))
             value = self.build(child, (*path, key))
             self._lines[(*path, key)] = key_line
-            if value is not None:
+            if value is None:
+                self.without_value.append((*path, key))
+            else:
                 built[key] = value
         return {**inherited, **built}
 
@@ -177,6 +186,24 @@ def _plainly(problem: str, path: tuple[str | int, ...]) -> tuple[str, tuple[str 
     if match := _MISSING.fullmatch(problem):
         return f"missing key {match[1]!r}", path
     return problem[:1].lower() + problem[1:], path
+
+
+def _refuses(decoded: Any, path: tuple[str | int, ...]) -> bool:
+    """Whether the last step of `path` is a key that its block, a Settings of `decoded`, does not know."""
+    place = decoded
+    for step in path[:-1]:
+        if isinstance(place, Settings):
+            fields = {field.encode_name: field.name for field in msgspec.structs.fields(place)}
+            place = getattr(place, fields.get(str(step), ""), None)
+        elif isinstance(place, list | tuple) and isinstance(step, int) and step < len(place):
+            place = place[step]
+        elif isinstance(place, dict):
+            place = place.get(step)
+        else:
+            return False
+    return isinstance(place, Settings) and path[-1] not in {
+        field.encode_name for field in msgspec.structs.fields(place)
+    }
 
 
 def _written(path: tuple[str | int, ...]) -> str:

@@ -92,3 +92,19 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     """An unreadable file names itself and the reason."""
     with pytest.raises(ConfigError, match=r"none.yml: cannot be read: No such file"):
         load_yaml(tmp_path / "none.yml")
+
+
+def test_an_unknown_key_needs_no_value_to_be_refused() -> None:
+    """A key that a block does not know is refused even when nothing is written behind it; a known one is as if absent."""
+    with pytest.raises(ConfigError, match=r"f:3: inner\[0\].nonsense: unknown key 'nonsense'"):
+        parse_yaml("inner:\n- name: x\n  nonsense:\n", "f").decode(Outer)
+    assert Outer(inner=(Inner(name="x"),)) == parse_yaml("inner: [{name: x, ratio: }]\nlabels: {a: }\n").decode(Outer)
+
+
+def test_further_documents_are_left_alone_where_allowed() -> None:
+    """A file may have several documents only where its peer reads the first of them."""
+    text = "on: true\n---\nnonsense: 1\n"
+    read = parse_yaml(text, many=True)
+    assert (Outer(on=True), True) == (read.decode(Outer), read.more)
+    with pytest.raises(ConfigError, match="another document"):
+        parse_yaml(text)
