@@ -95,7 +95,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key_needs_no_value_to_be_refused() -> None:
-    """A key that a block does not know is refused even when nothing is written behind it; a known one is as if absent."""
+    """A key that a block does not know is refused with nothing behind it, too; a known one is as if absent."""
     with pytest.raises(ConfigError, match=r"f:3: inner\[0\].nonsense: unknown key 'nonsense'"):
         parse_yaml("inner:\n- name: x\n  nonsense:\n", "f").decode(Outer)
     assert Outer(inner=(Inner(name="x"),)) == parse_yaml("inner: [{name: x, ratio: }]\nlabels: {a: }\n").decode(Outer)
