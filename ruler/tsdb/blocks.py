@@ -189,16 +189,13 @@ def _grid_block(ring: Ring, frame: Frame, layers: list[Layer], start: int, end: 
         if low >= high:
             continue
         at = layer.page.first + low - base - top
-        _gather(layer.page.cells[low:high], layer.columns, values[at : at + high - low], filled - at)
+        _gather(layer.page, low, high, layer.columns, values[at : at + high - low], filled - at)
         filled = max(filled, at + high - low)
         flags |= int(np.bitwise_or.reduce(layer.page.flags[layer.columns]))
     unsure = cropped.any(axis=1)
     for layer, writes in zip(layers, before, strict=True):
         if writes & 1 or writes != layer.page.writes:
             unsure[:] = True  # a row may have been half written: only its time makes it a sample
-        elif layer.page.torn is not None:
-            torn = np.flatnonzero(layer.page.torn[layer.low : layer.high]) + layer.low + layer.page.first - base - top
-            unsure[torn[(torn >= 0) & (torn < len(unsure))]] = True
     gappy = ~times.all(axis=1)
     for row in np.flatnonzero(unsure & gappy).tolist():
         values[row, (times[row] == 0)[frame.stream_of]] = 0
@@ -215,8 +212,15 @@ def _columns(rows: Bits, columns: IntArray) -> Bits:
     return rows[:, columns]
 
 
-def _gather(rows: Bits, columns: IntArray, into: Bits, overlap: int) -> None:
-    """Copy columns of `rows`; the first `overlap` rows of `into` may hold cells of other streams already."""
+def _gather(page: Page, low: int, high: int, columns: IntArray, into: Bits, overlap: int) -> None:
+    """Copy columns of some rows; the first `overlap` rows of `into` may hold cells of other streams already."""
+    rows = page.cells[low:high]
+    if page.torn is not None and page.torn[low:high].any():
+        sure = rows[:, columns]
+        for row in np.flatnonzero(page.torn[low:high]).tolist():
+            sure[row, page.times[low + row, page.slot_of[columns]] == 0] = 0
+        into |= sure
+        return
     if overlap > 0:
         into[:overlap] |= rows[:overlap, columns]
         rows, into = rows[overlap:], into[overlap:]

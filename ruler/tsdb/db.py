@@ -1,28 +1,45 @@
 """The database: labels, rings of pages and the catalog of selections, behind the two protocols of `ruler/storage.py`.
 
-Appends come from one thread; queries from any, without a lock.
+Appends come from one thread; queries from any, without a lock. With a directory, what was appended survives the death
+of the process at once and that of the machine after some seconds; without one, everything is in memory.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
+import os
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from prometheus_client import CollectorRegistry
 
+from common.clock import Clock, SystemClock
+from common.errors import StartError
 from common.labels import Labels
+from common.logs import facts
 from ruler.model.arrays import IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
 from ruler.storage import Selection
 from ruler.tsdb import blocks
+from ruler.tsdb.disk import Disk
 from ruler.tsdb.index import Index
+from ruler.tsdb.lock import DirectoryLock
+from ruler.tsdb.metrics import Metrics
 from ruler.tsdb.page import Page, Shape, Weights
-from ruler.tsdb.ring import Ring
+from ruler.tsdb.pagefiles import Health, PageFiles
+from ruler.tsdb.ring import PageSource, Ring
 from ruler.tsdb.selected import Catalog
+from ruler.tsdb.serieslog import SeriesLog, open_log
+from ruler.tsdb.stats import Head, Stats, head_of, stats_of
 from ruler.tsdb.stream import Ledger, PageStream
 
 DEFAULT_RING = 6 * 3_600_000
+
+log = logging.getLogger("tsdb")
 
 
 class MemoryPages:
@@ -35,53 +52,112 @@ class MemoryPages:
         return Page.in_memory(shape)
 
     def retire(self, page: Page) -> None:
-        """Its memory goes with the last reader."""
+        """Its memory goes with its last reader."""
 
     def next_number(self) -> int:
         return next(self._numbers)
 
     def failed(self, error: OSError) -> None:
-        raise error
-
-
-class NoLog:
-    """NoLog keeps no labels."""
-
-    mark = 0
+        raise error  # nothing in memory fails so
 
 
 class DB:
     """A DB holds the samples of the last `ring` milliseconds."""
 
     def __init__(self, ring: int) -> None:
+        self._keep = ring
         self._index = Index()
         self._catalog = Catalog(self._index)
         self._ledger = Ledger(ring)
         self._weights = Weights()
-        self._source = MemoryPages()
-        self._log = NoLog()
-        self._keep = ring
         self._rings: dict[int, Ring] = {}
+        self._source: PageSource = MemoryPages()
+        self._files: PageFiles | None = None
+        self._labels: SeriesLog | None = None
+        self._lock: DirectoryLock | None = None
+        self.health = Health()
+        self.open_seconds = 0.0
 
     @staticmethod
-    def open(path: None = None, *, ring: int = DEFAULT_RING) -> DB:
-        return DB(ring)
+    def open(
+        path: Path | None,
+        *,
+        ring: int = DEFAULT_RING,
+        clock: Clock | None = None,
+        registry: CollectorRegistry | None = None,
+        disk: Disk | None = None,
+    ) -> DB:
+        """The database in the directory at `path` (made if there is none), or one in memory; raises StartError."""
+        began = time.monotonic()
+        db = DB(ring)
+        if path is not None:
+            db._open_files(path, disk or Disk(), (clock or SystemClock()).now())
+        db.open_seconds = time.monotonic() - began
+        if registry is not None:
+            registry.register(Metrics(db.head, db.health, db._ledger, db.open_seconds))
+        return db
+
+    def _open_files(self, path: Path, disk: Disk, now: int) -> None:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = DirectoryLock(path)
+            self._labels, salvaged = open_log(path / "series.log", disk, self._index)
+        except OSError as error:
+            if self._lock is not None:
+                self._lock.release()
+            raise StartError(f"{path}: cannot be used: {error.strerror}") from None
+        self._files = files = PageFiles(path, disk, self._labels)
+        self._source, self.health = files, files.health
+        self.health.corrupt_files += bool(salvaged.damaged)
+        pages, top = files.read_all(self._index.labelled(), self._weights)
+        self._index.reserve(top)
+        self._ledger.grow(self._index.count)
+        for page in pages:
+            if page.newest < now - self._keep:
+                files.retire(page)
+            else:
+                self._ring(page.interval).adopt(page)
+        files.start()
+        log.info("opened", extra=facts(directory=path, pages=len(pages), series=self._index.count))
 
     def close(self) -> None:
-        return
+        """Make everything durable and let go of the directory."""
+        if self._files is not None and self._labels is not None and self._lock is not None:
+            try:
+                self._labels.flush()
+            except OSError as error:
+                self._files.failed(error)
+            self._files.close()
+            os.close(self._labels.descriptor)
+            self._lock.release()
+            self._files = None
 
-    # What writers call.
+    def sync(self) -> None:
+        """Do now what the helper thread does every few seconds."""
+        if self._files is not None:
+            self._files.sync()
+
+    # What the writer calls.
 
     def series(self, labels: Sequence[Labels]) -> IntArray:
-        ids, _ = self._index.series(labels)
-        self._ledger.grow(self._index.count)
+        ids, minted = self._index.series(labels)
+        if minted:
+            self._ledger.grow(self._index.count)
+            if self._labels is not None:
+                try:
+                    self._labels.append(minted)
+                except OSError as error:
+                    self._source.failed(error)
         return ids
 
     def stream(self, name: str, interval: int | None) -> PageStream:
-        ring = self._rings.get(interval or 0)
+        return PageStream(name, self._ring(interval or 0), self._ledger, self._weights)
+
+    def _ring(self, interval: int) -> Ring:
+        ring = self._rings.get(interval)
         if ring is None:
-            ring = self._rings[interval or 0] = Ring(interval or 0, self._keep, self._source)
-        return PageStream(name, ring, self._ledger, self._log, self._weights)
+            ring = self._rings[interval] = Ring(interval, self._keep, self._source)
+        return ring
 
     # What readers call.
 
@@ -103,10 +179,17 @@ class DB:
     def label_names(self, matchers: Sequence[Matcher], start: int, end: int) -> list[str]:
         """The names of the labels of every matching series that has a sample about start ≤ time ≤ end, sorted."""
         table = self.tables(matchers, start, end)
-        used = np.flatnonzero(table.codes.any(axis=0))
-        return [table.names[column] for column in used.tolist()]
+        return [table.names[column] for column in np.flatnonzero(table.codes.any(axis=0)).tolist()]
 
     def label_values(self, name: str, matchers: Sequence[Matcher], start: int, end: int) -> list[str]:
         """The values of one label among the same series, sorted."""
         codes = np.unique(self.tables(matchers, start, end).column(name)).tolist()
         return sorted(self._index.strings.text(code) for code in codes if code)
+
+    def head(self) -> Head:
+        """What there is, as far as it is cheap to tell."""
+        return head_of(self._index, list(self._rings.values()), self._ledger)
+
+    def stats(self, limit: int = 10) -> Stats:
+        """What there is, for the status page; the longest lists have `limit` rows."""
+        return stats_of(self._index, list(self._rings.values()), self._ledger, limit)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common.labels import METRIC_NAME, Labels
-from ruler.model.arrays import CodeArray, IntArray
+from ruler.model.arrays import BoolArray, CodeArray, IntArray
 from ruler.model.table import LabelTable, StringPool
 
 
@@ -122,6 +122,18 @@ class Index:
         table.add(codes, minted.ids)
         self._note(minted.name, minted.ids)
 
+    def reserve(self, count: int) -> None:
+        """Never give out an id below `count`: their labels are lost, and values under them may turn up."""
+        self.count = max(self.count, count)
+        self._grow(self.count)
+
+    def labelled(self) -> BoolArray:
+        """Of each id, whether there is a series with it."""
+        known = np.zeros(self.count, dtype=np.bool_)
+        for table in self.tables.values():
+            known[table.rows.ids] = True
+        return known
+
     def names_of(self, since: int, until: int) -> list[int]:
         """The codes of the metric names that the ids from `since` up to `until` belong to."""
         names: list[int] = np.unique(self._name_of[since:until]).tolist()
@@ -170,12 +182,15 @@ class Index:
 
     def _note(self, name: int, ids: IntArray) -> None:
         count = max(self.count, int(ids[-1]) + 1)
+        self._grow(count)
+        self._name_of[ids] = name
+        self.count = count
+
+    def _grow(self, count: int) -> None:
         if count > len(self._name_of):
             grown = np.zeros(max(count, 2 * len(self._name_of)), dtype=np.int32)
             grown[: len(self._name_of)] = self._name_of
             self._name_of = grown
-        self._name_of[ids] = name
-        self.count = count
 
 
 def union(parts: Sequence[tuple[int, Rows, IntArray]], strings: StringPool) -> LabelTable:

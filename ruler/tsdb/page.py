@@ -3,19 +3,21 @@
 Rows are ticks, columns are series, a slot is the place of a stream. Everything is stored so that zero means absent (a
 hole of a sparse file): cells are XOR the ABSENT pattern, times XOR the smallest int64. Little-endian, in this order:
 
-    header     4096 B                    magic, version, interval, first tick, rows, columns, slots, number, check
+    header     4096 B                    twice: magic, version, interval, first tick, rows, columns, slots, number, CRC
     columns    16 B × columns            series + 1 u32 | slot u32 | check u64
-    entries    32 B × rows × slots       time u64 | mark of series.log u64 | notes u64 | check u64
+    entries    16 B × rows × slots       time u64 | check u64
     cells       8 B × rows × columns
 
 Column 0 and slot 0 are never written: readers point there for what a page does not have. A row of a stream is published
-by its entry, written after its cells: cells without an entry are no samples. `entry.check` is the sum, modulo 2⁶⁴, of
-the row's stored cells and of the entry's other words, each times an odd constant of its column (or word).
+by its entry, written after its cells: cells without an entry are no samples. An entry's check is the sum, modulo 2⁶⁴,
+of the row's stored cells and of the time, each times an odd constant of its column; its two lowest bits are notes.
 """
 
 from __future__ import annotations
 
 import struct
+import zlib
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -28,15 +30,16 @@ Bits = npt.NDArray[np.uint64]
 
 MAGIC: Final = b"tocsinpg"
 VERSION: Final = 1
-HEADER: Final = struct.Struct("<8sIIqqqqqqQ")  # magic, version, 0, interval, first, rows, columns, slots, number, check
+HEADER: Final = struct.Struct("<8sIIqqqqqq")
 HEADER_SIZE: Final = 4096
 COLUMN_SIZE: Final = 16
-ENTRY: Final = struct.Struct("<4Q")
+ENTRY: Final = struct.Struct("<2Q")
 ABSENT_CELL: Final = np.uint64(ABSENT_BITS)
 NO_TIME: Final = np.int64(-(1 << 63))
 TIME_SIGN: Final = 1 << 63
 U64: Final = (1 << 64) - 1
-TIME_WEIGHT, MARK_WEIGHT, NOTES_WEIGHT = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
+TIME_WEIGHT: Final = 0x9E3779B97F4A7C15
+CHECKED: Final = U64 - 3
 
 SPECIAL, STALES = 1, 2  # notes of a row and flags of a column: may hold ±Inf or NaN; may hold stale markers
 OPEN: Final = (1 << 31) - 1  # the last row of a column or slot that is still written
@@ -78,7 +81,7 @@ class Page:
     ) -> None:
         self.shape = shape
         self.interval, self.first, self.rows = shape.interval, shape.first, shape.rows
-        self.entries, self.cells = entries, cells  # [rows × slots × 4], [rows × columns]
+        self.entries, self.cells = entries, cells  # [rows × slots × 2], [rows × columns]
         self.times: Bits = entries[:, :, 0]
         self._disk, self.descriptor = disk, descriptor
         self.series_of: CodeArray = np.full(shape.columns, -1, dtype=np.int32)
@@ -90,8 +93,10 @@ class Page:
         self.slot_last: CodeArray = np.full(shape.slots, -1, dtype=np.int32)
         self.used = 1  # columns
         self.slots_used = 1
-        self.writable, self.rewound = True, False
-        self.writes = 0
+        self.limit = shape.rows  # rows that may be written: all of them, or none any more
+        self.rewound = False  # begun because the clock was set back
+        self.path: Path | None = None
+        self.writes = self.writes_synced = 0
         self.torn: BoolArray | None = None  # rows with cells that no entry vouches for
         self.oldest, self.newest = 1 << 62, -(1 << 62)
         self.ahead = self.behind = 1  # how far rows lie at most from where their times would put them
@@ -100,7 +105,7 @@ class Page:
     @staticmethod
     def in_memory(shape: Shape) -> Page:
         """A new page that no file backs; memory that is never written costs nothing."""
-        entries = np.zeros((shape.rows, shape.slots, 4), dtype=np.uint64)
+        entries = np.zeros((shape.rows, shape.slots, 2), dtype=np.uint64)
         return Page(shape, entries, np.zeros((shape.rows, shape.columns), dtype=np.uint64))
 
     @property
@@ -142,10 +147,10 @@ class Page:
             offset = self.shape.cells_at + 8 * (row * self.shape.columns + column)
             self._disk.write(self.descriptor, cells, offset, cells.nbytes)
 
-    def publish(self, row: int, slot: int, time: int, mark: int, notes: int, cell_sum: int) -> None:
+    def publish(self, row: int, slot: int, time: int, notes: int, cell_sum: int) -> None:
         """Make the row of a stream visible, at `time`. May raise OSError."""
         stored = time + TIME_SIGN  # as unsigned bits: time XOR the sign
-        entry = ENTRY.pack(stored, mark, notes, check_of(stored, mark, notes, cell_sum))
+        entry = ENTRY.pack(stored, (cell_sum + stored * TIME_WEIGHT) & CHECKED | notes)
         if self._disk is None:
             self.entries[row, slot] = np.frombuffer(entry, dtype=np.uint64)
         else:
@@ -158,7 +163,7 @@ class Page:
 
     def give_up(self, row: int) -> None:
         """Write no more, after an error in the middle of `row`: what it left there is no sample."""
-        self.writable = False
+        self.limit = 0
         self.writes += self.writes & 1
         if self.torn is None:
             self.torn = np.zeros(self.rows, dtype=np.bool_)
@@ -192,11 +197,6 @@ class Page:
         return max(0, low), min(self.rows, max(0, high))
 
 
-def check_of(stored: int, mark: int, notes: int, cell_sum: int) -> int:
-    """The check of an entry: never zero where there is a time, as no time is stored as zero."""
-    return (cell_sum + stored * TIME_WEIGHT + mark * MARK_WEIGHT + notes * NOTES_WEIGHT) & U64
-
-
 def mixed(numbers: Bits) -> Bits:
     """Well-spread bits for each number (the finaliser of splitmix64)."""
     x = numbers + np.uint64(0x9E3779B97F4A7C15)
@@ -205,9 +205,26 @@ def mixed(numbers: Bits) -> Bits:
     return x ^ (x >> np.uint64(31))
 
 
-def column_records(series: IntArray, slot: int, start: int) -> Bits:
-    """The records of new columns from `start` on, as they lie in the file."""
-    named = (series.astype(np.uint64) + np.uint64(1)) | (np.uint64(slot) << np.uint64(32))
+def header_of(shape: Shape) -> bytes:
+    """The header of a page's file, which is there twice."""
+    fields = HEADER.pack(MAGIC, VERSION, 0, *shape)
+    half = (fields + zlib.crc32(fields).to_bytes(4, "little")).ljust(HEADER_SIZE // 2, b"\0")
+    return half + half
+
+
+def shape_in(header: bytes) -> Shape | None:
+    """What the header of a page's file says, or None when neither of its halves is intact."""
+    for at in (0, HEADER_SIZE // 2):
+        fields, check = header[at : at + HEADER.size], header[at + HEADER.size : at + HEADER.size + 4]
+        if len(check) == 4 and zlib.crc32(fields) == int.from_bytes(check, "little"):
+            magic, version, _, *numbers = HEADER.unpack(fields)
+            return Shape(*numbers) if (magic, version) == (MAGIC, VERSION) else None
+    return None
+
+
+def column_records(series: IntArray | CodeArray, slots: CodeArray | int, start: int) -> Bits:
+    """The records of neighbouring columns from `start` on, as they lie in the file."""
+    named = (series.astype(np.uint64) + np.uint64(1)) | (np.asarray(slots, dtype=np.uint64) << np.uint64(32))
     return np.stack([named, column_checks(named, start)], axis=1)
 
 

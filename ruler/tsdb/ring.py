@@ -60,13 +60,15 @@ class Ring:
 
     def place(self, tick: int, own: Page | None, own_row: int, now: int) -> tuple[Page, int]:
         """The page and row for a stream that wrote row `own_row` of page `own` last (or has written none)."""
-        current = self.current or self.turn(tick, now)
+        current = self.current
+        if current is None or not current.limit:
+            current = self.turn(tick, now)
         if not self.interval:
-            page = current if own is None or current is not own or own_row + 1 < own.rows else self.turn(0, now)
+            page = current if own is None or current is not own or own_row + 1 < own.limit else self.turn(0, now)
             return page, own_row + 1 if page is own else 0
         if tick >= current.first + current.rows:
             current = self.turn(tick, now)
-        if own is not None and own.writable and (own is current or tick < current.first):
+        if own is not None and own.limit and (own is current or tick < current.first):
             row = max(tick - own.first, own_row + 1)
             if row < own.rows:
                 return own, row
@@ -76,7 +78,7 @@ class Ring:
         if tick >= current.first:
             return current, tick - current.first
         for page in reversed(self.pages):
-            if page.writable and page.first <= tick < page.first + page.rows:
+            if page.limit and page.first <= tick < page.first + page.rows:
                 return page, tick - page.first
         page = self._begin(tick, min(self._end(tick), current.first), 0, 0)
         return page, tick - page.first
@@ -118,5 +120,5 @@ class Ring:
         if old:
             self.pages = tuple(page for page in self.pages if page not in old)
             for page in old:
-                page.writable = False
+                page.limit = 0
                 self._source.retire(page)

@@ -5,7 +5,7 @@ XOR, sum, write cells, write the entry. All calls come from the one writer threa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,12 +19,6 @@ NEVER = -(1 << 62)
 
 _EMPTY: IntArray = np.empty(0, dtype=np.int64)
 _STALE, _NAN = np.uint64(STALE_BITS), np.uint64(NAN_BITS)
-
-
-class LabelLog(Protocol):
-    """What keeps labels durable; `mark` says how far it has come."""
-
-    mark: int
 
 
 @dataclass(slots=True)
@@ -58,8 +52,8 @@ class Run(NamedTuple):
 class PageStream:
     """A PageStream is the Stream of the database: a slot and some columns of its ring's current page."""
 
-    def __init__(self, name: str, ring: Ring, ledger: Ledger, log: LabelLog, weights: Weights) -> None:
-        self.name, self._ring, self._ledger, self._log, self._weights = name, ring, ledger, log, weights
+    def __init__(self, name: str, ring: Ring, ledger: Ledger, weights: Weights) -> None:
+        self.name, self._ring, self._ledger, self._weights = name, ring, ledger, weights
         self._interval = ring.interval
         self._half = ring.interval // 2 if ring.interval else 1 << 62
         self._page: Page | None = None
@@ -86,7 +80,7 @@ class PageStream:
             series is self._given
             and page is self._ring.current
             and page is not None
-            and self._row < row < page.rows
+            and self._row < row < page.limit
             and time > self._last
             and -self._half <= time - due <= self._half
             and len(values) == self._count
@@ -248,7 +242,7 @@ class PageStream:
         for cells, column, weights in self._runs:
             cell_sum += int(cells.dot(weights))
             page.write(row, column, cells)
-        page.publish(row, self._slot, time, self._log.mark, notes, cell_sum)
+        page.publish(row, self._slot, time, notes, cell_sum)
         page.writes += 1
         self._row, self._last = row, time
         self._ledger.stored += self._count

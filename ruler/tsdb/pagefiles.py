@@ -1,0 +1,235 @@
+"""Where pages come from: files of a directory, or anonymous memory while the directory takes none.
+
+The writer thread makes and gives up pages; a helper thread syncs them every few seconds, writes out what had to stay in
+memory once there is room again, and removes what is too old. Nothing here makes the writer wait for the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from common.logs import facts
+from ruler.model.arrays import BoolArray
+from ruler.tsdb.disk import Disk
+from ruler.tsdb.page import COLUMN_SIZE, HEADER_SIZE, Page, Shape, Weights, column_records, header_of
+from ruler.tsdb.salvage import CorruptPageError, map_page, read_page
+from ruler.tsdb.serieslog import SeriesLog
+
+SYNC_SECONDS = 5.0
+SUFFIX = ".page"
+
+log = logging.getLogger("tsdb")
+
+
+@dataclass(slots=True)
+class Health:
+    """Health is what became of the files: `degraded` while new pages live in memory alone."""
+
+    degraded: bool = False
+    write_errors: int = 0
+    sync_errors: int = 0
+    corrupt_files: int = 0
+    damaged_rows: int = 0
+    damaged_columns: int = 0
+
+
+class PageFiles:
+    """PageFiles are the pages of one directory."""
+
+    def __init__(self, directory: Path, disk: Disk, labels: SeriesLog) -> None:
+        self._directory, self._disk, self._labels = directory, disk, labels
+        self.health = Health()
+        self._last_number = 0
+        self._open: tuple[Page, ...] = ()  # pages with a descriptor; replaced by the writer, read by the helper
+        self._homeless: tuple[Page, ...] = ()  # pages that should be in a file and are in memory
+        self._retired: deque[Page] = deque()
+        self._ended = threading.Event()
+        self._helper = threading.Thread(target=self._help, name="tsdb-sync", daemon=True)
+        self._lists = threading.Lock()  # guards the two tuples while they are replaced
+
+    def read_all(self, known: BoolArray, weights: Weights) -> tuple[list[Page], int]:
+        """Every page that earlier processes left, oldest first, and 1 + the highest series id that they name."""
+        pages, top = [], 0
+        for path in sorted(self._directory.glob(f"*{SUFFIX}")):
+            with contextlib.suppress(ValueError):
+                self._last_number = max(self._last_number, int(path.stem))
+            try:
+                page, damage, names = read_page(path, self._disk, known, weights)
+            except (CorruptPageError, OSError, ValueError) as error:
+                self._set_aside(path, error)
+                continue
+            if damage.rows or damage.columns:
+                self.health.damaged_rows += damage.rows
+                self.health.damaged_columns += damage.columns
+                lost = facts(file=path, rows=damage.rows, columns=damage.columns)
+                log.warning("a page is damaged in part; the rest of it is kept", extra=lost)
+            page.path = path
+            pages.append(page)
+            top = max(top, names)
+        return pages, top
+
+    def start(self) -> None:
+        self._helper.start()
+
+    def close(self) -> None:
+        """Sync everything and let go of it."""
+        self._ended.set()
+        self._helper.join()
+        self.sync()
+        for page in self._open:
+            os.close(page.descriptor)
+
+    def next_number(self) -> int:
+        self._last_number += 1
+        return self._last_number
+
+    def new(self, shape: Shape) -> Page:
+        if not self.health.degraded:
+            try:
+                self._labels.flush()
+                page = self._in_file(shape)
+            except OSError as error:
+                self.failed(error)
+            else:
+                with self._lists:
+                    self._open = (*self._open, page)
+                return page
+        page = Page.in_memory(shape)
+        with self._lists:
+            self._homeless = (*self._homeless, page)
+        return page
+
+    def retire(self, page: Page) -> None:
+        self._retired.append(page)
+
+    def failed(self, error: OSError) -> None:
+        """Note that the directory takes no more: until it does again, pages live in memory."""
+        self.health.write_errors += 1
+        for page in self._open:
+            page.limit = 0
+        if not self.health.degraded:
+            self.health.degraded = True
+            log.error("samples are kept in memory alone", extra=facts(error=error.strerror, directory=self._directory))
+
+    def _in_file(self, shape: Shape) -> Page:
+        path = self._path(shape)
+        descriptor = self._disk.open(path)
+        try:
+            self._disk.resize(descriptor, shape.size)
+            header = header_of(shape)
+            self._disk.write(descriptor, header, 0, len(header))
+            _, entries, cells = map_page(descriptor, shape)
+        except OSError:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                self._disk.remove(path)
+            raise
+        page = Page(shape, entries, cells, self._disk, descriptor)
+        page.path = path
+        return page
+
+    def _path(self, shape: Shape) -> Path:
+        return self._directory / f"{shape.number:08d}{SUFFIX}"
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        self.health.corrupt_files += 1
+        log.warning("a page cannot be read and is set aside", extra=facts(file=path, error=error))
+        with contextlib.suppress(OSError):
+            self._disk.rename(path, path.with_name(f"{path.name}.corrupt"))
+
+    # The helper thread.
+
+    def _help(self) -> None:
+        while not self._ended.wait(SYNC_SECONDS):
+            try:
+                self.sync()
+            except Exception:  # the loop's boundary: the next round must come
+                log.exception("sync failed")
+
+    def sync(self) -> None:
+        """One round: make durable what was written, remove what is retired, move in what was in memory."""
+        if self._labels.dirty:
+            self._labels.dirty = False
+            self._synced(self._labels.descriptor)
+        for page in self._open:
+            if page.writes != page.writes_synced:
+                page.writes_synced = page.writes
+                if not self._synced(page.descriptor):
+                    page.limit = 0  # what the kernel has dropped it will not report again: go on in another file
+        while self._retired:
+            self._remove(self._retired.popleft())
+        if self._homeless:
+            self._move_in()
+
+    def _synced(self, descriptor: int) -> bool:
+        try:
+            self._disk.sync(descriptor)
+        except OSError as error:
+            self.health.sync_errors += 1
+            log.error("sync failed", extra=facts(error=error.strerror, directory=self._directory))
+            return False
+        return True
+
+    def _remove(self, page: Page) -> None:
+        with self._lists:
+            had_descriptor = page in self._open
+            self._open = tuple(each for each in self._open if each is not page)
+            self._homeless = tuple(each for each in self._homeless if each is not page)
+        if had_descriptor:
+            os.close(page.descriptor)
+        if page.path is not None:
+            try:
+                self._disk.remove(page.path)
+            except OSError as error:
+                log.warning("an old page stays", extra=facts(file=page.path, error=error.strerror))
+
+    def _move_in(self) -> None:
+        """Once there is room: end the pages in memory, so that the writer goes on in a file, and write them out."""
+        needed = sum(8 * int(page.used) * page.rows for page in self._homeless)
+        if self._disk.free(self._directory) < needed + (16 << 20):
+            return
+        self.health.degraded = False
+        if self._labels.waiting:
+            return  # the writer writes them before its next page
+        for page in self._homeless:
+            if page.limit:
+                page.limit = 0  # the writer may be in the middle of a row: written out in the next round
+                continue
+            try:
+                self._write_out(page)
+            except OSError as error:
+                self.failed(error)
+                return
+            with self._lists:
+                self._homeless = tuple(each for each in self._homeless if each is not page)
+
+    def _write_out(self, page: Page) -> None:
+        """Put a page that is no longer written into a file, and read it from there."""
+        moved = self._in_file(page.shape)
+        try:
+            records = column_records(page.series_of[1 : page.used], page.slot_of[1 : page.used], 1)
+            self._disk.write(moved.descriptor, records, HEADER_SIZE + COLUMN_SIZE, records.nbytes)
+            for row in np.flatnonzero(page.entries[:, :, 0].any(axis=1)).tolist():
+                cells, entries = page.cells[row, : page.used], page.entries[row]
+                cells_at = page.shape.cells_at + 8 * row * page.shape.columns
+                self._disk.write(moved.descriptor, cells, cells_at, cells.nbytes)
+                entries_at = page.shape.entries_at + entries.nbytes * row
+                self._disk.write(moved.descriptor, entries, entries_at, entries.nbytes)
+            self._disk.sync(moved.descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._disk.remove(self._path(page.shape))
+            raise
+        finally:
+            os.close(moved.descriptor)
+        page.path = moved.path
+        page.entries, page.cells = moved.entries, moved.cells
+        page.times = moved.times
