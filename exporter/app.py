@@ -27,11 +27,11 @@ from common.exposition import (
     write_text,
 )
 from common.serving import App, Receive, Scope, Send
+from common.version import VERSION
 from exporter.process import process_families
 from exporter.scrape import Scraper, SelectionError
 from exporter.settings import Settings
 
-VERSION = "0.1.0"
 CODES = ("200", "500", "503")
 
 T = TypeVar("T")
@@ -90,6 +90,9 @@ class Exporter:
         self._in_flight += 1
         try:
             body, headers = await in_thread(lambda: self._page(names, accept_encoding))
+        except Exception:
+            self._answers["500"] += 1
+            raise
         finally:
             self._in_flight -= 1
         self._answers["200"] += 1

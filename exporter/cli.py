@@ -14,7 +14,8 @@ from common.errors import StartError
 from common.lifecycle import Signals
 from common.logs import FORMATS, LEVELS, configure, facts
 from common.serving import HttpServer, Listener, bind
-from exporter.app import VERSION, Exporter
+from common.version import VERSION
+from exporter.app import Exporter
 from exporter.collectors import ALL
 from exporter.host import Host
 from exporter.settings import Flag, Settings

@@ -115,7 +115,16 @@ def merged(families: Iterable[Family]) -> list[Family]:
 
 
 def build_info(version: str) -> Family:
-    """Which exporter this is, with the labels that node_exporter gives."""
+    """Which exporter this is, with the labels that node_exporter gives, and the words of Go for the machine."""
+    machine = platform.machine()
     labels = ("branch", "goarch", "goos", "goversion", "revision", "tags", "version")
-    values = ("", platform.machine(), platform.system().lower(), "", "", "", version)
+    values = (
+        "",
+        {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine),
+        platform.system().lower(),
+        "",
+        "",
+        "",
+        version,
+    )
     return gauge("node_exporter_build_info", "Which version of the exporter this is.", labels, [(values, 1)])
