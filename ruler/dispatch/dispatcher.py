@@ -66,7 +66,8 @@ class Dispatcher:
         self._groups: dict[tuple[str, Labels], Group] = {}
         self._seen: tuple[AlertGroup, ...] = ()
         self._changed = False
-        self._maintained = 0
+        self._maintained = self._now = 0
+        self._metrics.count_alerts(self._counted)
 
     def send(self, alerts: Sequence[Alert]) -> None:
         """Take these alerts; returns at once, from any thread. The newest of each counts."""
@@ -109,6 +110,7 @@ class Dispatcher:
         with self._lock:
             sent, self._inbox = self._inbox, {}
             (routes, self._resolve_timeout) = self._wanted
+        self._now = now
         if routes != self._routes:
             self._regroup(routes, now)
         for alert in sent.values():
@@ -126,6 +128,13 @@ class Dispatcher:
             self._changed = False
             self._seen = tuple(group.seen() for group in self._groups.values() if group.alerts)
             self._metrics.groups.set(len(self._groups))
+
+    def _counted(self) -> tuple[int, int]:
+        """How many alerts fire and are told, and how many are muted. For whoever reads the metrics, in their thread."""
+        now = self._now
+        firing = {alert.labels for group in self._seen for alert in group.alerts if not alert.resolved(now)}
+        suppressed = sum(1 for labels in firing if self.muted_by(labels, now))
+        return len(firing) - suppressed, suppressed
 
     def _take(self, alert: Alert, now: int) -> None:
         assumed = alert.ends_at == 0
@@ -175,7 +184,7 @@ class Dispatcher:
         self._changed = True
 
     def _maintain(self, now: int) -> None:
-        """Close empty groups, forget alerts that are over and told, and count the rest."""
+        """Close empty groups, and forget alerts that are over and told."""
         self._maintained = now
         for place in [place for place, group in self._groups.items() if not group.alerts and group.delivery is None]:
             del self._groups[place]
@@ -183,10 +192,6 @@ class Dispatcher:
         over = [labels for labels, held in self._held.items() if held.alert.resolved(now) and labels not in grouped]
         for labels in over:
             del self._held[labels]
-        firing = [labels for labels, held in self._held.items() if not held.alert.resolved(now)]
-        suppressed = sum(1 for labels in firing if self.muted_by(labels, now))
-        self._metrics.alerts.labels("active").set(len(firing) - suppressed)
-        self._metrics.alerts.labels("suppressed").set(suppressed)
         self._changed = True
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-
-ALERT_STATES = ("active", "suppressed", "unprocessed")
 
 
 class DispatchMetrics:
@@ -24,9 +22,13 @@ class DispatchMetrics:
             "Alerts refused because too many different ones were waiting or held.",
             registry=registry,
         )
-        self.alerts = Gauge("alertmanager_alerts", "Firing alerts, by state.", ["state"], registry=registry)
-        for state in ALERT_STATES:
-            self.alerts.labels(state)
+        self._alerts = Gauge("alertmanager_alerts", "Firing alerts, by state.", ["state"], registry=registry)
+
+    def count_alerts(self, counted: Callable[[], tuple[int, int]]) -> None:
+        """Ask `counted` for (active, suppressed) whenever the metrics are read."""
+        self._alerts.labels("active").set_function(lambda: counted()[0])
+        self._alerts.labels("suppressed").set_function(lambda: counted()[1])
+        self._alerts.labels("unprocessed").set(0)  # the peer's third state: here every alert has been routed
 
 
 class SilenceMetrics:

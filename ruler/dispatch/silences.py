@@ -95,13 +95,18 @@ class _State:
     """All silences at one moment, and what was found out about alerts since then."""
 
     silences: Mapping[str, Silence]
+    asked: tuple[tuple[Silence, tuple[Matcher, ...]], ...]  # matchers, the cheap ones first
     found: dict[Labels, tuple[Silence, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, silences: Mapping[str, Silence]) -> _State:
+        return cls(silences, tuple((each, tuple(sorted(each.matchers, key=_cost))) for each in silences.values()))
 
     def matching(self, labels: Labels) -> tuple[Silence, ...]:
         """The silences, of any state, that an alert with these labels fulfils."""
         found = self.found.get(labels)
         if found is None:
-            found = tuple(silence for silence in self.silences.values() if matches_all(silence.matchers, labels))
+            found = tuple(silence for silence, matchers in self.asked if matches_all(matchers, labels))
             if len(self.found) < MAX_REMEMBERED:
                 self.found[labels] = found
         return found
@@ -123,7 +128,7 @@ class Silences:
         self._retention, self._max_silences, self._max_bytes = retention, max_silences, max_bytes
         self._metrics = SilenceMetrics(registry, [state.value for state in SilenceState])
         self._writing = threading.Lock()
-        self._state = _State(database.read(_load))
+        self._state = _State.of(database.read(_load))
 
     def muted_by(self, labels: Labels, now: int) -> tuple[str, ...]:
         """The ids of the active silences for an alert with these labels."""
@@ -190,7 +195,7 @@ class Silences:
         if not self._writing.acquire(blocking=False):
             return  # a writer waits for the database: next time
         try:
-            self._state = _State({each.id: each for each in self._state.silences.values() if each.ends_at > limit})
+            self._state = _State.of({each.id: each for each in self._state.silences.values() if each.ends_at > limit})
         finally:
             self._writing.release()
         self._database.submit(lambda connection: connection.execute(sa.delete(TABLE).where(TABLE.c.ends_at <= limit)))
@@ -207,7 +212,11 @@ class Silences:
             self._database.submit(write).result(WRITE_SECONDS)
         except (sa.exc.SQLAlchemyError, OSError, FutureTimeout) as error:
             raise UnstoredSilence(error) from None
-        self._state = _State({**self._state.silences, **{silence.id: silence for silence in changed}})
+        self._state = _State.of({**self._state.silences, **{silence.id: silence for silence in changed}})
+
+
+def _cost(matcher: Matcher) -> bool:
+    return matcher.op in (MatchOp.REGEX, MatchOp.NOT_REGEX)
 
 
 def _may_change(old: Silence, new: Silence, now: int) -> bool:

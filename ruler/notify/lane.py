@@ -23,6 +23,7 @@ from ruler.notify.receiver import Destination
 FIRST_PAUSE = SECOND // 2
 LONGEST_PAUSE = 60 * SECOND
 MAX_WAITING = 10_000
+LATE_LINES = 10  # log lines for what one tick gives up
 
 log = logging.getLogger("notify")
 
@@ -88,8 +89,10 @@ class Lane:
                 del self._waiting[job.notification.group_key]
             stuck = self._running if self._running and self._running.deadline <= now else None
             self._work_if_due()
-        for job in late:
-            self._give_up(job)
+        for number, job in enumerate(late):
+            self._give_up(job, quietly=number >= LATE_LINES)
+        if len(late) > LATE_LINES:
+            log.error("and %d more", len(late) - LATE_LINES, extra=facts(receiver=self.receiver))
         if stuck is not None:
             stuck.settle(False)  # its group goes on; should it arrive after all, that is recorded
 
@@ -152,10 +155,11 @@ class Lane:
             log.warning("a notification was not sent, and will be tried again", extra=self._facts(job, job.problem))
         return True
 
-    def _give_up(self, job: Job) -> None:
+    def _give_up(self, job: Job, *, quietly: bool = False) -> None:
         labels = (self.destination.transport.integration, self.receiver, job.failure.value)
         self._metrics.failed.labels(*labels).inc()
-        log.error("a notification was given up", extra=self._facts(job, job.problem))
+        if not quietly:
+            log.error("a notification was given up", extra=self._facts(job, job.problem))
         job.settle(False)
 
     def _facts(self, job: Job, problem: str) -> dict[str, dict[str, object]]:

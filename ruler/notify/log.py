@@ -35,7 +35,7 @@ TABLE = sa.Table(
     sa.Column("group_hash", sa.String(32), primary_key=True),  # group keys are too long for an index
     sa.Column("group_key", sa.Text, nullable=False),
     sa.Column("firing", sa.LargeBinary, nullable=False),  # fingerprints, 8 bytes each
-    sa.Column("told_at", sa.BigInteger),  # null: never
+    sa.Column("told_at", sa.BigInteger),  # null: not yet
     sa.Column("telling_since", sa.BigInteger),  # null: nothing is on its way
 )
 
@@ -85,6 +85,12 @@ class NotificationLog:
 
         self._written(write)
 
+    def withdraw(self, key: Key) -> None:
+        """Note that the message did not go out. Does not wait: at worst a restart warns for nothing."""
+        self._database.submit(
+            lambda connection: connection.execute(sa.update(TABLE).where(_is(key)).values(telling_since=None))
+        )
+
     def record(self, key: Key, entry: Entry) -> None:
         """Note what was told."""
         with self._lock:
@@ -105,7 +111,7 @@ class NotificationLog:
         with self._lock:
             kept = sorted(self._entries.items(), key=lambda each: each[1].told_at)[-MAX_ENTRIES:]
             self._entries = {key: entry for key, entry in kept if entry.told_at > limit}
-        last = sa.func.coalesce(TABLE.c.told_at, TABLE.c.telling_since)
+        last = sa.func.coalesce(TABLE.c.telling_since, TABLE.c.told_at, 0)
         self._database.submit(lambda connection: connection.execute(sa.delete(TABLE).where(last <= limit)))
 
     def _written(self, write: Callable[[sa.Connection], None]) -> None:

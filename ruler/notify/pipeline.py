@@ -75,8 +75,7 @@ class Pipeline:
         return replace(delivery, notification=notification, reason=reason)
 
     def _intend(self, delivery: Delivery) -> Delivery:
-        if delivery.attempt == 1:
-            self._log.intend(delivery.key, delivery.notification.now)
+        self._log.intend(delivery.key, delivery.notification.now)
         return delivery
 
     def _tell(self, delivery: Delivery) -> Delivery:
@@ -89,6 +88,7 @@ class Pipeline:
             answer = delivery.destination.transport.send(delivery.notification)
         except DeliveryError:
             self._metrics.requests_failed.labels(*labels).inc()
+            self._log.withdraw(delivery.key)
             raise
         finally:
             self._metrics.latency.labels(*labels).observe(time.perf_counter() - start)

@@ -33,10 +33,12 @@ class Recorder:
     heard: list[tuple[float, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
     attempts: int = 0
     gate: threading.Event | None = None
+    entered: threading.Event = field(default_factory=threading.Event)
     integration: str = "apprise"
 
     def send(self, notification: Notification) -> str:
         self.attempts += 1
+        self.entered.set()
         if self.gate is not None:
             self.gate.wait(10)
         answer = self.answers.pop(0) if self.answers else None

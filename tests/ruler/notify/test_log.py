@@ -43,6 +43,16 @@ def test_an_intent_is_no_record(database, caplog):
     ]
 
 
+def test_a_withdrawn_intent_leaves_no_warning(database, caplog):
+    """A message that certainly did not go out is not suspected of having gone out."""
+    log = NotificationLog(database)
+    log.intend(KEY, 500)
+    log.withdraw(KEY)
+    database.submit(lambda _connection: None).result(5)
+    NotificationLog(database)
+    assert [] == caplog.records
+
+
 def test_an_intent_keeps_the_last_record(database):
     """What was told before stays known while the next message is on its way."""
     log = NotificationLog(database)

@@ -77,8 +77,7 @@ def test_what_was_not_recorded_is_sent_after_a_restart(street):
     town.fire("1", at=0)
     for now in (0, 1_000):
         town.tick(now)
-    while not stuck.attempts:
-        threading.Event().wait(0.001)
+    assert stuck.entered.wait(10)
     reborn = street(ops(after))
     reborn.fire("1", at=8)
     reborn.run(8, 12)
@@ -149,7 +148,9 @@ def test_a_hanging_delivery_lets_its_group_go_on(street):
     slow = Recorder(gate=threading.Event())
     town = street(ops(slow))
     town.fire("1", at=0)
-    town.run(0, 5)
+    town.run(0, 1)
+    assert slow.entered.wait(10)
+    town.run(1.5, 5)
     town.fire("2", at=5, since=5)
     town.run(5.5, 12)
     gate, slow.gate = slow.gate, None
