@@ -5,11 +5,18 @@ Each stage defines its metrics in a class that takes the registry; names are the
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 
 def new_registry() -> CollectorRegistry:
     """A registry that already has the metrics of the process and of Python."""
+    disable_created_metrics()  # a second series for every counter, which no peer has
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

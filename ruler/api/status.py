@@ -16,6 +16,7 @@ from ruler.api.errors import BadRequest
 from ruler.api.respond import success
 from ruler.rule.status import AlertStatus, GroupStatus, RuleKind, RuleStatus
 from ruler.scrape.status import DroppedTarget, TargetStatus
+from ruler.tsdb.stats import Stats, Top
 
 NEVER = "0001-01-01T00:00:00Z"
 
@@ -31,7 +32,7 @@ class View:
     flags: Mapping[str, str]
     build: Mapping[str, str]
     runtime: Callable[[], Mapping[str, Any]]
-    tsdb: Callable[[int], Mapping[str, Any]]
+    tsdb: Callable[[int], Stats]
 
 
 def blueprint(view: View) -> Blueprint:
@@ -61,7 +62,8 @@ def blueprint(view: View) -> Blueprint:
 
     @routes.get("/scrape_pools")
     def scrape_pools() -> Response:
-        return success({"scrapePools": sorted({target.pool for target in (*view.targets(), *view.dropped())})})
+        pools = {target.pool for target in view.targets()} | {target.pool for target in view.dropped()}
+        return success({"scrapePools": sorted(pools)})
 
     @routes.get("/rules")
     def rules() -> Response:
@@ -113,7 +115,7 @@ def blueprint(view: View) -> Blueprint:
 
     @routes.get("/status/tsdb")
     def tsdb() -> Response:
-        return success(dict(view.tsdb(params.limit_of(request.values) or 10)))
+        return success(_tsdb(view.tsdb(params.limit_of(request.values) or 10)))
 
     return routes
 
@@ -149,6 +151,27 @@ def _target(target: TargetStatus) -> dict[str, Any]:
         "scrapeInterval": target.interval,
         "scrapeTimeout": target.timeout,
     }
+
+
+def _tsdb(stats: Stats) -> dict[str, Any]:
+    head = stats.head
+    return {
+        "headStats": {
+            "numSeries": head.series,
+            "numLabelPairs": head.strings,
+            "chunkCount": head.pages,
+            "minTime": head.min_time,
+            "maxTime": head.max_time,
+        },
+        "seriesCountByMetricName": _named(stats.series_by_name),
+        "labelValueCountByLabelName": _named(stats.values_by_label),
+        "memoryInBytesByLabelName": _named(stats.memory_by_label),
+        "seriesCountByLabelValuePair": _named(stats.series_by_pair),
+    }
+
+
+def _named(top: Top) -> list[dict[str, Any]]:
+    return [{"name": name, "value": count} for name, count in top]
 
 
 def _group(group: GroupStatus, rules: list[dict[str, Any]]) -> dict[str, Any]:
