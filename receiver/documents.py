@@ -38,7 +38,7 @@ def read_object(body: bytes, required: Sequence[str]) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise Refusal(f"body: not valid JSON: {error}") from None
     if not isinstance(document, dict):
-        raise Refusal(f"body: expected an object, got {shown(document)}")
+        raise Refusal(f"body: expected an object: {shown(document)}")
     missing = [name for name in required if document.get(name) is None]
     if missing:
         raise missing_fields(missing)
@@ -58,9 +58,8 @@ def convert(document: dict[str, Any], type_: type[T]) -> T:
         problem, _, place = str(error).partition(" - at `")
         steps = [name or int(index) for name, index in _STEP.findall(place)]
         if problem.startswith(_UNKNOWN):
-            raise Refusal(
-                f"unknown field: {problem.removeprefix(_UNKNOWN).strip('`')!r}", path=_written(steps)
-            ) from None
+            unknown = problem.removeprefix(_UNKNOWN).strip("`")
+            raise Refusal("unknown field", path=_written([*steps, unknown])) from None
         if ", got " in problem:
             problem = problem.partition(", got ")[0]
         problem = _WORD.sub(_in_words, problem[:1].lower() + problem[1:]).replace(".0", "")

@@ -59,15 +59,17 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        path, reading = scope["path"], scope["method"] in ("GET", "HEAD")
+        path = scope["path"]
         if path in PUSHES:
             await self._answer_push(scope, receive, send, *PUSHES[path])
-        elif path == "/metrics" and reading:
-            await self._answer_metrics(scope, send)
-        elif path in HEALTH and reading:
-            await respond_text(scope, send, 200, HEALTH[path])
-        else:
+        elif path != "/metrics" and path not in HEALTH:
             await self._otherwise(scope, receive, send)
+        elif scope["method"] not in ("GET", "HEAD"):
+            await respond_text(scope, send, 405, "only GET and HEAD", ("allow", "GET, HEAD"))
+        elif path == "/metrics":
+            await self._answer_metrics(scope, send)
+        else:
+            await respond_text(scope, send, 200, HEALTH[path])
 
     async def _answer_metrics(self, scope: Scope, send: Send) -> None:
         wanted = (request_header(scope, "accept"), request_header(scope, "accept-encoding"))
