@@ -144,9 +144,9 @@ class Group:
         started = time.perf_counter()
         self._resume(due, paused)
         samples = sum(self._evaluate(run, due) for run in self._runs if not self._stopping)
+        self.store.save(due, self._alerts())  # even when stopped half-way: what was sent must be remembered
         if self._stopping:
             return
-        self.store.save(due, self._alerts())
         self._seconds, self._last_evaluation = time.perf_counter() - started, due
         self.status = self._status()
         self._count(samples)

@@ -7,6 +7,7 @@ on with its series under another name has written them by then.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from prometheus_client import CollectorRegistry
 
 from common.labels import Labels
+from common.logs import facts
 from ruler.database import Database
 from ruler.model.alert import AlertSink
 from ruler.promql.engine import Engine
@@ -26,6 +28,8 @@ from ruler.rule.output import InWriter
 from ruler.rule.status import GroupStatus
 from ruler.schedule import Job, Run, Scheduler, offset
 from ruler.storage import Appendable
+
+log = logging.getLogger("rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +152,13 @@ class RuleManager:
         self._every_tick(group, count_down)
 
     def _end(self, group: Group, due: int) -> None:
-        left = group.leave()
-        orphans = (*left.orphans, *disowned(left.rules))
-        group.store.forget()
-        settle(replace(left, orphans=orphans), due - group.terms.query_offset, due, group.terms.outbox, self._active())
+        try:
+            left = group.leave()
+            left = replace(left, orphans=(*left.orphans, *disowned(left.rules)))
+            group.store.forget()
+            settle(left, due - group.terms.query_offset, due, group.terms.outbox, self._active())
+        except Exception:  # the boundary of a task that nobody waits for
+            log.exception("ending a group failed", extra=facts(group=group.key))
 
     def _active(self) -> list[Labels]:
         return [labels for group in self.groups() for labels in active_labels(group)]

@@ -147,6 +147,11 @@ class Street:
         self._pushed[f"{name}{labels}"] = (Labels({"__name__": name, **labels}), STALE if value is None else value)
         return self
 
+    def hold_back(self, name: str, **labels: str) -> Street:
+        """Let a series get nothing from this tick on, as when its scrape is late."""
+        self._pushed.pop(f"{name}{labels}", None)
+        return self
+
     def tick(self) -> Street:
         """Write what was pushed, and evaluate what is due."""
         if self._pushed:
