@@ -184,7 +184,10 @@ def scrubbed(text: str, secrets: Iterable[str]) -> str:
 
 
 def _secrets(url: str, plugin: Any) -> frozenset[str]:
-    """All parts of a URL that may be secret: everything but the schema and, where a plugin has one, the host."""
+    """All parts of a URL that may be secret: everything but the schema and what is certainly a host.
+
+    (`ntfy://topic` and `slack://TokenA/…` have a secret where others have a host.)
+    """
     _, _, rest = url.partition("://")
     parts = urlsplit(f"x://{rest}")
     names = {word for pair in parse_qsl(parts.query) for word in pair}
@@ -192,7 +195,7 @@ def _secrets(url: str, plugin: Any) -> frozenset[str]:
     userinfo, _, address = parts.netloc.rpartition("@")
     user, _, password = userinfo.partition(":")
     pieces |= {userinfo, user, address, *address.split(":")}
-    if plugin is not None and "host" in plugin.template_tokens:
+    if plugin is not None and "host" in plugin.template_tokens and ("." in address or address.startswith("localhost")):
         pieces -= {address, *address.split(":")}
     long = {piece for piece in pieces if len(piece) >= LEAST_SECRET} | ({password} if password else set())
     return frozenset(form for piece in long for form in (piece, unquote(piece), quote_plus(unquote(piece))))

@@ -98,6 +98,17 @@ def test_secrets_are_scrubbed_in_every_form():
     assert [] == [word for word in ("ab/cd-ef", "ab%2Fcd-ef", "chat1", "p4ss") if word in scrubbed(text, secrets)]
 
 
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [("json://u:pw@alerts.example/x", True), ("json://localhost:99/", True), ("ntfy://my-topic", False)],
+)
+def test_only_what_is_a_host_is_shown(url, kept):
+    """An error may name the host that it failed to reach; a topic or token in its place is a secret."""
+    place = url.partition("://")[2].rpartition("@")[2].partition("/")[0]
+    secrets = _secrets(url, AppriseTransport(Secret(url))._plugin(url))
+    assert kept == (place in scrubbed(f"connecting to {place} failed", secrets))
+
+
 def test_send_test_gives_the_answer(sink):
     """`tocsin notify test` shows what came back, with the HTTP status."""
     assert "json://<secret>: Sent JSON POST notification. (HTTP 200)" == send_test(sink.url(f"/{CANARY}"))
