@@ -28,6 +28,7 @@ from common.exposition import (
 )
 from common.serving import App, Receive, Scope, Send
 from common.version import VERSION
+from exporter.crew import CrewClosed
 from exporter.process import process_families
 from exporter.scrape import Scraper, SelectionError
 from exporter.settings import Settings
@@ -57,7 +58,7 @@ class Exporter:
         return self._scraper.names
 
     def close(self) -> None:
-        """Let no scrape wait any longer, so that its request ends now."""
+        """End the scrapes that are under way, with a 503: a page that blames the collectors would be stored."""
         self._scraper.close()
 
     async def _answer(self, scope: Scope, _receive: Receive, send: Send) -> None:
@@ -90,6 +91,9 @@ class Exporter:
         self._in_flight += 1
         try:
             body, headers = await in_thread(lambda: self._page(names, accept_encoding))
+        except CrewClosed:
+            await respond_text(scope, send, 503, "shutting down")
+            return
         except Exception:
             self._answers["500"] += 1
             raise

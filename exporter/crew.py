@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 MAX_STUCK = 16
+LATE, NOT_STARTED = "did not come back in time", "not started: no time or thread was left"
 
 T = TypeVar("T")
 
 
 class Overrun(TimeoutError):  # noqa: N818  (an outcome, not a fault)
     """A call that did not come back in time, or was not started for want of time or threads."""
+
+
+class CrewClosed(RuntimeError):  # noqa: N818  (an outcome, not a fault)
+    """A run that was not finished because the Crew was closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Crew(Generic[T]):
         self._one_run = threading.Lock()
         self._state = threading.Condition()
         self._busy: set[str] = set()
-        self._closed = False
+        self._closed = threading.Event()
 
     @property
     def stuck(self) -> frozenset[str]:
@@ -50,7 +55,7 @@ class Crew(Generic[T]):
             return frozenset(self._busy)
 
     def run(self, calls: Mapping[str, Callable[[], T]]) -> dict[str, Outcome[T]]:
-        """The outcome of each call, in their order. Runs from several threads wait for each other."""
+        """The outcome of each call, in their order; raises CrewClosed. Runs wait for each other."""
         with self._one_run:
             end = None if self._budget is None else time.monotonic() + self._budget
             outcomes: dict[str, Outcome[T]] = {}
@@ -59,9 +64,9 @@ class Crew(Generic[T]):
         return {key: outcomes[key] for key in calls}
 
     def close(self) -> None:
-        """Let nobody wait any longer: whoever waits now, or comes later, gets Overruns."""
+        """Let nobody wait any longer: runs end now, and later ones at once, with CrewClosed."""
         with self._state:
-            self._closed = True
+            self._closed.set()
             self._state.notify_all()
 
     def _run_until_stuck(
@@ -70,20 +75,23 @@ class Crew(Generic[T]):
         """Add the outcomes of `calls` up to and including the first that overruns."""
         shift: _Shift[T] = _Shift(self._state, self._busy)
         with self._state:
-            for key in calls:
-                if key in self._busy:
-                    outcomes[key] = _overrun("still running since an earlier scrape", 0)
+            if self._closed.is_set():
+                raise CrewClosed
+            outcomes.update({key: _overrun(LATE, 0) for key in calls if key in self._busy})
             ready = {key: call for key, call in calls.items() if key not in outcomes}
-            if self._closed or len(self._busy) >= MAX_STUCK or (end is not None and time.monotonic() >= end):
-                outcomes.update({key: _overrun("not started: no time or thread left", 0) for key in ready})
+            if len(self._busy) >= MAX_STUCK or (end is not None and time.monotonic() >= end):
+                outcomes.update({key: _overrun(NOT_STARTED, 0) for key in ready})
                 return
             if not ready:
                 return
             threading.Thread(target=shift.work, args=(ready,), name=self._name, daemon=True).start()
             while not shift.done:
+                if self._closed.is_set():
+                    shift.leave()
+                    raise CrewClosed
                 due = min(shift.started + self._seconds, end or float("inf"))
                 left = due - time.monotonic()
-                if left <= 0 or self._closed:
+                if left <= 0:
                     outcomes.update(shift.leave())
                     return
                 self._state.wait(left)
@@ -108,7 +116,7 @@ class _Shift(Generic[T]):
             return self.outcomes
         self._busy.add(self._current)
         seconds = time.monotonic() - self.started
-        return {**self.outcomes, self._current: _overrun("did not come back in time", seconds)}
+        return {**self.outcomes, self._current: _overrun(LATE, seconds)}
 
     def work(self, calls: dict[str, Callable[[], T]]) -> None:
         """Make the calls; the body of the thread."""

@@ -54,7 +54,7 @@ class Scraper:
         return tuple(name for name in self._collectors if name not in exclude and (not collect or name in collect))
 
     def scrape(self, names: Iterable[str]) -> list[Family]:
-        """The families of these collectors, by name, and how each collector did."""
+        """The families of these collectors, by name, and how each collector did; raises CrewClosed."""
         calls: dict[str, Callable[[], Families]] = {name: partial(_collected, self._collectors[name]) for name in names}
         outcomes = self._crew.run(calls)
         self._log(outcomes)
@@ -62,7 +62,7 @@ class Scraper:
         return merged([*families, *verdicts(outcomes), self._build])
 
     def close(self) -> None:
-        """Let no scrape wait any longer."""
+        """Let no scrape wait any longer: all end with CrewClosed."""
         self._crew.close()
 
     def _log(self, outcomes: dict[str, Outcome[Families]]) -> None:

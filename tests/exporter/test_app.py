@@ -153,7 +153,7 @@ def test_scrapes_beyond_the_limit_are_turned_away(held: tuple[threading.Event, t
 
 
 def test_close_ends_a_waiting_scrape(held: tuple[threading.Event, threading.Event]) -> None:
-    """Who stops the exporter does not wait for a host that hangs."""
+    """Who stops the exporter does not wait for a host that hangs, and stores no page that blames its collectors."""
     asked, _ = held
     exporter = Exporter(Settings(collector_seconds=30))
 
@@ -163,5 +163,20 @@ def test_close_ends_a_waiting_scrape(held: tuple[threading.Event, threading.Even
         exporter.close()
         return await asyncio.wait_for(first, 10)
 
-    page = read(asyncio.run(run()).body)
-    assert {'node_scrape_collector_success{collector="loadavg"}': 0.0} == page.of("node_scrape_collector_success")
+    answer = asyncio.run(run())
+    assert (503, b"shutting down\n") == (answer.status, answer.body)
+
+
+def test_a_fault_of_our_own_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no collector's boundary catches is a 500 of the server, and is on the next page."""
+    exporter = Exporter()
+    monkeypatch.setattr("exporter.app.process_families", lambda: 1 // 0)
+
+    async def run() -> Answer:
+        with pytest.raises(ZeroDivisionError):
+            await ask(exporter, "/metrics?collect[]=loadavg")
+        monkeypatch.undo()
+        return await ask(exporter, "/metrics?collect[]=loadavg")
+
+    counts = read(asyncio.run(run()).body).of("promhttp_metric_handler_requests_total")
+    assert 1.0 == counts['promhttp_metric_handler_requests_total{code="500"}']

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from exporter import crew as crew_module
-from exporter.crew import Crew, Overrun
+from exporter.crew import Crew, CrewClosed, Overrun
 
 
 class Gate:
@@ -98,17 +98,23 @@ def test_threads_are_bounded(monkeypatch: pytest.MonkeyPatch, gate: Gate) -> Non
 
 
 def test_close_lets_everybody_go(gate: Gate) -> None:
-    """Who waits for a hanging call goes on at once when the crew is closed."""
+    """Who waits for a hanging call goes on at once when the crew is closed, and later runs make no call."""
     crew = Crew[str]("test", 30)
-    done: list[type[Exception] | None] = []
-    waiter = threading.Thread(
-        target=lambda: done.extend(type(each.error) if each.error else None for each in crew.run({"h": gate}).values())
-    )
+    ended: list[type[Exception]] = []
+
+    def run() -> None:
+        with pytest.raises(CrewClosed) as caught:
+            crew.run({"hangs": gate})
+        ended.append(caught.type)
+
+    waiter = threading.Thread(target=run)
     waiter.start()
     until(lambda: gate.calls == 1)
     crew.close()
     waiter.join(5)
-    assert [Overrun] == done
+    assert [CrewClosed] == ended
+    with pytest.raises(CrewClosed):
+        crew.run({"fine": lambda: "x"})
 
 
 def test_runs_wait_for_each_other() -> None:
