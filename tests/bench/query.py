@@ -10,10 +10,11 @@ import numpy as np
 
 from common.labels import Labels
 from ruler.model.arrays import ABSENT, IntArray
-from ruler.model.matcher import Matcher
+from ruler.model.matcher import Matcher, MatchOp
 from ruler.model.table import LabelTable, StringPool, table_of
 from ruler.promql.engine import Engine
 from ruler.storage import Block, Queryable, Selection
+from ruler.tsdb.db import DB
 
 TARGETS, PER_TARGET, TICK, ROWS = 100, 100, 15_000, 244
 MODES = 8
@@ -35,16 +36,16 @@ class OneBlock:
 
     def __init__(self, table: LabelTable, block: Block) -> None:
         self.strings = table.strings
-        self._table, self._block = table, block
+        self.block, self._table = block, table
 
     def cells(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
-        return self._block.values.size
+        return self.block.values.size
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:
         return self._table
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> Selection:
-        block = self._block
+        block = self.block
         first = int(np.searchsorted(block.times.max(axis=1), start, side="right"))
         stop = int(np.searchsorted(block.times.min(axis=1), end, side="right"))
         tick = None if block.tick is None else (block.tick[0] + first * block.tick[1], block.tick[1])
@@ -99,6 +100,20 @@ def one_block(*, missing: float = 0.0, resets: float = 0.0) -> OneBlock:
     return OneBlock(table, block)
 
 
+def database() -> DB:
+    """The same counters, scraped into a database without a directory."""
+    block = one_block().block
+    db = DB.open(None)
+    ids = [db.series([labels_of(target, index) for index in range(PER_TARGET)]) for target in range(TARGETS)]
+    streams = [db.stream(f"target {target}", TICK) for target in range(TARGETS)]
+    for row in range(ROWS):
+        for target, stream in enumerate(streams):
+            columns = slice(target * PER_TARGET, (target + 1) * PER_TARGET)
+            due = START + row * TICK + int(block.times[0, target] - START) // 1000 * 1000
+            stream.append(due, int(block.times[row, target]), ids[target], block.values[row, columns])
+    return db
+
+
 def best(run: Callable[[], object], times: int = 7) -> float:
     """The shortest of some runs (ms)."""
     found = []
@@ -114,7 +129,7 @@ def figures(storage: Queryable, query: str = QUERY, times: int = 7) -> Figures:
     engine = Engine(storage)
     end = START + (ROWS - 1) * TICK
     start = end - 119 * 30_000
-    matcher = Matcher("__name__", "=", "x_total")  # type: ignore[arg-type]
+    matcher = Matcher("__name__", MatchOp.EQUAL, "x_total")
     return Figures(
         best(lambda: engine.instant(query, end), times),
         best(lambda: engine.range(query, start, end, 30_000), times),
@@ -125,9 +140,11 @@ def figures(storage: Queryable, query: str = QUERY, times: int = 7) -> Figures:
 if __name__ == "__main__":
     import sys
 
-    for name, storage in (
+    storages: tuple[tuple[str, Queryable], ...] = (
         ("whole", one_block()),
         ("1 % of scrapes missing", one_block(missing=0.01)),
         ("0.1 % resets", one_block(resets=0.001)),
-    ):
+        ("database", database()),
+    )
+    for name, storage in storages:
         sys.stdout.write(f"{name}: {figures(storage)}\n")

@@ -119,7 +119,8 @@ def _load(line: str, body: list[str]) -> Load:
     assert match is not None, line
     # Start timestamps (`series@st …`) are not stored; their lines are passed over.
     series = [parse_series(each) for each in body if not each.split()[0].endswith("@st")]
-    return Load(parse_duration(match[2]), series, match[1] is not None)
+    last_of_each = {each.labels: each for each in series}
+    return Load(parse_duration(match[2]), list(last_of_each.values()), match[1] is not None)
 
 
 def _eval(number: int, line: str, body: list[str]) -> Eval:

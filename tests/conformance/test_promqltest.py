@@ -1,0 +1,77 @@
+"""Prometheus's own PromQL tests: complete where they must be, and everywhere else never less than before."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance.promqltest import ListedStorage, PagedStorage, run_script, scripts
+from tests.conformance.script import parse_series
+
+pytestmark = pytest.mark.conformance
+
+FOLDER = scripts()
+
+# Scripts that pass whole. Evals that need native histograms are excepted, and counted.
+COMPLETE = {
+    "aggregators": 125,
+    "at_modifier": 78,
+    "collision": 2,
+    "fill-modifier": 46,
+    "functions": 323,
+    "histograms": 93,
+    "limit": 1,
+    "literals": 25,
+    "name_label_dropping": 30,
+    "native_histograms": 3,
+    "operators": 142,
+    "range_queries": 16,
+    "selectors": 31,
+    "staleness": 17,
+    "subquery": 32,
+    "trig_functions": 19,
+    "type_and_unit": 58,
+}
+# Scripts of what is to come, with how many of their evals pass so far; raise these as it comes.
+FLOORS = {"duration_expression": 29, "extended_vectors": 30, "info": 0, "start_timestamps": 2}
+
+
+def script(name: str) -> str:
+    """The text of one of Prometheus's scripts."""
+    if FOLDER is None:
+        pytest.skip("Prometheus's test scripts are not here: set TOCSIN_SHARED")
+    return (FOLDER / f"{name}.test").read_text()
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_complete_scripts_stay_complete(name: str) -> None:
+    """Every eval of the script that does not need native histograms passes, notes included."""
+    tally = run_script(script(name), PagedStorage)
+    assert ([], COMPLETE[name]) == ([f"{each.line}: {problem}" for each, problem in tally.failures], tally.passed)
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_other_scripts_pass_no_less_than_before(name: str) -> None:
+    """As many evals of the script pass as are recorded here; more of them is a reason to record more."""
+    assert FLOORS[name] == run_script(script(name), PagedStorage).passed
+
+
+@pytest.mark.parametrize("name", ["operators", "staleness"])
+def test_the_obvious_storage_gives_the_same(name: str) -> None:
+    """What passes over the database passes over lists."""
+    assert COMPLETE[name] == run_script(script(name), ListedStorage).passed
+
+
+def test_no_script_is_left_out() -> None:
+    """Every script of Prometheus's is either complete or has a floor."""
+    if FOLDER is None:
+        pytest.skip("Prometheus's test scripts are not here: set TOCSIN_SHARED")
+    assert COMPLETE.keys() | FLOORS.keys() == {path.stem for path in FOLDER.glob("*.test")}
+
+
+def test_series_lines_expand() -> None:
+    """`a+bxn` is n steps up from a, `_xn` n omitted points, `stale` a staleness marker."""
+    series = parse_series('x{a="b c"} 1+2x2 _x2 -1 3x1')
+    assert ({"__name__": "x", "a": "b c"}, [1.0, 3.0, 5.0, None, None, -1.0, 3.0, 3.0]) == (
+        dict(series.labels),
+        series.points,
+    )
