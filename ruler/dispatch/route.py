@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from common import golang
 from common.durations import HOUR, MINUTE, SECOND
 from common.labels import Labels
-from ruler.dispatch.matchers import matches_all, write_matchers
+from ruler.dispatch.matchers import matches_all
 from ruler.model.matcher import Matcher
 
 
@@ -75,9 +75,3 @@ class Route:
         yield self
         for child in self.routes:
             yield from child.walk()
-
-
-def default_route(receiver: str) -> Route:
-    """The tree of who has configured none: one route, one notification for each alert name."""
-    key = write_matchers(())
-    return Route(key, key, receiver, frozenset(("alertname",)), Timing())

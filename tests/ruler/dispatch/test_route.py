@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.labels import Labels
-from ruler.dispatch.route import Timing, default_route
+from ruler.dispatch.route import Timing
 from tests.ruler.dispatch.conftest import routes_of
 
 TREE = """
@@ -83,13 +83,6 @@ def test_ids_are_unique():
     root = routes_of("{receiver: a, routes: [{match: {x: y}, continue: true}, {match: {x: y}}]}")
     assert ['{}/{x="y"}'] * 2 == [route.key for route in root.routes]
     assert 3 == len({route.id for route in root.walk()})
-
-
-def test_the_default_route_groups_by_name():
-    """Without a config, every alert reaches the one receiver, grouped by its name."""
-    route = default_route("log")
-    assert (route,) == route.match(Labels({"alertname": "x", "y": "z"}))
-    assert Labels({"alertname": "x"}) == route.group_labels(Labels({"alertname": "x", "y": "z"}))
 
 
 some_labels = st.dictionaries(
