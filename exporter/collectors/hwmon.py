@@ -100,25 +100,30 @@ class Hwmon:
 
 
 def named_chips(paths: Iterable[str]) -> list[tuple[str, str]]:
-    """Each chip's directory with its label; chips of one device are told apart by their names."""
-    named = [(path, _device_label(path)) for path in paths]
-    labels = [label for _, label in named]
-    return [(path, label if labels.count(label) == 1 else _told_apart(path, label)) for path, label in named]
-
-
-def _told_apart(path: str, label: str) -> str:
-    name = cleaned(attribute_or(f"{path}/name", "")) or cleaned(os.path.basename(os.path.realpath(path)))  # noqa: PTH119
-    return f"{label}_{name}"
+    """Each chip's directory with its label; chips of one device are told apart by their names, or their numbers."""
+    chips = {path: _device_label(path) for path in paths}
+    for more in (_own_name, _number):
+        known = list(chips.values())
+        chips = {path: label if known.count(label) == 1 else f"{label}_{more(path)}" for path, label in chips.items()}
+    return list(chips.items())
 
 
 def _device_label(path: str) -> str:
-    """`platform_coretemp_0` for a device at …/platform/coretemp.0; else the chip's name, or its number."""
+    """`platform_coretemp_0` for a device at …/platform/coretemp.0; else the chip's own name."""
     device = f"{path}/device"
     if os.path.exists(device):  # noqa: PTH110
         *_, parent, name = os.path.realpath(device).split("/")
         if label := "_".join(filter(None, (cleaned(parent), cleaned(name)))):
             return label
-    return cleaned(attribute_or(f"{path}/name", "")) or cleaned(os.path.basename(os.path.realpath(path)))  # noqa: PTH119
+    return _own_name(path)
+
+
+def _own_name(path: str) -> str:
+    return cleaned(attribute_or(f"{path}/name", "")) or _number(path)
+
+
+def _number(path: str) -> str:
+    return cleaned(os.path.realpath(path).rpartition("/")[2])
 
 
 def cleaned(text: str) -> str:

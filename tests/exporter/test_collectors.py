@@ -235,6 +235,16 @@ def test_hwmon_chips_of_one_device_are_told_apart(tmp_path: Path) -> None:
     assert ["platform_asus_0"] == [label for _, label in named_chips(paths[:1])]
 
 
+def test_hwmon_chips_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    """Two chips without a device that call themselves the same get their numbers added."""
+    paths = [tmp_path / "hwmon3", tmp_path / "hwmon4"]
+    for path in paths:
+        path.mkdir()
+        (path / "name").write_text("acpitz\n")
+    labels = [label for _, label in named_chips(str(path) for path in paths)]
+    assert ["acpitz_acpitz_hwmon3", "acpitz_acpitz_hwmon4"] == labels
+
+
 def test_hwmon_chips_and_sensors_can_be_chosen() -> None:
     """Chips are picked by their label, sensors by chip;sensor."""
     host = Host(sys=str(FIXTURES / "sys"))
