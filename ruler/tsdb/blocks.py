@@ -55,14 +55,12 @@ def cells(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> in
     total = 0
     for ring in rings:
         layers = _layers(selected, ring, start, end)
-        if not layers:
-            continue
-        if ring.interval:
+        stacked = sum((layer.high - layer.low) * int(np.count_nonzero(layer.columns)) for layer in layers)
+        if layers and ring.interval:
             low = min(layer.page.first + layer.low for layer in layers)
             high = max(layer.page.first + layer.high for layer in layers)
-            total += (high - low) * int(_anywhere(layers).sum())
-        else:
-            total += sum((layer.high - layer.low) * int((layer.columns > 0).sum()) for layer in layers)
+            stacked = max(stacked, (high - low) * int(np.count_nonzero(_anywhere(layers))))
+        total += stacked
     return total
 
 

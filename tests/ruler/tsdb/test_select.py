@@ -1,0 +1,152 @@
+"""A selection is what was appended: compared with plain lists, in memory and in files, over any history."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.clock import ManualClock
+from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS
+from ruler.storage import Stream
+from ruler.tsdb.db import DB
+from tests.ruler.tsdb.reading import BASE, EVERYTHING, bits, named, read
+
+INTERVAL = 15_000
+PATTERNS = st.one_of(
+    st.floats(),
+    st.sampled_from([STALE_BITS, NAN_BITS, ABSENT_BITS, 0xFFF8000000000000, 0x7FF0000000000003, 1, 1 << 63]).map(
+        lambda pattern: struct.unpack("<d", struct.pack("<Q", pattern))[0]
+    ),
+)
+NAMES = [named("m", n=str(n)) for n in range(8)]
+
+
+def kept(value: float) -> int:
+    """What becomes of the bits of a value: every NaN but the stale marker becomes the one NaN."""
+    return NAN_BITS if np.isnan(value) and bits(value) != STALE_BITS else bits(value)
+
+
+@contextmanager
+def directory(kind: str) -> Iterator[Path | None]:
+    if kind == "memory":
+        yield None
+    else:
+        with tempfile.TemporaryDirectory() as path:
+            yield Path(path)
+
+
+class Writer:
+    """A Writer is one stream and what the rules say should come of its appends."""
+
+    def __init__(self, stream: Stream, interval: int | None) -> None:
+        self.stream, self.interval = stream, interval
+        self.last: int | None = None
+        self.held: set[int] = set()
+
+    def accepts(self, time: int) -> bool:
+        back = 0 if self.last is None else self.last - time
+        return self.last is None or back < 0 or (self.interval is not None and back > self.interval // 2)
+
+
+class History:
+    """A History appends to a database and to lists."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.samples = path, dict[str, dict[int, int]]()
+        self.writers: list[Writer] = []
+        self.open()
+
+    def open(self) -> None:
+        self.db = DB.open(self.path, clock=ManualClock(BASE))
+        self.ids = self.db.series(NAMES)
+        self.writers = []
+
+    def close(self) -> None:
+        self.db.close()
+
+    def begin(self, interval: int | None) -> None:
+        self.writers.append(Writer(self.db.stream(f"s{len(self.writers)}", interval), interval))
+
+    def append(self, writer: Writer, due: int, time: int, series: list[int], values: list[float]) -> None:
+        elsewhere = {held for other in self.writers if other is not writer for held in other.held}
+        accepted = writer.accepts(time)
+        done = writer.stream.append(due, time, self.ids[series], np.array(values, dtype=np.float64))
+        assert done.stored == (len(series) if accepted else 0)
+        assert done.stored + done.duplicate + done.out_of_order == len(series)
+        if not accepted:
+            return
+        writer.last, writer.held = time, set(series)
+        for one, value in zip(series, values, strict=True):
+            if kept(value) != STALE_BITS or one not in elsewhere:
+                self.samples.setdefault(str(NAMES[one]), {}).setdefault(time, kept(value))
+
+    def close_stream(self, writer: Writer, time: int | None) -> None:
+        self.writers.remove(writer)
+        elsewhere = {held for other in self.writers for held in other.held}
+        writer.stream.close(time)
+        if time is not None:
+            at = max(time, -1 if writer.last is None else writer.last + 1)
+            for one in writer.held - elsewhere:
+                self.samples.setdefault(str(NAMES[one]), {}).setdefault(at, STALE_BITS)
+
+    def expected(self, start: int, end: int) -> dict[str, list[tuple[int, int]]]:
+        within = {
+            name: sorted((time, value) for time, value in samples.items() if start < time <= end)
+            for name, samples in self.samples.items()
+        }
+        return {name: samples for name, samples in within.items() if samples}
+
+
+@pytest.mark.parametrize("kind", ["memory", "files"])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_history_reads_back(kind: str, data: st.DataObject) -> None:
+    """Streams of any interval that come, go, share series, skip, jitter and see the clock set; processes that end."""
+    with directory(kind) as path, closing(History(path)) as history:
+        now = BASE
+        for _ in range(data.draw(st.integers(1, 30), label="steps")):
+            kinds = ["append"] * 12 + ["begin", "close", "clock"] + ["restart"] * (path is not None)
+            step = data.draw(st.sampled_from(kinds), label="step")
+            if step == "begin" or not history.writers:
+                history.begin(data.draw(st.sampled_from([INTERVAL, INTERVAL, 60_000, None]), label="interval"))
+            elif step == "close":
+                writer = data.draw(st.sampled_from(history.writers), label="writer")
+                history.close_stream(writer, data.draw(st.sampled_from([None, now + 3]), label="at"))
+            elif step == "clock":
+                now += data.draw(st.sampled_from([-7_200_000, -60_000, -8_000, 60_000, 3_600_000]), label="by")
+            elif step == "restart":
+                history.db.close()
+                history.open()
+            else:
+                now += data.draw(st.sampled_from([0, 5_000, INTERVAL, INTERVAL, INTERVAL]), label="later")
+                for number, writer in enumerate(history.writers):
+                    series = data.draw(st.lists(st.integers(0, 7), unique=True), label="series")
+                    values = data.draw(st.lists(PATTERNS, min_size=len(series), max_size=len(series)), label="values")
+                    grid = writer.interval or 1
+                    time = now + 4 * number + data.draw(st.sampled_from([0, 400, 9_000]), label="late")
+                    if series:
+                        history.append(writer, now // grid * grid, time, series, values)
+        start = now - data.draw(st.sampled_from([0, 60_000, 300_000, 90_000_000]), label="range")
+        end = now + data.draw(st.sampled_from([-20_000, 0, 20_000, 90_000_000]), label="end")
+        expected = history.expected(start, end)
+        assert read(history.db, start, end) == expected
+        assert sum(map(len, expected.values())) <= history.db.cells(EVERYTHING, start, end)
+        named_so = {str(labels) for labels in history.db.tables(EVERYTHING, start + 1, end).all_labels()}
+        assert named_so >= set(expected)
+
+
+def test_absent_never_leaves_as_a_sample() -> None:
+    """A value whose bits happen to be the absent pattern is a NaN like any other."""
+    db = DB.open(None)
+    series = db.series([named("m")])
+    value = np.array([ABSENT_BITS], dtype=np.int64).view(np.float64)
+    db.stream("a", INTERVAL).append(BASE, BASE, series, value)
+    assert read(db, BASE - 1, BASE) == {"m": [(BASE, NAN_BITS)]}
