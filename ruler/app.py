@@ -45,6 +45,7 @@ from ruler.tsdb.db import DB
 RULE_THREADS = 4
 DISPATCH_INTERVAL = 500  # ms
 STATE_FILE = "state.sqlite"
+APPRISE_FOLDER = "apprise"
 
 log = logging.getLogger("ruler")
 
@@ -155,7 +156,8 @@ class Ruler:
 
     def _load(self) -> Config:
         settings = self._settings
-        return files.load(settings.config_file, settings.tocsin_config, notify_url=settings.notify_url)
+        memory = None if settings.storage is None else settings.storage / APPRISE_FOLDER
+        return files.load(settings.config_file, settings.tocsin_config, notify_url=settings.notify_url, memory=memory)
 
     def _apply(self, config: Config) -> None:
         rules = self._rules.load(
@@ -171,8 +173,8 @@ class Ruler:
         self._loop.call(swap)
 
     def _dispatch(self, now: int) -> None:
-        self._dispatcher.tick(now)
         self._notifier.tick(now)
+        self._dispatcher.tick(now)
         self._silences.tick(now)
 
     def _build_front(self) -> Front:

@@ -60,7 +60,7 @@ class NotifySettings(Settings, frozen=True, rename={"global_": "global"}):
     """The content of an alertmanager.yml."""
 
     global_: NotifyGlobalSettings = NotifyGlobalSettings()
-    route: RouteSettings = RouteSettings(receiver="default")
+    route: RouteSettings = RouteSettings(receiver="default", group_by=("alertname",))
     receivers: tuple[ReceiverSettings, ...] = ()
 
 
@@ -96,10 +96,13 @@ class Config:
     yaml: str
 
 
-def load(path: Path, tocsin_path: Path | None = None, *, notify_url: str | None = None) -> Config:
+def load(
+    path: Path, tocsin_path: Path | None = None, *, notify_url: str | None = None, memory: Path | None = None
+) -> Config:
     """The Config that these files make; raises ConfigError at the first thing that is wrong.
 
-    `notify_url`, when given, is what the receiver of the root route uses.
+    `notify_url`, when given, is what the receiver of the root route uses. `memory` is a directory for channels that
+    must remember something between messages (the id of an incident).
     """
     document = load_yaml(path)
     settings = document.decode(PrometheusSettings)
@@ -116,7 +119,7 @@ def load(path: Path, tocsin_path: Path | None = None, *, notify_url: str | None 
         external_labels=Labels(
             {name: _expanded(value, os.environ) for name, value in settings.global_.external_labels.items()}
         ),
-        notify=_notify(tocsin_path, Secret(notify_url) if notify_url else None),
+        notify=_Notifications(Secret(notify_url) if notify_url else None, memory).read(tocsin_path),
         warnings=tuple(warnings),
         yaml=to_yaml(settings),
     )
@@ -144,28 +147,37 @@ def _rule_groups(settings: PrometheusSettings, document: Document, warnings: lis
     return tuple(group for path in dict.fromkeys(paths) for group in load_rules(path))
 
 
-def _notify(path: Path | None, url: Secret | None) -> Notify:
-    if path is None:
-        return _built(NotifySettings(receivers=(ReceiverSettings(name="default"),)), parse_yaml(""), (), url)
-    document = load_yaml(path)
-    settings = document.decode(TocsinSettings)
-    if settings.notify_file:
-        if settings.notify is not None:
-            raise document.error("at most one of notify and notify_file must be given", ("notify_file",))
-        document = load_yaml(path.parent / settings.notify_file)
-        return _built(document.decode(NotifySettings), document, (), url)
-    if settings.notify is None:
-        return _notify(None, url)
-    return _built(settings.notify, document, ("notify",), url)
+@dataclass(frozen=True, slots=True)
+class _Notifications:
+    """Reads who is notified; `url` and `memory` are those of `load`."""
 
+    url: Secret | None
+    memory: Path | None
 
-def _built(settings: NotifySettings, document: Document, path: Path_, url: Secret | None) -> Notify:
-    receivers = build_receivers(settings.receivers, document, (*path, "receivers"))
-    routes = build_route(settings.route, {receiver.name for receiver in receivers}, document, (*path, "route"))
-    if url is not None:
-        default = receiver_of(routes.receiver, (url,))
-        receivers = tuple(default if receiver.name == default.name else receiver for receiver in receivers)
-    return Notify(routes, receivers, settings.global_.resolve_timeout)
+    def read(self, path: Path | None) -> Notify:
+        if path is None:
+            return self._default()
+        document = load_yaml(path)
+        settings = document.decode(TocsinSettings)
+        if settings.notify_file:
+            if settings.notify is not None:
+                raise document.error("at most one of notify and notify_file must be given", ("notify_file",))
+            document = load_yaml(path.parent / settings.notify_file)
+            return self._built(document.decode(NotifySettings), document, ())
+        if settings.notify is None:
+            return self._default()
+        return self._built(settings.notify, document, ("notify",))
+
+    def _default(self) -> Notify:
+        return self._built(NotifySettings(receivers=(ReceiverSettings(name="default"),)), parse_yaml(""), ())
+
+    def _built(self, settings: NotifySettings, document: Document, path: Path_) -> Notify:
+        receivers = build_receivers(settings.receivers, document, (*path, "receivers"), storage=self.memory)
+        routes = build_route(settings.route, {receiver.name for receiver in receivers}, document, (*path, "route"))
+        if self.url is not None:
+            default = receiver_of(routes.receiver, (self.url,), storage=self.memory)
+            receivers = tuple(default if receiver.name == default.name else receiver for receiver in receivers)
+        return Notify(routes, receivers, settings.global_.resolve_timeout)
 
 
 def _expanded(value: str, environment: Mapping[str, str]) -> str:
