@@ -37,13 +37,17 @@ def test_prometheus_own_example_loads(testdata: Path) -> None:
         ),
         (
             "global: {scrape_interval: 5x}",
-            "prometheus.yml:1: global.scrape_interval: "
-            "not a valid duration string: '5x' (write it like 30s, 5m or 1h30m)",
+            (
+                "prometheus.yml:1: global.scrape_interval: "
+                "not a valid duration string: '5x' (write it like 30s, 5m or 1h30m)"
+            ),
         ),
         (
             "alerting:\n  alertmanagers:\n  - static_configs: [{targets: ['a:9093']}]",
-            "prometheus.yml:3: alerting.alertmanagers[0]: alerts cannot be sent to an Alertmanager yet: "
-            "the ruler notifies itself (see notify in tocsin.yml)",
+            (
+                "prometheus.yml:3: alerting.alertmanagers[0]: alerts cannot be sent to an Alertmanager yet: "
+                "the ruler notifies itself (see notify in tocsin.yml)"
+            ),
         ),
         (
             "rule_files: ['*/a/*.yml']",
