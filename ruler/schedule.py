@@ -79,18 +79,18 @@ class Scheduler:
 
     async def drive(self) -> None:
         """Run what falls due, for ever, in this event loop."""
-        woken = asyncio.Event()
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
         self._wake = woken.set
         while True:
             woken.clear()
             due = self.run_due()
-            seconds = None if due is None else max(0.0, (due - self._clock.now()) / 1000)
-            if seconds is not None:
-                seconds = min(seconds, 1.0)  # look at the clock at least this often: it may have been set
-            try:
-                await asyncio.wait_for(woken.wait(), seconds)
-            except TimeoutError:
-                continue
+            timer = None
+            if due is not None:
+                seconds = max(0.0, (due - self._clock.now()) / 1000)
+                timer = loop.call_later(min(seconds, 1.0), woken.set)  # the clock may be set: look at it often
+            await woken.wait()
+            if timer is not None:
+                timer.cancel()
 
 
 def _next_tick(now: int, interval: int, phase: int) -> int:
