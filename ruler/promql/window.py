@@ -18,6 +18,7 @@ from ruler.model.arrays import ABSENT_BITS, STALE_BITS, BoolArray, FloatArray, I
 from ruler.storage import Block
 
 _NEVER = np.iinfo(np.int64).min
+_MANY = 16  # from so many columns of one stream on, and so many steps, stretches are copied instead of cells
 
 T = TypeVar("T", bound=np.generic)
 Accumulate = Callable[..., IntArray]
@@ -157,18 +158,40 @@ class Windows:
     def times(self) -> IntArray:
         return self.span.block.times[:, self.streams]
 
+    @cached_property
+    def _lengths(self) -> IntArray | None:
+        """How many columns each stream has, if they lie side by side and are many; else None."""
+        streams = self.streams.stop - self.streams.start
+        if len(self.columns) < _MANY * streams or (self.stream[1:] < self.stream[:-1]).any():
+            return None
+        return np.bincount(self.stream, minlength=streams)
+
     def spread(self, of_stream: npt.NDArray[T]) -> npt.NDArray[T]:
         """Each column's value of an array [steps × streams]."""
         if of_stream.shape[1] == 1:
             return np.broadcast_to(of_stream, (len(of_stream), len(self.columns)))
+        if self._lengths is not None:
+            return of_stream.repeat(self._lengths, axis=1)
         return of_stream.take(self.stream, axis=1)
 
     def values_at(self, rows: IntArray) -> FloatArray:
         """The cells of these rows, given for each (step, stream)."""
         values = self.span.block.values
         width = values.shape[1]
+        if self._lengths is not None and len(rows) >= _MANY and self.columns[-1] - self.columns[0] < len(self.columns):
+            return self._values_by_stream(rows, self._lengths)
         place: IntArray = np.add(self.spread(rows * width), self.columns)
         return values.reshape(-1).take(place)
+
+    def _values_by_stream(self, rows: IntArray, lengths: IntArray) -> FloatArray:
+        """The same, copying whole stretches of rows: columns are side by side, many of each stream."""
+        found = np.empty((len(rows), len(self.columns)))
+        left, origin = 0, int(self.columns[0])
+        for stream, length in enumerate(lengths.tolist()):
+            right = left + length
+            found[:, left:right] = self.span.block.values[rows[:, stream], origin + left : origin + right]
+            left = right
+        return found
 
     def times_at(self, rows: IntArray) -> IntArray:
         """The times (ms) of these rows, for each (step, stream)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from ruler.model.arrays import FloatArray, IntArray
 from ruler.promql.ast import Call, Expr, Paren, VectorSelector
@@ -12,6 +13,11 @@ from ruler.promql.frame import Frame, Grid, Value, unlabelled_frame
 from ruler.promql.scope import Run, Scope
 
 _DAY = 86_400
+
+# Days from the year -292277022399, Go's absolute zero, to 1970. Go counts seconds from there in 64 bits without a sign,
+# so that what is no time at all (NaN, infinity) still has a date: always the same, and Prometheus shows it.
+_ZERO_DAYS = 730_692_556 * 146_097 + 719_162
+_ZERO_SECONDS = np.uint64(_ZERO_DAYS * _DAY % (1 << 64))
 
 
 def time(scope: Scope, call: Call, grid: Grid) -> Value:
@@ -46,13 +52,27 @@ def date_part(part: Callable[[IntArray], IntArray]) -> Run:
 
 
 def _whole_seconds(values: FloatArray) -> IntArray:
-    limit = float(1 << 62)
-    return np.trunc(np.clip(np.nan_to_num(values, nan=-limit), -limit, limit)).astype(np.int64)
+    """Values as int64, as Go on amd64 converts them: the least of all for what does not fit."""
+    fits = np.abs(values) < float(1 << 63)
+    return np.where(fits, values, -float(1 << 63)).astype(np.int64)
+
+
+def _since_zero(seconds: IntArray) -> npt.NDArray[np.uint64]:
+    return seconds.astype(np.int64).view(np.uint64) + _ZERO_SECONDS
+
+
+def _days(seconds: IntArray) -> IntArray:
+    """Whole days since 1970."""
+    return (_since_zero(seconds) // np.uint64(_DAY)).astype(np.int64) - _ZERO_DAYS
+
+
+def _second_of_day(seconds: IntArray) -> IntArray:
+    return (_since_zero(seconds) % np.uint64(_DAY)).astype(np.int64)
 
 
 def _dates(seconds: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """Year, month and day of the proleptic Gregorian calendar."""
-    days = seconds // _DAY + 719_468  # since 1 March of year 0
+    days = _days(seconds) + 719_468  # since 1 March of year 0
     era = days // 146_097
     day_of_era = days - era * 146_097
     year_of_era = (day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
@@ -94,12 +114,12 @@ def day_of_year(seconds: IntArray) -> IntArray:
 
 
 def day_of_week(seconds: IntArray) -> IntArray:
-    return (seconds // _DAY + 4) % 7
+    return (_days(seconds) + 4) % 7
 
 
 def hour(seconds: IntArray) -> IntArray:
-    return seconds % _DAY // 3_600
+    return _second_of_day(seconds) // 3_600
 
 
 def minute(seconds: IntArray) -> IntArray:
-    return seconds % 3_600 // 60
+    return _second_of_day(seconds) % 3_600 // 60

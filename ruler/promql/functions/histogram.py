@@ -69,7 +69,7 @@ def histogram_fraction(scope: Scope, call: Call, grid: Grid) -> Value:
 
 def _quantiles(scope: Scope, share: FloatArray, frame: Frame, argument: Expr, grid: Grid) -> Frame:
     text, name = scope.strings.text, frame.table.column(METRIC_NAME)
-    worst: dict[str, list[Forced]] = {}
+    worst: dict[str, list[tuple[Forced, IntArray]]] = {}
 
     def quantile(buckets: Buckets, step: IntArray, series: IntArray) -> FloatArray:
         fixed, forced = monotonic(buckets)
@@ -77,7 +77,7 @@ def _quantiles(scope: Scope, share: FloatArray, frame: Frame, argument: Expr, gr
         told = forced.cells & (buckets.last(buckets.bounds) == np.inf) & (asked >= 0) & (asked <= 1)
         for code in np.unique(name[series[told]]).tolist():
             of_metric = told & (name[series] == code)
-            worst.setdefault(text(code), []).append(_only(forced, of_metric))
+            worst.setdefault(text(code), []).append((_only(forced, of_metric), step[of_metric]))
         return bucket_quantile(asked, fixed)
 
     result = _of_histograms(scope, frame, argument, len(share), quantile)
@@ -90,14 +90,15 @@ def _only(forced: Forced, cells: BoolArray) -> Forced:
     return Forced(cells[cells], forced.lowest[cells], forced.highest[cells], forced.most[cells])
 
 
-def _not_monotonic(metric: str, parts: list[Forced], grid: Grid) -> str:
-    lowest = min(float(part.lowest.min()) for part in parts)
-    highest = max(float(part.highest.max()) for part in parts)
-    most = max(float(part.most.max()) for part in parts)
-    count = sum(len(part.cells) for part in parts)
+def _not_monotonic(metric: str, parts: list[tuple[Forced, IntArray]], grid: Grid) -> str:
+    lowest = min(float(part.lowest.min()) for part, _ in parts)
+    highest = max(float(part.highest.max()) for part, _ in parts)
+    most = max(float(part.most.max()) for part, _ in parts)
+    count = sum(len(part.cells) for part, _ in parts)
+    first, last = (min(int(step.min()) for _, step in parts), max(int(step.max()) for _, step in parts))
     return (
         f"{named(_NOT_MONOTONIC, metric)}, from buckets {short_number(lowest)} to {short_number(highest)}, with a max "
-        f"diff of {most:.2g}, over {count} samples from {_utc(int(grid.times[0]))} to {_utc(int(grid.times[-1]))}"
+        f"diff of {most:.2g}, over {count} samples from {_utc(int(grid.times[first]))} to {_utc(int(grid.times[last]))}"
     )
 
 
