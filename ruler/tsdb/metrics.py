@@ -50,6 +50,7 @@ class Metrics(Collector):
         yield _counter("tocsin_tsdb_sync_errors", "Syncs that failed.", health.sync_errors)
         yield _counter("tocsin_tsdb_corrupt_files", "Files that were set aside as *.corrupt.", health.corrupt_files)
         yield _counter("tocsin_tsdb_damaged_rows", "Rows left out because their check was wrong.", health.damaged_rows)
+        yield _counter("tocsin_tsdb_unfinished_rows", "Rows that an end cut short.", health.unfinished_rows)
         yield _counter("tocsin_tsdb_damaged_columns", "Columns left out for lost labels.", health.damaged_columns)
 
 

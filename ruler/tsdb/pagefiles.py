@@ -39,6 +39,7 @@ class Health:
     corrupt_files: int = 0
     damaged_rows: int = 0
     damaged_columns: int = 0
+    unfinished_rows: int = 0
 
 
 class PageFiles:
@@ -66,7 +67,9 @@ class PageFiles:
             except (CorruptPageError, OSError, ValueError) as error:
                 self._set_aside(path, error)
                 continue
-            if damage.rows or damage.columns:
+            self.health.unfinished_rows += damage.unfinished
+            if damage.rows or damage.columns or damage.cut_short:
+                self.health.corrupt_files += damage.cut_short
                 self.health.damaged_rows += damage.rows
                 self.health.damaged_columns += damage.columns
                 lost = facts(file=path, rows=damage.rows, columns=damage.columns)
@@ -84,6 +87,8 @@ class PageFiles:
         self._ended.set()
         self._helper.join()
         self.sync()
+        if self._homeless:
+            self.sync()
         for page in self._open:
             os.close(page.descriptor)
 
@@ -197,12 +202,12 @@ class PageFiles:
         if self._disk.free(self._directory) < needed + (16 << 20):
             return
         self.health.degraded = False
-        if self._labels.waiting:
-            return  # the writer writes them before its next page
+        ended = [page for page in self._homeless if not page.limit]
         for page in self._homeless:
-            if page.limit:
-                page.limit = 0  # the writer may be in the middle of a row: written out in the next round
-                continue
+            page.limit = 0  # the writer may be in the middle of a row: written out in the next round
+        for page in ended:
+            if self._labels.waiting:
+                return  # the writer writes them when it begins its next page
             try:
                 self._write_out(page)
             except OSError as error:

@@ -38,10 +38,15 @@ class CorruptPageError(ValueError):
 
 @dataclass(slots=True)
 class Damage:
-    """Damage is what had to be left out of a page: rows of streams, and columns."""
+    """Damage is what had to be left out of a page: rows of streams, and columns.
+
+    An unfinished row is one that was being written when the process died, or whose entry is lost.
+    """
 
     rows: int = 0
     columns: int = 0
+    unfinished: int = 0
+    cut_short: bool = False
 
 
 def map_page(descriptor: int, shape: Shape) -> tuple[Bits, Bits, Bits]:
@@ -62,15 +67,16 @@ def read_page(path: Path, disk: Disk, known: BoolArray, weights: Weights) -> tup
     `known` says of each series id whether its labels survived: a column of another series is left out.
     """
     descriptor = disk.open(path)
+    damage = Damage()
     with open(descriptor, "rb", closefd=True) as file:  # noqa: PTH123  (the descriptor is open already)
         shape = shape_in(file.read(HEADER_SIZE))
         if shape is None:
             raise CorruptPageError("the header is damaged")
         if path.stat().st_size < shape.size:
+            damage.cut_short = True
             disk.resize(descriptor, shape.size)  # what is gone reads as absent, and fails its checks
         records, entries, cells = map_page(descriptor, shape)
-    damage = Damage()
-    height = _height(entries)
+    height = _height(entries, cells)
     page = Page(shape, entries[:height], cells[:height])
     page.rows, page.limit = height, 0
     top = _read_columns(page, records, known, damage)
@@ -79,10 +85,13 @@ def read_page(path: Path, disk: Disk, known: BoolArray, weights: Weights) -> tup
     return page, damage, top
 
 
-def _height(entries: Bits) -> int:
-    """How many rows have been published in part."""
+def _height(entries: Bits, cells: Bits) -> int:
+    """How many rows have been begun."""
     rows = np.flatnonzero(entries[:, :, 0].any(axis=1))
-    return int(rows[-1]) + 1 if len(rows) else 1
+    height = int(rows[-1]) + 1 if len(rows) else 1
+    while height < len(cells) and cells[height].any():
+        height += 1
+    return height
 
 
 def _read_columns(page: Page, records: Bits, known: BoolArray, damage: Damage) -> int:
@@ -129,7 +138,9 @@ def _judge(page: Page, sums: Bits, damage: Damage) -> None:
     if bad.any():
         page.times = np.where(bad, np.uint64(0), stored)
         published &= right
-    torn = (bad | (~published & (sums != 0))).any(axis=1)
+    unfinished = (stored == 0) & (sums != 0)
+    damage.unfinished = int(unfinished.sum())
+    torn = (bad | unfinished).any(axis=1)
     if torn.any():
         page.torn = torn
     some = published.any(axis=0)
