@@ -105,6 +105,8 @@ class PageStream:
         """Append when anything is different from last time."""
         if len(values) != len(series):
             raise ValueError(f"{self.name}: {len(values)} values for series: {len(series)}")
+        if values.dtype != np.float64:
+            raise ValueError(f"{self.name}: values are not float64: {values.dtype}")
         refused = self._refusal(due, time, len(series))
         if refused is not None:
             return refused
