@@ -14,6 +14,7 @@ from prometheus_client.samples import Sample
 from common.clock import Clock
 from receiver import generic, laravel
 from receiver.gauges import GaugeStore
+from receiver.refusals import Code
 
 
 class Endpoint(StrEnum):
@@ -24,6 +25,7 @@ class Endpoint(StrEnum):
 
 
 ACCEPTED = "accepted"
+RESULTS = (ACCEPTED, *(code.lower() for code in Code if code != Code.NOT_FOUND))
 
 
 class PushedGauges(Collector):
@@ -64,8 +66,9 @@ class ReceiverMetrics:
             "tocsin_receiver_build_info", "The version that runs; always 1.", ("version",), registry=self.registry
         )
         build.labels(metadata.version("tocsin")).set(1)
-        for endpoint in Endpoint:
-            self.pushes.labels(endpoint, ACCEPTED)
+        for endpoint in Endpoint:  # from the start, so that `increase` sees the first of each
+            for result in RESULTS:
+                self.pushes.labels(endpoint, result)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)

@@ -85,7 +85,7 @@ def test_json_lacks_three_numbers_so_they_are_text(client: Client, text: str, va
         ({**GOOD, "labels": "x"}, "labels: expected an object: 'x'"),
         ({**GOOD, "labels": {"a-b": "1"}}, "labels.a-b: not a label name: 'a-b'"),
         ({**GOOD, "labels": {"__name__": "b"}}, "labels.__name__: a reserved label (it starts with __): '__name__'"),
-        ({**GOOD, "labels": {"server": "b"}}, "labels.server: a reserved label (it is the name of the token): 'server'"),
+        ({**GOOD, "labels": {"server": ""}}, "labels.server: a reserved label (it is the name of the token): 'server'"),
         ({**GOOD, "labels": {"x": 1}}, "labels.x: expected text: 1"),
         ({**GOOD, "labels": {f"l{n}": "1" for n in range(65)}}, "labels: more than 64 labels: 65"),
         ({**GOOD, "ttl": "soon"}, "ttl: not a valid duration string: 'soon' (write it like 30s, 5m or 1h30m)"),
