@@ -55,7 +55,7 @@ class Engine:
         cancelled: Callable[[], bool] | None = None,
     ) -> Result:
         """The value of a query at one time (ms). `deadline` is on `time.monotonic()`; raises QueryError."""
-        expr, evaluation = self._prepared(query, moments(time, time, 1), deadline, lookback, cancelled)
+        expr, evaluation = self._prepared(query, (time, time, 0), deadline, lookback, cancelled)
         grid = moments(time, time, 1)
         with np.errstate(all="ignore"):
             plain = _without_parens(expr)
@@ -78,7 +78,7 @@ class Engine:
     ) -> Result:
         """The values of a query from `start` to `end`, `step` apart (ms), sorted by labels; raises QueryError."""
         grid = moments(start, max(start, end), step)
-        expr, evaluation = self._prepared(query, grid, deadline, lookback, cancelled)
+        expr, evaluation = self._prepared(query, (start, end, step), deadline, lookback, cancelled)
         with np.errstate(all="ignore"):
             value = evaluation.value(expr, grid)
             if isinstance(value, np.ndarray):
@@ -89,7 +89,7 @@ class Engine:
     def _prepared(
         self,
         query: str | Expr,
-        grid: Grid,
+        asked: tuple[int, int, int],
         deadline: float | None,
         lookback: int | None,
         cancelled: Callable[[], bool] | None,
@@ -100,7 +100,7 @@ class Engine:
         expr = parse(query) if isinstance(query, str) else query
         evaluation = Evaluation(
             self._storage,
-            grid,
+            asked,
             lookback=self._lookback if lookback is None else lookback,
             default_step=self._subquery_step,
             limits=limits,

@@ -46,7 +46,7 @@ class Evaluation:
     def __init__(
         self,
         storage: Queryable,
-        outer: Grid,
+        asked: tuple[int, int, int],
         *,
         lookback: int,
         default_step: int,
@@ -57,9 +57,8 @@ class Evaluation:
         self.limits = limits
         self.notes = notes
         self._storage = storage
-        instant = len(outer) == 1
-        self.asked = (int(outer.times[0]), int(outer.times[-1]), 0 if instant else outer.step)
-        self._edges = {AtEdge.START: int(outer.times[0]), AtEdge.END: int(outer.times[-1])}
+        self.asked = asked
+        self._edges = {AtEdge.START: asked[0], AtEdge.END: asked[1]}
         self._lookback = lookback
         self._default_step = default_step
         self._selections: dict[tuple[object, ...], Selection] = {}

@@ -217,13 +217,13 @@ def prometheus(storage: MemoryStorage, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("prometheus")
     (folder / "samples.om").write_text(open_metrics(storage))
     (folder / "prometheus.yml").write_text("{}")
-    create = [programs[1], "tsdb", "create-blocks-from", "openmetrics", folder / "samples.om", folder / "data"]
-    subprocess.run(create, check=True, capture_output=True, timeout=60)
+    create = ["tsdb", "create-blocks-from", "openmetrics", str(folder / "samples.om"), str(folder / "data")]
+    subprocess.run([str(programs[1]), *create], check=True, capture_output=True, timeout=60)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     command = [
-        programs[0],
+        str(programs[0]),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}",
