@@ -11,7 +11,7 @@ import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httptools
 from isal import isal_zlib
@@ -40,20 +40,31 @@ class Response:
     body: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A Place is where a URL leads: whom to connect to and what to ask there (Host and target of a request)."""
+
+    origin: Origin
+    host: str
+    target: str
+
+
 class Fetcher:
     """A Fetcher fetches the page of one target, over a connection that it keeps."""
 
     def __init__(self, url: str, timeout: int, client: Client) -> None:
-        self._url, self._timeout, self._client = url, timeout, client
+        self._url, self._seconds, self._client = url, timeout / 1000, client
+        self._home: Place | None = None
+        self._plain = b""  # the request to the target, where it is the same every time
         self._idle: Connection | None = None
 
     async def fetch(self) -> bytes:
         """The page, inflated; raises ScrapeError, which names the reason."""
         try:
-            async with asyncio.timeout(self._timeout / 1000):
+            async with asyncio.timeout(self._seconds):
                 return await self._follow()
         except TimeoutError:
-            problem = f"Get {self._url!r}: context deadline exceeded after {self._timeout} ms"
+            problem = f"Get {self._url!r}: context deadline exceeded after {self._seconds:g} s"
             raise ScrapeError(ScrapeFailure.TIMEOUT, problem) from None
         except (OSError, ssl.SSLError) as error:
             raise ScrapeError(ScrapeFailure.REFUSED, f"Get {self._url!r}: {_why(error)}") from None
@@ -65,12 +76,14 @@ class Fetcher:
             self._idle = None
 
     async def _follow(self) -> bytes:
-        url = self._url
-        home = _origin(urlsplit(url))
+        if self._home is None:
+            self._home = _place(self._url)
+            if self._client.authorization is None:
+                self._plain = self._request(self._home, trusted=True)
+        url, place = self._url, self._home
+        request = self._plain or self._request(place, trusted=True)
         for _ in range(MAX_REDIRECTS + 1):
-            parts = urlsplit(url)
-            origin = _origin(parts)
-            response = await self._get(parts, origin, trusted=origin == home)
+            response = await self._get(place.origin, request)
             headers = response.headers or {}
             location = headers.get(b"location", b"").decode("latin-1")
             if response.status not in _REDIRECTS or not location:
@@ -79,10 +92,11 @@ class Fetcher:
             if urlsplit(url).scheme not in _PORTS:
                 problem = f"Get {self._url!r}: redirected to an unsupported protocol scheme: {url!r}"
                 raise ScrapeError(ScrapeFailure.STATUS, problem)
+            place = _place(url)
+            request = self._request(place, trusted=place.origin == self._home.origin)
         raise ScrapeError(ScrapeFailure.STATUS, f"Get {self._url!r}: stopped after {MAX_REDIRECTS} redirects")
 
-    async def _get(self, parts: SplitResult, origin: Origin, *, trusted: bool) -> Response:
-        request = self._request(parts, trusted=trusted)
+    async def _get(self, origin: Origin, request: bytes) -> Response:
         idle, self._idle = self._idle, None
         if idle is not None and idle.origin == origin and idle.usable:
             try:
@@ -119,15 +133,14 @@ class Fetcher:
             self._idle = connection
         return response
 
-    def _request(self, parts: SplitResult, *, trusted: bool) -> bytes:
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    def _request(self, place: Place, *, trusted: bool) -> bytes:
         lines = [
-            f"GET {target} HTTP/1.1",
-            f"Host: {parts.netloc.rpartition('@')[2]}",
+            f"GET {place.target} HTTP/1.1",
+            f"Host: {place.host}",
             f"User-Agent: {USER_AGENT}",
             f"Accept: {ACCEPT}",
             "Accept-Encoding: gzip",
-            f"X-Prometheus-Scrape-Timeout-Seconds: {self._timeout / 1000:g}",
+            f"X-Prometheus-Scrape-Timeout-Seconds: {self._seconds:g}",
         ]
         if trusted and self._client.authorization is not None:
             lines.append(f"Authorization: {self._client.authorization()}")
@@ -192,9 +205,6 @@ class Connection(asyncio.Protocol):
         if self._waiter is None or self._waiter.done():
             self.close()  # nobody asked
             return
-        if self._response.headers is None and self._size > MAX_HEAD:
-            self._fail(ScrapeError(ScrapeFailure.TOO_LARGE, f"response head larger than {MAX_HEAD} bytes"))
-            return
         if self._size > self._cap + MAX_HEAD:
             self._fail(_body_too_large(self._cap))
             return
@@ -202,6 +212,9 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(ScrapeError(ScrapeFailure.BAD_BODY, f"malformed HTTP response: {error}"))
+            return
+        if self._response.headers is None and self._size > MAX_HEAD:
+            self._fail(ScrapeError(ScrapeFailure.TOO_LARGE, f"response head larger than {MAX_HEAD} bytes"))
 
     def eof_received(self) -> None:
         return None
@@ -284,12 +297,15 @@ def _body_too_large(cap: int) -> ScrapeError:
     return ScrapeError(ScrapeFailure.TOO_LARGE, f"body size limit exceeded: more than {cap} bytes")
 
 
-def _origin(parts: SplitResult) -> Origin:
+def _place(url: str) -> Place:
+    parts = urlsplit(url)
     try:
         port = parts.port
     except ValueError:
         raise ScrapeError(ScrapeFailure.REFUSED, f"invalid port in address: {parts.netloc!r}") from None
-    return parts.scheme, parts.hostname or "", _PORTS[parts.scheme] if port is None else port
+    origin = parts.scheme, parts.hostname or "", _PORTS[parts.scheme] if port is None else port
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Place(origin, parts.netloc.rpartition("@")[2], target)
 
 
 def _phrase(status: int) -> str:

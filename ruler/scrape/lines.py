@@ -6,11 +6,13 @@ A Shape knows bytes alone: no labels, no series, no target; targets that expose 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import compress, islice
-from typing import Final
+from itertools import islice
+from operator import itemgetter
+from struct import Struct
+from typing import Final, cast
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -21,65 +23,76 @@ from common.textformat import Entry, LabelPairs, MetricType, Sample, Type, parse
 from ruler.model.arrays import NAN, FloatArray
 
 _NORMALISED: Final = (MetricType.HISTOGRAM, MetricType.SUMMARY)
-_numbers = msgspec.json.Decoder(list[float | None])
+_numbers = msgspec.json.Decoder(list[float])
+_numbers_and_nulls = msgspec.json.Decoder(list[float | None])
+
+Pick = Callable[[list[bytes]], tuple[bytes, ...]]
 
 
 def parse_values(texts: Sequence[bytes]) -> FloatArray:
     """The numbers that `texts` are; raises ValueError when one of them is none."""
-    values = _joined_values(b",".join(texts), len(texts))
+    values = _joined_values(b",".join(texts), Struct(f"{len(texts)}d"))
     if values is None:
         values = np.array([parse_value(text.strip(b" \t")) for text in texts], dtype=np.float64)
         values[np.isnan(values)] = NAN
     return values
 
 
-def _joined_values(joined: bytes, count: int) -> FloatArray | None:
-    """`count` numbers separated by commas, or None when they are not all plain (then each is to be looked at).
+def _joined_values(joined: bytes, layout: Struct) -> FloatArray | None:
+    """The numbers that stand in `joined`, separated by commas, as many as `layout` has doubles.
 
-    JSON's numbers are a subset of Prometheus's with the same meaning: no underscores, no hexadecimal, no overflow to
-    infinity. The exceptions are -0 (an integer there) and carriage returns (white space there); NaN is sent as null.
+    None when they are not all plain: then each is to be looked at. JSON's numbers are a subset of Prometheus's with the
+    same meaning: no underscores, no hexadecimal, no overflow to infinity. The exceptions are -0 (an integer there) and
+    carriage returns (white space there). NaN goes by as null.
     """
     framed = b"[" + joined + b"]"
     if b"n" in joined or b"\r" in joined or b"-0," in framed or b"-0]" in framed:
         return None
-    nan = b"N" in joined
     try:
-        numbers = _numbers.decode(framed.replace(b"NaN", b"null") if nan else framed)
+        if b"N" in joined:
+            values = np.array(_numbers_and_nulls.decode(framed.replace(b"NaN", b"null")), dtype=np.float64)
+            values[np.isnan(values)] = NAN
+            return values if len(values) * 8 == layout.size else None
+        numbers = _numbers.decode(framed)
     except msgspec.DecodeError:
         return None
-    if len(numbers) != count:
-        return None
-    values = np.array(numbers, dtype=np.float64)
-    if nan:
-        values[np.isnan(values)] = NAN
-    return values
+    return np.frombuffer(layout.pack(*numbers)) if len(numbers) * 8 == layout.size else None
+
+
+def _pick(places: Sequence[int]) -> Pick:
+    """A function that takes these places out of a list, in one step of C where there are two or more."""
+    if len(places) > 1:
+        return cast("Pick", itemgetter(*places))
+    return lambda lines: tuple(lines[place] for place in places)
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Shape:
     """A Shape is a page without its values: which lines carry one, and the bytes of each line before it.
 
-    `carries` and `silent` have a byte for each line, 1 and 0 or 0 and 1; `fixed` is how many bytes of the page are not
-    values. `runs` says under which kind of `# TYPE` the samples stand: (kind, how many), in order.
+    `carries` has a byte for each line, 1 where it has a value; `fixed` is how many bytes of a page are not values.
+    `runs` says under which kind of `# TYPE` the samples stand: (kind, how many), in order.
     """
 
     prefixes: tuple[bytes, ...]
-    comments: list[bytes]
+    comments: tuple[bytes, ...]
     carries: bytes
-    silent: bytes
     fixed: int
     runs: tuple[tuple[MetricType, int], ...]
+    pick_comments: Pick
+    pick_samples: Pick
+    layout: Struct
 
     def values(self, page: bytes) -> FloatArray | None:
         """The values of a page of exactly this shape, None for any other page."""
         lines = page.split(b"\n")
-        if len(lines) != len(self.carries) or list(compress(lines, self.silent)) != self.comments:
+        if len(lines) != len(self.carries) or self.pick_comments(lines) != self.comments:
             return None
-        joined = b",".join(map(bytes.removeprefix, compress(lines, self.carries), self.prefixes))
+        joined = b",".join(map(bytes.removeprefix, self.pick_samples(lines), self.prefixes))
         commas = max(0, len(self.prefixes) - 1)
         if len(joined) - commas != len(page) - self.fixed:  # some line kept the prefix that it should have lost
             return None
-        return _joined_values(joined, len(self.prefixes))
+        return _joined_values(joined, self.layout)
 
     def known(self, ids: Iterable[int]) -> Known:
         """The id of each line's series, by the kind that the line stands under and its prefix."""
@@ -104,7 +117,7 @@ class Shapes:
 
     def shared(self, shape: Shape) -> Shape:
         """The shape with this content that is in use already, or `shape` itself."""
-        key = hash((shape.prefixes, tuple(shape.comments), shape.carries))
+        key = hash((shape.prefixes, shape.comments, shape.carries))
         used = self._used.setdefault(key, shape)
         return used if used.same_as(shape) else shape
 
@@ -194,9 +207,16 @@ def scan(page: bytes, known: Mapping[MetricType, dict[bytes, int]]) -> Scan | No
 
 def _shape(scan: Scan, carries: bytes) -> Shape:
     ends = len(carries) - 1
-    fixed = ends + sum(map(len, scan.comments)) + sum(map(len, scan.prefixes))
-    silent = carries.translate(bytes((1, 0)) + bytes(254))
-    return Shape(tuple(scan.prefixes), scan.comments, carries, silent, fixed, _runs(scan.kinds))
+    return Shape(
+        prefixes=tuple(scan.prefixes),
+        comments=tuple(scan.comments),
+        carries=carries,
+        fixed=ends + sum(map(len, scan.comments)) + sum(map(len, scan.prefixes)),
+        runs=_runs(scan.kinds),
+        pick_comments=_pick([line for line, carry in enumerate(carries) if not carry]),
+        pick_samples=_pick([line for line, carry in enumerate(carries) if carry]),
+        layout=Struct(f"{len(scan.prefixes)}d"),
+    )
 
 
 def _timestamp(digits: bytes) -> int:

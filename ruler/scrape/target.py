@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from common.durations import format_duration, parse_duration
 from common.errors import ParseError, TocsinError
@@ -94,6 +94,6 @@ def _url(labels: Mapping[str, str], job: ScrapeSettings, scheme: str, address: s
         if name.startswith(PARAM):
             params[name.removeprefix(PARAM)] = [value, *params.get(name.removeprefix(PARAM), [])[1:]]
     query = urlencode(sorted(params.items()), doseq=True)
-    path = labels.get(METRICS_PATH, "")
+    path = quote(labels.get(METRICS_PATH, ""), safe="/!$&'()*+,:;=@~")
     slash = "" if path.startswith("/") or not path else "/"
     return f"{scheme}://{address}{slash}{path}" + (f"?{query}" if query else "")
