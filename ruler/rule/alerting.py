@@ -80,19 +80,15 @@ class AlertingRule:
             seen[labels] = Seen(value, Labels(annotations))
         return seen
 
-    def _rendered(self, template: Template | str, data: TemplateData) -> str:
-        if isinstance(template, str):
-            return template
+    def _rendered(self, template: Template, data: TemplateData) -> str:
         try:
             return template.render(data)
         except TocsinError as error:
             log.warning("expanding alert template failed", extra=facts(alert=self.config.name, error=error))
             return f"<error expanding template: {error}>"
 
-    def _templates(self, texts: Pairs) -> list[tuple[str, Template | str]]:
-        """What must be rendered for each alert, and the texts that stay as they are."""
-        name = f"__alert_{self.config.name}"
-        return [(key, Template(name, text) if "{{" in text else text) for key, text in texts]
+    def _templates(self, texts: Pairs) -> list[tuple[str, Template]]:
+        return [(key, Template(f"__alert_{self.config.name}", text)) for key, text in texts]
 
     def _send(self, ts: int) -> None:
         due = [alert for alert in self.active.values() if needs_sending(alert, ts)]
