@@ -111,7 +111,7 @@ def test_a_killed_ruler_goes_on_where_it_was(street: Street, hook: Webhook) -> N
 
 def test_a_bad_config_changes_nothing_but_a_metric_and_a_log_line(street: Street) -> None:
     """On reload a bad config is refused with file and line; the old one stays in force."""
-    until("scrapes", lambda: street.query("up == 1"))
+    until("scrapes", lambda: street.query("node_load1"))
     assert [1.0] == [_own(street, "prometheus_config_last_reload_successful")]
     good = street.config.read_text(encoding="utf-8")
     before = street.get("/api/v1/status/config")
