@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from common.errors import QueryError
 from ruler.model.arrays import ABSENT_BITS, STALE_BITS, FloatArray, IntArray
 from ruler.model.result import Matrix, Result, Scalar, String, Vector
 from ruler.model.table import LabelTable
@@ -22,6 +23,7 @@ from ruler.promql.merge import unnamed
 from ruler.promql.notes import Notes
 from ruler.promql.parser import parse
 from ruler.promql.scope import Ranged
+from ruler.promql.signatures import ValueType
 from ruler.storage import Queryable
 
 MINUTE = 60_000
@@ -79,11 +81,15 @@ class Engine:
         """The values of a query from `start` to `end`, `step` apart (ms), sorted by labels; raises QueryError."""
         grid = moments(start, max(start, end), step)
         expr, evaluation = self._prepared(query, (start, end, step), deadline, lookback, cancelled)
+        if expr.type not in (ValueType.SCALAR, ValueType.VECTOR):
+            wrong = expr.type.documented
+            raise QueryError(f'invalid expression type "{wrong}" for range query, must be Scalar or instant Vector')
         with np.errstate(all="ignore"):
-            value = evaluation.value(expr, grid)
-            if isinstance(value, np.ndarray):
-                value = unlabelled_frame(value, evaluation.strings)
-            matrix = _over_steps(value, grid, evaluation.limits)
+            if expr.type is ValueType.SCALAR:
+                frame = unlabelled_frame(evaluation.scalar(expr, grid), evaluation.strings)
+            else:
+                frame = evaluation.vector(expr, grid)
+            matrix = _over_steps(frame, grid, evaluation.limits)
         return Result(matrix, evaluation.notes.warnings, evaluation.notes.infos)
 
     def _prepared(
@@ -124,10 +130,8 @@ def _at_once(value: Value, time: int) -> Scalar | String | Vector:
     return Vector(time, frame.table, frame.values[0])
 
 
-def _over_steps(value: Frame | str, grid: Grid, limits: Limits) -> Matrix:
-    if isinstance(value, str):
-        raise TypeError("a range query of a string")
-    frame = unnamed(value.pruned())
+def _over_steps(frame: Frame, grid: Grid, limits: Limits) -> Matrix:
+    frame = unnamed(frame.pruned())
     limits.charge(len(grid) * frame.series)
     frame = frame.take(label_order(frame.table)).spread(len(grid))
     if frame.present is None:

@@ -18,6 +18,7 @@ from ruler.model.arrays import ABSENT_BITS, STALE_BITS, BoolArray, FloatArray, I
 from ruler.storage import Block
 
 _NEVER = np.iinfo(np.int64).min
+_ROWS_TO_A_STEP = 4
 _MANY = 16  # from so many columns of one stream on, and so many steps, stretches are copied instead of cells
 
 T = TypeVar("T", bound=np.generic)
@@ -336,9 +337,12 @@ class Windows:
 
 
 def tiles(span: Span, cells: int) -> Iterator[Windows]:
-    """The windows of a whole block, a run of columns at a time, so that each has about `cells` (step, column) cells."""
+    """The windows of a whole block, a run of columns at a time, so that each has about `cells` (step, column) cells.
+
+    Nor does it have more than a few times as many (row, column) cells, when rows are many and steps few.
+    """
     stream_of = span.block.stream_of
-    width = max(1, cells // max(1, len(span.ends)))
+    width = max(1, cells // max(1, len(span.ends), len(span.block.values) // _ROWS_TO_A_STEP))
     for left in range(0, len(stream_of), width):
         stream = stream_of[left : left + width].astype(np.int64)
         low = int(stream.min())

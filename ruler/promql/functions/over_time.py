@@ -13,6 +13,7 @@ import numpy as np
 
 from ruler.model.arrays import BoolArray, FloatArray
 from ruler.promql.ast import Call
+from ruler.promql.functions.sliding import overlapping, shared_extreme, shared_sum
 from ruler.promql.notes import invalid_quantile
 from ruler.promql.quantile import quantile_of
 from ruler.promql.scope import Scope
@@ -53,6 +54,9 @@ def ts_of_first_over_time(windows: Windows) -> Result:
 
 
 def sum_over_time(windows: Windows) -> Result:
+    shared = shared_sum(windows) if overlapping(windows) else None
+    if shared is not None:
+        return shared, windows.counts > 0
     total, error = np.zeros(windows.shape), np.zeros(windows.shape)
     for values, here, _ in windows.samples():
         total, error = add(total, error, np.where(here, values, 0.0))
@@ -60,6 +64,9 @@ def sum_over_time(windows: Windows) -> Result:
 
 
 def avg_over_time(windows: Windows) -> Result:
+    shared = shared_sum(windows) if overlapping(windows) else None
+    if shared is not None:
+        return shared / windows.counts, windows.counts > 0
     total, error = np.zeros(windows.shape), np.zeros(windows.shape)
     for values, here, _ in windows.samples():
         total, error = add(total, error, np.where(here, values, 0.0))
@@ -104,6 +111,8 @@ def max_over_time(windows: Windows) -> Result:
 
 
 def _extreme(windows: Windows, choose: np.ufunc) -> Result:
+    if overlapping(windows):
+        return shared_extreme(windows, choose), windows.counts > 0
     best = np.full(windows.shape, np.nan)
     for values, here, _ in windows.samples():
         best = choose(best, np.where(here, values, np.nan))

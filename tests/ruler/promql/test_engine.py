@@ -134,6 +134,14 @@ def test_series_that_lose_what_tells_them_apart_are_refused(storage: MemoryStora
     assert "vector cannot contain metrics with the same labelset" == str(refused.value)
 
 
+@pytest.mark.parametrize(("query", "kind"), [("limit[1m]", "range vector"), ("'text'", "string")])
+def test_only_scalars_and_instant_vectors_have_ranges(storage: MemoryStorage, query: str, kind: str) -> None:
+    """A range query of something else is refused in Prometheus's words."""
+    with pytest.raises(QueryError) as refused:
+        Engine(storage).range(query, 0, 60 * SECOND, SECOND)
+    assert f'invalid expression type "{kind}" for range query, must be Scalar or instant Vector' == str(refused.value)
+
+
 def test_a_query_stops_at_its_deadline(storage: MemoryStorage) -> None:
     """A deadline that has passed stops the query, whatever it would take."""
     with pytest.raises(QueryTimeout) as stopped:

@@ -194,3 +194,13 @@ def test_aggregations_take_each_group_alone(query: str) -> None:
     for group in range(5):
         alone = found(engine.range(f'{query}(x{{group="{group}"}})', 0, 20 * TICK, TICK).value)
         assert same(alone, {Labels(): together[Labels({"group": str(group)})]})
+
+
+def test_a_huge_past_leaves_a_small_present_exact() -> None:
+    """Sums of overlapping windows are exact even where samples before them were larger by many magnitudes."""
+    storage = MemoryStorage(interval=TICK)
+    values = [1e18, -1e18, *(0.1 * tick for tick in range(40))]
+    storage.put(Labels({"__name__": "x"}), [(tick * TICK, value) for tick, value in enumerate(values)])
+    matrix = Engine(storage).range("sum_over_time(x[100s])", 120_000, 400_000, TICK).value
+    assert isinstance(matrix, Matrix)
+    assert [math.fsum(values[tick - 9 : tick + 1]) for tick in range(12, 41)] == matrix.values.tolist()
