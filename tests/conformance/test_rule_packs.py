@@ -44,7 +44,8 @@ def test_the_packs_tests_pass(peers: Path, pack: Path) -> None:
 @pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.stem)
 def test_our_own_checker_agrees(pack: Path) -> None:
     """What Prometheus loads, we load."""
-    assert "SUCCESS" in run(sys.executable, "-m", "tocsin", "check", "rules", pack)
+    said = run(sys.executable, "-m", "tocsin", "check", "rules", pack)
+    assert f"{pack}: valid: {len(alerts(pack))} rules\n" == said
 
 
 @pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.stem)
