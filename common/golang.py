@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from decimal import Decimal
 
 from common.errors import TocsinError
 
 _NAMED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\"}
 _UNNAMED = {escape[1]: char for char, escape in _NAMED.items()}
+_REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 _HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
 
 
@@ -72,20 +75,21 @@ def _escape(text: str, position: int, mark: str) -> tuple[bytes, int]:
         return bytes((code,)), position + 3
     if not letter:
         raise EscapeError("escape sequence not terminated")
-    raise EscapeError(f"unknown escape sequence {_named(letter)}")
+    raise EscapeError(f"unknown escape sequence {rune_name(letter)}")
 
 
 def _digits(text: str, start: int, count: int, base: int) -> int:
     allowed = "0123456789abcdefABCDEF" if base == 16 else "01234567"
     for char in text[start : start + count]:
         if char not in allowed:
-            raise EscapeError(f"illegal character {_named(char)} in escape sequence")
+            raise EscapeError(f"illegal character {rune_name(char)} in escape sequence")
     if start + count > len(text):
         raise EscapeError("escape sequence not terminated")
     return int(text[start : start + count], base)
 
 
-def _named(char: str) -> str:
+def rune_name(char: str) -> str:
+    """One character as Go's `%#U` shows it: U+0041 'A'."""
     return f"U+{ord(char):04X}" + (f" '{char}'" if char.isprintable() else "")
 
 
@@ -115,3 +119,8 @@ def _shortest(value: float, verb: str) -> str:
     whole = text[: power + 1].ljust(power + 1, "0")
     fraction = text[power + 1 :]
     return f"{minus}{whole}.{fraction}" if fraction else minus + whole
+
+
+def expand_references(template: str, group: Callable[[str], str]) -> str:
+    """`template` with `$1`, `$name` and `${name}` replaced by what `group` says and `$$` by `$` (Regexp.Expand)."""
+    return _REFERENCE.sub(lambda match: "$" if match[1] else group(match[2] or match[3]), template)
