@@ -63,7 +63,7 @@ class World:
             ids = database.series([Labels(labels)])
             for ago, value in sorted(samples.items(), reverse=True):
                 time = NOW - ago * 1000
-                stream.append(time - time % 15_000, time, ids, np.array([value]))
+                stream.append(time - time % 15_000, time, ids, np.array([value], dtype=np.float64))
 
         self.ruler._loop.call(append)
 

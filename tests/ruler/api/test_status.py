@@ -78,10 +78,10 @@ def test_lifecycle_endpoints_answer(world: World) -> None:
 
 def test_the_page_and_its_parts_are_served_with_a_strict_policy(world: World) -> None:
     """No script but ours runs in it, and nothing outside its folder can be read."""
-    page = world.client.get("/")
+    page = world.client.get("/", buffered=True)
     assert (200, True) == (page.status_code, b"<title>Tocsin</title>" in page.data)
     assert page.headers["Content-Security-Policy"].startswith("default-src 'self'")
     for name in ("main.js", "style.css", "bell.svg"):
-        assert 200 == world.client.get(f"/static/{name}").status_code
+        assert 200 == world.client.get(f"/static/{name}", buffered=True).status_code
     for path in ("/static/../pages.py", "/static/%2e%2e/pages.py", "/static//etc/passwd", "/etc/passwd"):
-        assert 404 == world.client.get(path).status_code
+        assert 404 == world.client.get(path, follow_redirects=True).status_code
