@@ -60,9 +60,10 @@ def blueprint(engine: Engine, storage: Searchable, clock: Clock, *, timeout: flo
         limit = params.limit_of(form)
         at = params.time_of(form, "time", clock.now())
         lookback = params.duration_of(form, "lookback_delta")
-        expr = _parsed(form.get("query", ""))
+        text = form.get("query", "")
+        expr = _parsed(text)
         with turn() as deadline:
-            result = engine.instant(expr, at, deadline=deadline, lookback=lookback)
+            result = engine.instant(expr, at, text=text, deadline=deadline, lookback=lookback)
         return json_response(encode_result(_limited(result, limit)))
 
     @routes.route("/query_range", methods=["GET", "POST"])
@@ -81,7 +82,8 @@ def blueprint(engine: Engine, storage: Searchable, clock: Clock, *, timeout: flo
             )
             raise BadRequest(msg)
         lookback = params.duration_of(form, "lookback_delta")
-        expr = _parsed(form.get("query", ""))
+        text = form.get("query", "")
+        expr = _parsed(text)
         if expr.type not in (ValueType.SCALAR, ValueType.VECTOR):
             msg = (
                 f'invalid parameter "query": invalid expression type "{expr.type.documented}" for range query, '
@@ -89,7 +91,7 @@ def blueprint(engine: Engine, storage: Searchable, clock: Clock, *, timeout: flo
             )
             raise BadRequest(msg)
         with turn() as deadline:
-            result = engine.range(expr, start, end, step, deadline=deadline, lookback=lookback)
+            result = engine.range(expr, start, end, step, text=text, deadline=deadline, lookback=lookback)
         return json_response(encode_result(_limited(result, limit)))
 
     @routes.route("/format_query", methods=["GET", "POST"])

@@ -74,6 +74,7 @@ class Engine:
         end: int,
         step: int,
         *,
+        text: str = "",
         deadline: float | None = None,
         lookback: int | None = None,
         cancelled: Callable[[], bool] | None = None,
@@ -102,7 +103,7 @@ class Engine:
     ) -> tuple[Expr, Evaluation]:
         latest = clock.monotonic() + self._timeout
         limits = Limits(self._max_samples, latest if deadline is None else min(latest, deadline), cancelled)
-        notes = Notes(query if isinstance(query, str) else "")
+        notes = Notes(query if isinstance(query, str) else text)
         expr = parse(query) if isinstance(query, str) else query
         evaluation = Evaluation(
             self._storage,

@@ -115,3 +115,10 @@ def test_what_is_not_there_is_plainly_404(world: World) -> None:
     assert 404 == world.client.get("/api/v1/nope").status_code
     assert 405 == world.client.delete("/api/v1/query").status_code
     assert 413 == world.client.post("/api/v1/query", data={"query": "x" * (3 << 20)}).status_code
+
+
+def test_notes_say_which_place_they_are_about(world: World) -> None:
+    """Warnings and infos stand beside the data, with line and column in the query as it was sent."""
+    answer = world.get("/api/v1/query", query="sum(\n  rate(things[1m]))")
+    [info] = answer["infos"]
+    assert info.endswith('name does not end in _total/_sum/_count/_bucket: "things" (2:8)')
