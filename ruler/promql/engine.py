@@ -52,12 +52,16 @@ class Engine:
         query: str | Expr,
         time: int,
         *,
+        text: str = "",
         deadline: float | None = None,
         lookback: int | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Result:
-        """The value of a query at one time (ms). `deadline` is on `time.monotonic()`; raises QueryError."""
-        expr, evaluation = self._prepared(query, (time, time, 0), deadline, lookback, cancelled)
+        """The value of a query at one time (ms). `deadline` is on `time.monotonic()`; raises QueryError.
+
+        A query that was parsed before may come with its `text`, so that notes can say which place they are about.
+        """
+        expr, evaluation = self._prepared(query, text, (time, time, 0), deadline, lookback, cancelled)
         grid = moments(time, time, 1)
         with np.errstate(all="ignore"):
             plain = _without_parens(expr)
@@ -81,7 +85,7 @@ class Engine:
     ) -> Result:
         """The values of a query from `start` to `end`, `step` apart (ms), sorted by labels; raises QueryError."""
         grid = moments(start, max(start, end), step)
-        expr, evaluation = self._prepared(query, (start, end, step), deadline, lookback, cancelled)
+        expr, evaluation = self._prepared(query, text, (start, end, step), deadline, lookback, cancelled)
         if expr.type not in (ValueType.SCALAR, ValueType.VECTOR):
             wrong = expr.type.documented
             raise QueryError(f'invalid expression type "{wrong}" for range query, must be Scalar or instant Vector')
@@ -96,6 +100,7 @@ class Engine:
     def _prepared(
         self,
         query: str | Expr,
+        text: str,
         asked: tuple[int, int, int],
         deadline: float | None,
         lookback: int | None,
