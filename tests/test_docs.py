@@ -1,4 +1,7 @@
-"""All that a user can set, call or scrape is in README or docs/: flags, keys, endpoints, metrics, functions."""
+"""All that a user can set, call or scrape is in docs/: flags, variables, keys, endpoints, metrics, functions.
+
+The page of the exporter is held to the same by tests/exporter/test_docs.py.
+"""
 
 from __future__ import annotations
 
@@ -11,131 +14,215 @@ from typing import Any, get_args
 import click
 import msgspec
 import pytest
-import requests
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
 
 from common.clock import ManualClock
-from common.serving import HttpServer, Listener, bind
+from common.config import Duration, Settings, shown
+from receiver import front, laravel
 from receiver.app import Receiver, ReceiverSettings
+from receiver.gauges import GaugeStore, Limits
+from receiver.pages import pages
 from ruler.app import Ruler
-from ruler.config import PrometheusSettings, TocsinSettings
-from ruler.promql.signatures import SIGNATURES
+from ruler.config import PrometheusSettings, TocsinSettings, load
+from ruler.promql.signatures import AGGREGATIONS, SIGNATURES
 from ruler.rule.config import RuleFileSettings
 from ruler.settings import RulerSettings
 from tocsin.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-DOCS = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+DOCS = ROOT / "docs"
+NOW = 1_700_000_000_000
+CONFIG_FILES = {"prometheus.yml": PrometheusSettings, "Rule files": RuleFileSettings, "tocsin.yml": TocsinSettings}
 
 
-def commands() -> Iterator[tuple[str, click.Command]]:
-    for name, (module, attribute, _) in COMMANDS.items():
-        command = getattr(import_module(module), attribute)
-        if isinstance(command, click.Group):
-            yield from ((f"{name} {below}", each) for below, each in command.commands.items())
-        else:
-            yield name, command
+def read(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
 
 
-def settings_of(type_: Any, seen: set[type]) -> Iterator[tuple[str, str]]:
-    """(block, key) of every key that a settings type, and those inside it, have."""
-    for argument in get_args(type_):
-        yield from settings_of(argument, seen)
-    if isinstance(type_, type) and issubclass(type_, msgspec.Struct) and type_ not in seen:
-        seen.add(type_)
-        for field in msgspec.structs.fields(type_):
-            yield type_.__name__, field.encode_name
-            yield from settings_of(field.type, seen)
+def sections(text: str) -> dict[str, str]:
+    """What stands below each heading, up to the next heading of any level."""
+    parts = re.split(r"^#{2,4} (.+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-@pytest.fixture(scope="module")
-def ruler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ruler]:
-    config = tmp_path_factory.mktemp("docs") / "prometheus.yml"
+def rows(text: str) -> Iterator[list[str]]:
+    """The cells of each table row that begins with a word in code type."""
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            yield [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def words(text: str) -> list[str]:
+    """What stands in code type."""
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+@pytest.fixture
+def ruler(tmp_path: Path) -> Iterator[Ruler]:
+    config = tmp_path / "prometheus.yml"
     config.write_text("scrape_configs: []\n", encoding="utf-8")
-    ruler = Ruler(RulerSettings(config_file=config), ManualClock(1_700_000_000_000))
-    for thread in (ruler._loop._thread, ruler._database._thread):
-        thread.name = f"shared-{thread.name}"
+    ruler = Ruler(RulerSettings(config_file=config), ManualClock(NOW))
     yield ruler
     ruler.stop()
 
 
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver(ReceiverSettings(), ManualClock(NOW))
+    yield receiver
+    receiver.close()
+
+
+def documented_commands() -> Iterator[tuple[click.Command, str]]:
+    """Each command with the text that must name its flags; the commands of a group share a section."""
+    below = sections(read("command-line.md"))
+    for name, (module, attribute, _) in COMMANDS.items():
+        if name != "exporter":
+            command = getattr(import_module(module), attribute)
+            text = read("receiver.md") if name == "receiver" else below[f"`tocsin {name}`"]
+            for each in command.commands.values() if isinstance(command, click.Group) else (command,):
+                yield each, text
+
+
 def test_every_flag_is_documented() -> None:
-    """`--help` says nothing that the docs do not."""
+    """`--help` of a command says nothing that its section does not."""
     missing = [
-        f"{name} {option}"
-        for name, command in commands()
+        f"{command.name} {option}"
+        for command, text in documented_commands()
         for parameter in command.params
         if isinstance(parameter, click.Option)
-        for option in parameter.opts
-        if option.startswith("--") and not re.search(rf"{re.escape(option)}\b", DOCS)
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if option.startswith("--") and not re.search(rf"(?<![\w.-]){re.escape(option)}(?![\w-]|\.\w)", text)
     ]
     assert [] == missing
 
 
 def test_every_environment_variable_is_documented() -> None:
     """Whatever reads the environment is named."""
-    sources = [
-        path
-        for folder in ("common", "exporter", "receiver", "ruler", "tocsin")
-        for path in (ROOT / folder).rglob("*.py")
-    ]
-    named = {name for path in sources for name in re.findall(r"\bTOCSIN_[A-Z_]+\b", path.read_text(encoding="utf-8"))}
-    assert [] == sorted(name for name in named if name not in DOCS)
+    folders = ("common", "exporter", "receiver", "ruler", "tocsin")
+    sources = "\n".join(path.read_text(encoding="utf-8") for each in folders for path in (ROOT / each).rglob("*.py"))
+    quoted = set(re.findall(r"""["'](TOCSIN_[A-Z_]+)["']""", sources))
+    assert {"TOCSIN_DATA", "TOCSIN_NOTIFY_URL"} <= quoted
+    told = {word for path in DOCS.glob("*.md") for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+    assert set() == quoted - told
 
 
-@pytest.mark.parametrize("file", [PrometheusSettings, TocsinSettings, RuleFileSettings])
-def test_every_config_key_is_documented(file: type) -> None:
-    """A key that is accepted is explained."""
-    missing = [f"{block}.{key}" for block, key in settings_of(file, set()) if f"`{key}`" not in DOCS]
-    assert [] == missing
+def blocks(type_: Any, path: tuple[str, ...] = (), above: tuple[type, ...] = ()) -> Iterator[tuple[str, type]]:
+    """(where, type) of the blocks that a settings type has, itself first; a block inside its own kind is left out."""
+    for argument in get_args(type_):
+        yield from blocks(argument, path, above)
+    if isinstance(type_, type) and issubclass(type_, Settings) and type_ not in above:
+        yield ".".join(path), type_
+        for field in msgspec.structs.fields(type_):
+            yield from blocks(field.type, (*path, field.encode_name), (*above, type_))
+
+
+def shown_default(field: msgspec.structs.FieldInfo) -> str:
+    """What the table's column must say of a default; nothing where it is nothing, or is told in words."""
+    default = field.default
+    if field.required:
+        return "–"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, Duration) or type(default) is int or isinstance(default, str):
+        return f"`{shown(default)}`" if default or type(default) is int else ""
+    return ""
+
+
+def test_every_config_key_is_documented() -> None:
+    """Each block has a table of its keys and of no others, with their defaults."""
+    told = {
+        where: {words(key)[0]: default for key, default, _ in rows(text)}
+        for heading, text in sections(read("configuration.md")).items()
+        if heading in CONFIG_FILES or heading.startswith("`")
+        for where in words(heading) or [heading]
+    }
+    accepted = {
+        where or file: {field.encode_name: shown_default(field) for field in msgspec.structs.fields(type_)}
+        for file, settings in CONFIG_FILES.items()
+        for where, type_ in blocks(settings)
+    }
+    assert {where: set(keys) for where, keys in accepted.items()} == {where: set(keys) for where, keys in told.items()}
+    wrong = {
+        f"{where}.{key}: {told[where][key]} should be {default}"
+        for where, keys in accepted.items()
+        for key, default in keys.items()
+        if default not in told[where][key]
+    }
+    assert set() == wrong
+
+
+def test_the_examples_of_the_config_load(tmp_path: Path) -> None:
+    """What is shown as a file is one that the ruler takes, without a warning."""
+    below = sections(read("configuration.md"))
+    (tmp_path / "rules").mkdir()
+    for heading, name in zip(CONFIG_FILES, ("prometheus.yml", "rules/host.yml", "tocsin.yml"), strict=True):
+        [example] = re.findall(r"```yaml\n(.*?)```", below[heading], re.DOTALL)
+        (tmp_path / name).write_text(example, encoding="utf-8")
+    config = load(tmp_path / "prometheus.yml", tmp_path / "tocsin.yml")
+    assert (2, 1, 2, ()) == (
+        len(config.scrape_configs),
+        len(config.groups),
+        len(config.notify.receivers),
+        config.warnings,
+    )
 
 
 def test_every_endpoint_of_the_ruler_is_documented(ruler: Ruler) -> None:
-    """What answers is in the list of what answers."""
-    paths = {re.sub(r"<(?:\w+:)?(\w+)>", r"<\1>", rule.rule) for rule in ruler._front.flask.url_map.iter_rules()}
-    assert [] == sorted(path for path in paths if "<rest>" not in path and f"`{path}`" not in DOCS)
+    """What answers is in the tables, with its methods."""
+    answered = {"/metrics": {"GET", "HEAD"}}
+    for rule in ruler._front.flask.url_map.iter_rules():
+        path = re.sub(r"<\w+:(\w+)>", r"<\1>", rule.rule)
+        if path not in ("/api/v1/<rest>", "/api/v2/<rest>", "/static/<name>"):  # not found, and the page's own files
+            answered.setdefault(path, set()).update(set(rule.methods or ()))
+    told = {words(path)[0]: set(methods.split(", ")) for path, methods, _ in rows(read("api.md")) if "/" in path}
+    assert answered.keys() == told.keys()
+    assert {} == {path: methods for path, methods in told.items() if not methods <= answered[path]}
 
 
-def own_metrics(page: str) -> set[str]:
-    return set(re.findall(r"^# TYPE (\S+) ", page, re.MULTILINE))
+def test_every_endpoint_of_the_receiver_is_documented() -> None:
+    """What answers is in the table."""
+    rest = pages(GaugeStore(Limits()), ManualClock(NOW)).url_map.iter_rules()
+    answered = {"/metrics", *front.PUSHES, *front.HEALTH, *(rule.rule for rule in rest)}
+    told = {word.split()[-1] for cells in rows(sections(read("receiver.md"))["Endpoints"]) for word in words(cells[0])}
+    assert answered == told
 
 
-def test_every_own_metric_is_documented(ruler: Ruler) -> None:
-    """Each family on the ruler's and the receiver's /metrics is explained."""
-    receiver = Receiver(ReceiverSettings(), ManualClock(1_700_000_000_000))
-    server = HttpServer(
-        [
-            Listener("ruler", bind("127.0.0.1:0", "ruler"), ruler.app),
-            Listener("receiver", bind("127.0.0.1:0", "receiver"), receiver.app),
-        ]
-    )
-    server.start()
-    try:
-        families = set().union(
-            *(own_metrics(requests.get(f"http://{each}/metrics", timeout=5).text) for each in server.addresses)
-        )
-    finally:
-        server.stop()
-        receiver.close()
-    usual = ("process_", "python_", "promhttp_")
-    assert [] == sorted(
-        name
-        for name in families
-        if not name.startswith(usual) and not name.endswith("_created") and f"`{name}`" not in DOCS
-    )
+def own_metrics(registry: CollectorRegistry) -> Iterator[tuple[str, str, frozenset[str]]]:
+    """(name, type, labels) of each metric; what every program made with prometheus_client has is left out."""
+    for collector in registry._collector_to_names:
+        for family in collector.collect():
+            labels = collector._labelnames if isinstance(collector, MetricWrapperBase) else family.samples[0].labels
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            if not name.startswith(("process_", "python_")):
+                yield name, family.type, frozenset(labels)
+
+
+def test_every_own_metric_is_documented(ruler: Ruler, receiver: Receiver) -> None:
+    """Each metric of the ruler and of the receiver is in the tables with its type and labels, and nothing else is."""
+    registries = (ruler._registry, receiver._front._metrics.registry)
+    told = {(words(name)[0], type_, frozenset(words(labels))) for name, type_, labels, _ in rows(read("metrics.md"))}
+    assert {metric for registry in registries for metric in own_metrics(registry)} == told
+
+
+def test_every_pushed_gauge_is_documented() -> None:
+    """What a Laravel push becomes is in the receiver's page."""
+    told = {word.partition("{")[0] for word in words(read("receiver.md"))}
+    assert set() == laravel.HELP.keys() - told
 
 
 def test_every_promql_function_is_documented() -> None:
-    """The list of functions is complete."""
-    assert [] == sorted(name for name in SIGNATURES if f"`{name}`" not in DOCS)
+    """The lists of functions and aggregations are complete."""
+    assert set() == (SIGNATURES.keys() | AGGREGATIONS) - set(words(read("promql.md")))
 
 
 def test_links_between_pages_lead_somewhere() -> None:
     """No page links to a file that is not there."""
     broken = [
-        f"{page.name}: {target}"
-        for page in (*PAGES, ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md")
-        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
-        if "://" not in target and not (page.parent / target).exists()
+        f"{path.name}: {target}"
+        for path in (*(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md")), *DOCS.glob("*.md"))
+        for target in re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8"))
+        if "://" not in target and not (path.parent / target).exists()
     ]
     assert [] == broken
