@@ -35,16 +35,15 @@ def config(file: Path, tocsin_config: Path | None) -> None:
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 def rules(files: tuple[Path, ...]) -> None:
     """Check rule files."""
-    from ruler.rule.config import load_rules  # noqa: PLC0415
+    from ruler.rule.config import read_rules  # noqa: PLC0415
 
     failed = False
     for file in files:
-        try:
-            groups = load_rules(file)
-        except ConfigError as error:
-            click.echo(str(error), err=True)
-            failed = True
-        else:
+        groups, problems = read_rules(file)
+        for problem in problems:
+            click.echo(str(problem), err=True)
+        failed = failed or bool(problems)
+        if not problems:
             click.echo(f"{file}: valid: {sum(len(group.rules) for group in groups)} rules")
     if failed:
         raise SystemExit(1)
