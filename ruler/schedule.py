@@ -11,7 +11,7 @@ import hashlib
 import heapq
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from common.clock import Clock
 
@@ -24,16 +24,21 @@ def offset(identity: str, interval: int) -> int:
     return int.from_bytes(digest, "big") % interval
 
 
-@dataclass(slots=True, order=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """A Job is something that runs at every `phase + k × interval`, until it is cancelled."""
 
     due: int
     order: int
-    interval: int = field(compare=False)
-    phase: int = field(compare=False)
-    run: Run = field(compare=False)
-    cancelled: bool = field(default=False, compare=False)
+    interval: int
+    phase: int
+    run: Run
+    cancelled: bool = False
+
+    @property
+    def entry(self) -> tuple[int, int, Job]:
+        """The job with what it is ordered by in front: tuples are compared without a step of Python."""
+        return self.due, self.order, self
 
     def cancel(self) -> None:
         self.cancelled = True
@@ -44,21 +49,21 @@ class Scheduler:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._queue: list[Job] = []
+        self._queue: list[tuple[int, int, Job]] = []
         self._order = itertools.count()
         self._wake: Callable[[], None] = _no_one
 
     def every(self, interval: int, phase: int, run: Run) -> Job:
         """Run at each time (ms) that is `phase` past a multiple of `interval`, from the next one on."""
         job = Job(_next_tick(self._clock.now(), interval, phase), next(self._order), interval, phase, run)
-        heapq.heappush(self._queue, job)
+        heapq.heappush(self._queue, job.entry)
         self._wake()
         return job
 
     def run_due(self) -> int | None:
         """Run all that is due now; the time (ms) of what comes next, or None when there is nothing."""
         while self._queue:
-            job = self._queue[0]
+            job = self._queue[0][2]
             if job.cancelled:
                 heapq.heappop(self._queue)
                 continue
@@ -73,9 +78,9 @@ class Scheduler:
             job.run(due, now)
         return None
 
-    def _moved(self, job: Job, now: int) -> Job:
+    def _moved(self, job: Job, now: int) -> tuple[int, int, Job]:
         job.due = _next_tick(now, job.interval, job.phase)
-        return job
+        return job.entry
 
     async def drive(self) -> None:
         """Run what falls due, for ever, in this event loop."""
