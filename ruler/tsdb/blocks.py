@@ -19,6 +19,8 @@ from ruler.tsdb.selected import Frame, Selected
 
 CELLS_AT_ONCE = 1 << 16  # gathered, judged and decoded while they are in the cache
 
+FAR = 1 << 62  # no time is further from 1970
+
 _SIGN = np.uint64(TIME_SIGN)
 
 
@@ -34,6 +36,7 @@ class Layer(NamedTuple):
 
 def select(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> Selection:
     """The samples of the selected series in (start, end]."""
+    start, end = max(start, -FAR), min(end, FAR)
     blocks: list[Block] = []
     gridded = [(ring, layers) for ring in rings if ring.interval and (layers := _layers(selected, ring, start, end))]
     free = [layer for ring in rings if not ring.interval for layer in _layers(selected, ring, start, end)]
@@ -161,99 +164,137 @@ def _streams(slots_of: list[CodeArray]) -> tuple[tuple[IntArray, ...], CodeArray
 def _grid_block(ring: Ring, frame: Frame, layers: list[Layer], start: int, end: int) -> Block | None:
     """The block of a frame: times first, then values, so that a row seen with its time is seen whole."""
     base = min(layer.page.first + layer.low for layer in layers)
-    height = max(layer.page.first + layer.high for layer in layers) - base
     before = [layer.page.writes for layer in layers]
-    times = np.zeros((height, len(frame.slots[0])), dtype=np.uint64)
-    for layer, slots in zip(layers, frame.slots, strict=True):
-        at = layer.page.first + layer.low - base
-        times[at : at + layer.high - layer.low] |= _columns(layer.page.times[layer.low : layer.high], slots)
-    real = (times ^ _SIGN).view(np.int64)
-    outside: BoolArray = (real <= start) | (real > end)  # also where there is no time, which is the smallest int64
-    some: BoolArray = np.logical_not(outside.all(axis=1))
-    if not some.any():
+    times = _stacked_times(layers, frame.slots, base)
+    inside = _crop(times, start, end)
+    if inside is None:
         return None
-    top = int(some.argmax())
-    bottom = height - int(some[::-1].argmax())
-    outside, times = outside[top:bottom], times[top:bottom]
-    cropped = outside & (times != 0)
-    times[outside] = 0
-
-    values = np.zeros((bottom - top, len(frame.rows)), dtype=np.uint64)
-    filled = 0
-    flags = 0
-    for layer in layers:
-        low = max(layer.low, base + top - layer.page.first)
-        high = min(layer.high, base + bottom - layer.page.first)
-        if low >= high:
-            continue
-        at = layer.page.first + low - base - top
-        _gather(layer.page, low, high, layer.columns, values[at : at + high - low], filled - at)
-        filled = max(filled, at + high - low)
-        flags |= int(np.bitwise_or.reduce(layer.page.flags[layer.columns]))
-    unsure = cropped.any(axis=1)
-    for layer, writes in zip(layers, before, strict=True):
-        if writes & 1 or writes != layer.page.writes:
-            unsure[:] = True  # a row may have been half written: only its time makes it a sample
-    gappy = ~times.all(axis=1)
-    for row in np.flatnonzero(unsure & gappy).tolist():
-        values[row, (times[row] == 0)[frame.stream_of]] = 0
-    for row in np.flatnonzero(gappy).tolist():
+    top, bottom, edges = inside
+    times = times[top:bottom]
+    gappy = np.flatnonzero(np.logical_not(times.all(axis=1))).tolist()
+    removed = {row - top: (times[row - top] == 0)[frame.stream_of] for row in edges if top <= row < bottom}
+    values, held, gaps = _gathered(layers, base + top, bottom - top, removed)
+    if any(writes & 1 or writes != layer.page.writes for layer, writes in zip(layers, before, strict=True)):
+        for row in gappy:  # a row may have been half written: only its time makes it a sample
+            values[row, (times[row] == 0)[frame.stream_of]] = ABSENT_CELL
+        held, gaps = (values != ABSENT_CELL).any(axis=0), True
+    for row in gappy:
         if row:
             np.maximum(times[row], times[row - 1], out=times[row])
-    return _decoded(frame.rows, values, times, frame.stream_of, ((base + top) * ring.interval, ring.interval), flags)
+    flags = 0
+    for layer in layers:
+        flags |= int(np.bitwise_or.reduce(layer.page.flags[layer.columns]))
+    tick = ((base + top) * ring.interval, ring.interval)
+    return _block(frame.rows, values, times, frame.stream_of, tick, flags, held, gaps=gaps)
+
+
+def _stacked_times(layers: list[Layer], slots: tuple[IntArray, ...], base: int) -> Bits:
+    """The stored times [rows × streams] of all layers, row 0 being the tick `base`."""
+    if len(layers) == 1:
+        page, _, low, high, _ = layers[0]
+        return _columns(page.times[low:high], slots[0]).copy()
+    height = max(layer.page.first + layer.high for layer in layers) - base
+    times = np.zeros((height, len(slots[0])), dtype=np.uint64)
+    for layer, places in zip(layers, slots, strict=True):
+        at = layer.page.first + layer.low - base
+        times[at : at + layer.high - layer.low] |= _columns(layer.page.times[layer.low : layer.high], places)
+    return times
+
+
+def _crop(times: Bits, start: int, end: int) -> tuple[int, int, list[int]] | None:
+    """Remove the times that are not in (start, end]: the rows with any left, and those in which some were removed."""
+    after, until = np.uint64(start + TIME_SIGN), np.uint64(end + TIME_SIGN)
+    latest = times.max(axis=1)
+    earliest = (times - np.uint64(1)).min(axis=1)  # less one, so that no time (zero) is the highest number
+    edges = np.flatnonzero((earliest < after) | (latest > until)).tolist()
+    for row in edges:
+        each = times[row]
+        each[(each <= after) | (each > until)] = 0
+        latest[row] = each.max()
+    some = np.flatnonzero(latest)
+    return (int(some[0]), int(some[-1]) + 1, edges) if len(some) else None
 
 
 def _columns(rows: Bits, columns: IntArray) -> Bits:
-    first = int(columns[0])
-    if columns[-1] - first == len(columns) - 1 and (len(columns) < 3 or bool((np.diff(columns) == 1).all())):
-        return rows[:, first : first + len(columns)]
-    return rows[:, columns]
+    return rows[:, columns[0] : columns[-1] + 1] if _neighbours(columns) else rows[:, columns]
+
+
+def _neighbours(columns: IntArray) -> bool:
+    return bool(columns[-1] - columns[0] == len(columns) - 1 and (columns[1:] > columns[:-1]).all())
+
+
+def _gathered(
+    layers: list[Layer], base: int, height: int, removed: dict[int, BoolArray]
+) -> tuple[Bits, BoolArray, bool]:
+    """The values of `height` rows from the tick `base` on, which columns hold any, and whether any is absent.
+
+    Goes by as many rows as the cache holds. In the rows of `removed` the columns given there are left absent.
+    """
+    width = len(layers[0].columns)
+    step = max(1, CELLS_AT_ONCE // width)
+    values = np.empty((height, width), dtype=np.uint64)
+    present = np.zeros(width, dtype=np.uint64)
+    gaps = False
+    for low in range(0, height, step):
+        part = values[low : low + step]
+        high, filled = low + len(part), 0
+        for page, columns, first, last, _ in layers:
+            offset = page.first - base
+            begin, stop = max(low, first + offset), min(high, last + offset)
+            if begin < stop:
+                at = begin - low
+                part[filled:at] = 0
+                _gather(page, begin - offset, stop - offset, columns, part[at : stop - low], filled - at)
+                filled = max(filled, stop - low)
+        part[filled:] = 0
+        for row in range(low, high):
+            if row in removed:
+                part[row - low, removed[row]] = 0
+        present |= np.bitwise_or.reduce(part, axis=0)
+        gaps = gaps or not part.all()
+        np.bitwise_xor(part, ABSENT_CELL, out=part)
+    return values, present != 0, gaps
 
 
 def _gather(page: Page, low: int, high: int, columns: IntArray, into: Bits, overlap: int) -> None:
-    """Copy columns of some rows; the first `overlap` rows of `into` may hold cells of other streams already."""
+    """Copy columns of some rows; the first `overlap` rows of `into` hold cells of other streams already."""
     rows = page.cells[low:high]
     if page.torn is not None and page.torn[low:high].any():
         sure = rows[:, columns]
         for row in np.flatnonzero(page.torn[low:high]).tolist():
             sure[row, page.times[low + row, page.slot_of[columns]] == 0] = 0
+        into[max(0, overlap) :] = 0
         into |= sure
         return
     if overlap > 0:
         into[:overlap] |= rows[:overlap, columns]
         rows, into = rows[overlap:], into[overlap:]
-    first = int(columns[0])
-    if columns[-1] - first == len(columns) - 1 and bool((np.diff(columns) == 1).all()):
-        into[:] = rows[:, first : first + len(columns)]
+    if _neighbours(columns):
+        into[:] = rows[:, columns[0] : columns[-1] + 1]
     else:
         rows.take(columns, axis=1, out=into, mode="clip")
 
 
-def _decoded(
+def _block(
     rows: IntArray,
     values: Bits,
     times: Bits,
     stream_of: CodeArray,
     tick: tuple[int, int] | None,
     flags: int,
+    held: BoolArray,
+    *,
+    gaps: bool,
 ) -> Block | None:
-    """A block of stored cells and times, without the columns that hold nothing. Takes over `values` and `times`."""
-    step = max(1, CELLS_AT_ONCE // max(1, values.shape[1]))
-    present = np.zeros(values.shape[1], dtype=np.uint64)
-    gaps = False
-    for at in range(0, len(values), step):
-        part = values[at : at + step]
-        present |= np.bitwise_or.reduce(part, axis=0)
-        gaps = gaps or not part.all()
-        np.bitwise_xor(part, ABSENT_CELL, out=part)
+    """A block of decoded cells and stored times (which it takes over), without the columns that hold nothing."""
     times ^= _SIGN
     floats: FloatArray = values.view(np.float64)
-    held = present != 0
     if not held.all():
         if not held.any():
             return None
         rows, floats, stream_of = rows[held], floats[:, held], stream_of[held]
-    return Block(rows, floats, times.view(np.int64), stream_of, tick, bool(flags & SPECIAL), bool(flags & STALES), gaps)
+    real = times.view(np.int64)
+    return Block(rows, floats, real, stream_of, tick, bool(flags & SPECIAL), bool(flags & STALES), gaps)
 
 
 def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> Block | None:
@@ -290,12 +331,15 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
     starts = np.searchsorted(which, np.arange(len(rows)))
     row = np.arange(len(which)) - starts[which]
     height = int(row.max()) + 1
-    values = np.zeros((height, len(rows)), dtype=np.uint64)
+    values = np.full((height, len(rows)), ABSENT_CELL)
     stamps = np.zeros((height, len(rows)), dtype=np.uint64)
-    values[row, which] = what
+    values[row, which] = what ^ ABSENT_CELL
     stamps[row, which] = when.view(np.uint64) ^ _SIGN
     np.maximum.accumulate(stamps, axis=0, out=stamps)
-    return _decoded(rows, values, stamps, np.arange(len(rows), dtype=np.int32), None, flags)
+    held = np.zeros(len(rows), dtype=np.bool_)
+    held[which] = True
+    stream_of = np.arange(len(rows), dtype=np.int32)
+    return _block(rows, values, stamps, stream_of, None, flags, held, gaps=len(which) < values.size)
 
 
 def _selection(selected: Selected, blocks: list[Block]) -> Selection:

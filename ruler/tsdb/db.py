@@ -156,7 +156,7 @@ class DB:
     def _ring(self, interval: int) -> Ring:
         ring = self._rings.get(interval)
         if ring is None:
-            ring = self._rings[interval] = Ring(interval, self._keep, self._source)
+            ring = self._rings[interval] = Ring(interval, self._keep, self._source, self._rings)
         return ring
 
     # What readers call.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -69,6 +70,14 @@ class Shape(NamedTuple):
         return self.cells_at + 8 * self.rows * self.columns
 
 
+class Run(NamedTuple):
+    """A Run is a stretch of a stream's cells that lies in neighbouring columns, and those columns' weights."""
+
+    cells: Bits
+    column: int
+    weights: Bits
+
+
 class Page:
     """A Page is a rectangle of cells with the times of its rows, in a file or in anonymous memory.
 
@@ -84,6 +93,8 @@ class Page:
         self.entries, self.cells = entries, cells  # [rows × slots × 2], [rows × columns]
         self.times: Bits = entries[:, :, 0]
         self._disk, self.descriptor = disk, descriptor
+        self._entries_at, self._cells_at = shape.entries_at, shape.cells_at
+        self._slots, self._row_size = shape.slots, 8 * shape.columns
         self.series_of: CodeArray = np.full(shape.columns, -1, dtype=np.int32)
         self.slot_of: CodeArray = np.zeros(shape.columns, dtype=np.int32)
         self.first_row: CodeArray = np.zeros(shape.columns, dtype=np.int32)
@@ -107,6 +118,11 @@ class Page:
         """A new page that no file backs; memory that is never written costs nothing."""
         entries = np.zeros((shape.rows, shape.slots, 2), dtype=np.uint64)
         return Page(shape, entries, np.zeros((shape.rows, shape.columns), dtype=np.uint64))
+
+    @property
+    def expectant(self) -> bool:
+        """Whether the page has just been begun: it can be written and has no sample yet."""
+        return self.limit > 0 and self.newest < self.oldest
 
     @property
     def room(self) -> int:
@@ -139,23 +155,25 @@ class Page:
         self.used = stop
         return np.arange(start, stop, dtype=np.int64)
 
-    def write(self, row: int, column: int, cells: Bits) -> None:
-        """Store cells side by side; they are no samples before `publish`. May raise OSError."""
-        if self._disk is None:
-            self.cells[row, column : column + len(cells)] = cells
-        else:
-            offset = self.shape.cells_at + 8 * (row * self.shape.columns + column)
-            self._disk.write(self.descriptor, cells, offset, cells.nbytes)
-
-    def publish(self, row: int, slot: int, time: int, notes: int, cell_sum: int) -> None:
-        """Make the row of a stream visible, at `time`. May raise OSError."""
+    def write(self, row: int, slot: int, time: int, runs: Sequence[Run], notes: int) -> None:
+        """Store a stream's row: its cells, then the entry that makes them samples. May raise OSError."""
+        self.writes += 1
         stored = time + TIME_SIGN  # as unsigned bits: time XOR the sign
-        entry = ENTRY.pack(stored, (cell_sum + stored * TIME_WEIGHT) & CHECKED | notes)
-        if self._disk is None:
-            self.entries[row, slot] = np.frombuffer(entry, dtype=np.uint64)
+        total = stored * TIME_WEIGHT
+        disk = self._disk
+        if disk is None:
+            for cells, column, weights in runs:
+                total += int(cells.dot(weights))
+                self.cells[row, column : column + len(cells)] = cells
+            self.entries[row, slot] = (stored, total & CHECKED | notes)
         else:
-            offset = self.shape.entries_at + ENTRY.size * (row * self.shape.slots + slot)
-            self._disk.write(self.descriptor, entry, offset, ENTRY.size)
+            row_at = self._cells_at + row * self._row_size
+            for cells, column, weights in runs:
+                total += int(cells.dot(weights))
+                disk.write(self.descriptor, cells, row_at + 8 * column, cells.nbytes)
+            entry_at = self._entries_at + ENTRY.size * (row * self._slots + slot)
+            disk.write(self.descriptor, ENTRY.pack(stored, total & CHECKED | notes), entry_at, ENTRY.size)
+        self.writes += 1
         if time > self.newest:  # noqa: PLR1730  (max() costs three times as much)
             self.newest = time
         if time < self.oldest:  # noqa: PLR1730

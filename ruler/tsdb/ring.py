@@ -6,6 +6,7 @@ restarted, the clock was set) is shorter. Only the writer thread calls; readers 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from ruler.schedule import offset
@@ -16,6 +17,7 @@ MIN_ROWS, MAX_ROWS = 16, 1024
 FREE_ROWS = 256  # of pages whose rows are on no grid
 MIN_COLUMNS, COLUMN_STEP = 512, 512  # a row of 512 cells is a block of the disk
 MIN_SLOTS = 16
+MAX_SPARE_COLUMNS = 1 << 20
 DROPPED_PER_TURN = 2  # a clock that jumps must not empty the ring at once
 
 
@@ -34,8 +36,8 @@ class PageSource(Protocol):
 class Ring:
     """A Ring is the pages of one interval (0: streams without a tick), in the order in which they were begun."""
 
-    def __init__(self, interval: int, keep: int, source: PageSource) -> None:
-        self.interval, self._keep, self._source = interval, keep, source
+    def __init__(self, interval: int, keep: int, source: PageSource, rings: Mapping[int, Ring]) -> None:
+        self.interval, self._keep, self._source, self._rings = interval, keep, source, rings
         self.rows = FREE_ROWS
         if interval:
             self.rows = min(max(keep // PAGES_PER_RING // interval, MIN_ROWS), MAX_ROWS)
@@ -44,13 +46,10 @@ class Ring:
         self.current: Page | None = None
         self.live_columns = 0  # of open streams
         self.live_slots = 0
-        self._expected_columns = self._expected_slots = 0  # as many as the last process had
 
     def adopt(self, page: Page) -> None:
         """Take in a page of an earlier process, to read."""
         self.pages = (*self.pages, page)
-        self._expected_columns = max(self._expected_columns, page.used)
-        self._expected_slots = max(self._expected_slots, page.slots_used)
 
     def give_up(self, page: Page, row: int, error: OSError) -> None:
         """Write no more to `page`, which failed in `row`: the next one will be wherever there is room."""
@@ -86,23 +85,36 @@ class Ring:
     def turn(self, tick: int, now: int, columns: int = 0, slots: int = 0, *, rewound: bool = False) -> Page:
         """Begin the page that follows the current one, at `tick`, with room to spare for `columns` and `slots`."""
         page = self._begin(tick, self._end(tick), columns, slots)
-        if self.current is not None and self.current.rows == self.rows:
-            self._expected_columns = self._expected_slots = 0  # all streams have come by
         page.rewound = rewound
         self.current = page
-        self._drop_old(now)
+        for ring in list(self._rings.values()):
+            ring.drop_old(now)
         return page
 
+    def drop_old(self, now: int) -> None:
+        """Let go of some pages of which no sample is in the ring any more."""
+        old = [page for page in self.pages if page.newest < now - self._keep and not page.expectant]
+        old = old[:DROPPED_PER_TURN]
+        if old:
+            self.pages = tuple(page for page in self.pages if page not in old)
+        for page in old:
+            page.limit = 0
+            self._source.retire(page)
+
     def _begin(self, tick: int, end: int, columns: int, slots: int) -> Page:
-        grown = 2 if columns or slots else 1
-        wanted_columns = grown * (max(self.live_columns, self._expected_columns) * 5 // 4 + columns) + 1
-        wanted_slots = grown * (max(self.live_slots, self._expected_slots) * 5 // 4 + slots) + 1
+        last = self.pages[-1] if self.pages else None
+        live_columns, live_slots = self.live_columns * 5 // 4 + columns, self.live_slots * 5 // 4 + slots
+        wanted_columns, wanted_slots = live_columns, live_slots
+        if last is not None:  # as many series will come and go as in the last page; twice as many when they did not fit
+            grown = 2 if columns or slots else 1
+            wanted_columns = max(live_columns, min(grown * max(live_columns, last.used), MAX_SPARE_COLUMNS))
+            wanted_slots = max(live_slots, min(grown * max(live_slots, last.slots_used), MAX_SPARE_COLUMNS))
         shape = Shape(
             self.interval,
             tick if self.interval else 0,
             end - tick,
-            max(MIN_COLUMNS, -(-wanted_columns // COLUMN_STEP) * COLUMN_STEP),
-            max(MIN_SLOTS, -(-wanted_slots // 4) * 4),
+            max(MIN_COLUMNS, -(-(wanted_columns + 1) // COLUMN_STEP) * COLUMN_STEP),
+            max(MIN_SLOTS, -(-(wanted_slots + 1) // 4) * 4),
             self._source.next_number(),
         )
         page = self._source.new(shape)
@@ -113,12 +125,3 @@ class Ring:
         if not self.interval:
             return tick + self.rows
         return ((tick + self._stagger) // self.rows + 1) * self.rows - self._stagger
-
-    def _drop_old(self, now: int) -> None:
-        old = [page for page in self.pages if page.newest < now - self._keep and page is not self.current]
-        old = old[:DROPPED_PER_TURN]
-        if old:
-            self.pages = tuple(page for page in self.pages if page not in old)
-            for page in old:
-                page.limit = 0
-                self._source.retire(page)

@@ -5,13 +5,12 @@ XOR, sum, write cells, write the entry. All calls come from the one writer threa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from ruler.model.arrays import NAN_BITS, STALE_BITS, BoolArray, CodeArray, FloatArray, IntArray
 from ruler.storage import Appended
-from ruler.tsdb.page import ABSENT_CELL, OPEN, SPECIAL, STALES, Bits, Page, Weights
+from ruler.tsdb.page import ABSENT_CELL, OPEN, SPECIAL, STALES, Bits, Page, Run, Weights
 from ruler.tsdb.ring import Ring
 
 WIDEST_GAP = 64  # columns that are written as absent rather than jumped over with one more write
@@ -39,14 +38,6 @@ class Ledger:
             grown = np.zeros(max(count, 2 * len(self.held)), dtype=np.int32)
             grown[: len(self.held)] = self.held
             self.held = grown
-
-
-class Run(NamedTuple):
-    """A Run is a stretch of a stream's cells that lies in neighbouring columns."""
-
-    cells: Bits
-    column: int
-    weights: Bits
 
 
 class PageStream:
@@ -115,7 +106,7 @@ class PageStream:
         tick = due // self._interval if self._interval else 0
         rewound = self._last != NEVER and time <= self._last
         while True:
-            page, row = self._seat(tick, time, series, rewound=rewound)
+            page, row = self._seat(tick, min(due, time), time, series, rewound=rewound)
             try:
                 if series is not self._given:
                     self._arrange(page, row, series)
@@ -136,18 +127,18 @@ class PageStream:
         ledger.out_of_order += count
         return Appended(0, out_of_order=count)
 
-    def _seat(self, tick: int, time: int, series: IntArray, *, rewound: bool) -> tuple[Page, int]:
+    def _seat(self, tick: int, now: int, time: int, series: IntArray, *, rewound: bool) -> tuple[Page, int]:
         """A page and row for these series, with the stream arranged in it."""
         ring = self._ring
         if rewound:
             if ring.current is None or ring.current is self._page or not ring.current.rewound:
-                ring.turn(tick, time, rewound=True)
+                ring.turn(tick, now, rewound=True)
                 self._ledger.rewinds += 1
             self._leave()
         self._hold(series)
-        page, row = ring.place(tick, self._page, self._row, time)
+        page, row = ring.place(tick, self._page, self._row, now)
         while not self._fits(page, row):
-            page, row = ring.turn(tick, time, columns=self._count, slots=1), 0
+            page, row = ring.turn(tick, now, columns=self._count, slots=1), 0
         if self._interval:
             lies = time // self._interval - page.first
             page.ahead, page.behind = max(page.ahead, row - lies), max(page.behind, lies - row)
@@ -239,13 +230,7 @@ class PageStream:
             np.bitwise_xor(bits, ABSENT_CELL, self._in_order)
         else:
             self._cells[self._place] = bits ^ ABSENT_CELL
-        page.writes += 1
-        cell_sum = 0
-        for cells, column, weights in self._runs:
-            cell_sum += int(cells.dot(weights))
-            page.write(row, column, cells)
-        page.publish(row, self._slot, time, notes, cell_sum)
-        page.writes += 1
+        page.write(row, self._slot, time, self._runs, notes)
         self._row, self._last = row, time
         self._ledger.stored += self._count
         return self._done

@@ -44,10 +44,10 @@ def directory(kind: str) -> Iterator[Path | None]:
 
 
 class Writer:
-    """A Writer is one stream and what the rules say should come of its appends."""
+    """A Writer is one stream and what the rules say should come of its appends. No two write at the same time."""
 
-    def __init__(self, stream: Stream, interval: int | None) -> None:
-        self.stream, self.interval = stream, interval
+    def __init__(self, number: int, stream: Stream, interval: int | None) -> None:
+        self.number, self.stream, self.interval = number, stream, interval
         self.last: int | None = None
         self.held: set[int] = set()
 
@@ -62,6 +62,7 @@ class History:
     def __init__(self, path: Path | None) -> None:
         self.path, self.samples = path, dict[str, dict[int, int]]()
         self.writers: list[Writer] = []
+        self.begun = 0
         self.open()
 
     def open(self) -> None:
@@ -73,7 +74,8 @@ class History:
         self.db.close()
 
     def begin(self, interval: int | None) -> None:
-        self.writers.append(Writer(self.db.stream(f"s{len(self.writers)}", interval), interval))
+        self.begun += 1
+        self.writers.append(Writer(self.begun, self.db.stream(f"s{self.begun}", interval), interval))
 
     def append(self, writer: Writer, due: int, time: int, series: list[int], values: list[float]) -> None:
         elsewhere = {held for other in self.writers if other is not writer for held in other.held}
@@ -127,11 +129,11 @@ def test_any_history_reads_back(kind: str, data: st.DataObject) -> None:
                 history.open()
             else:
                 now += data.draw(st.sampled_from([0, 5_000, INTERVAL, INTERVAL, INTERVAL]), label="later")
-                for number, writer in enumerate(history.writers):
+                for writer in history.writers:
                     series = data.draw(st.lists(st.integers(0, 7), unique=True), label="series")
                     values = data.draw(st.lists(PATTERNS, min_size=len(series), max_size=len(series)), label="values")
                     grid = writer.interval or 1
-                    time = now + 4 * number + data.draw(st.sampled_from([0, 400, 9_000]), label="late")
+                    time = now + 4 * writer.number + data.draw(st.sampled_from([0, 400, 9_000]), label="late")
                     if series:
                         history.append(writer, now // grid * grid, time, series, values)
         start = now - data.draw(st.sampled_from([0, 60_000, 300_000, 90_000_000]), label="range")

@@ -191,3 +191,50 @@ def test_stats_count_what_is_held() -> None:
     assert stats.series_by_pair == (("job=x", 6), ("n=0", 1))
     big.close(None)
     assert db.stats().series_by_name == (("small", 1),)
+
+
+def test_a_fleet_over_seams_reads_back_before_and_after_restart(tmp_path: Path) -> None:
+    """Many streams over many pages, with scrapes and series missing, give the very arrays that were appended."""
+    chance = np.random.default_rng(3)
+    streams, per_stream, ticks, ring = 12, 7, 90, 16 * 6 * INTERVAL
+    db = DB.open(tmp_path, ring=ring, clock=ManualClock(BASE))
+    expected: Samples = {}
+    writers = [db.stream(str(s), INTERVAL) for s in range(streams)]
+    for tick in range(ticks):
+        for s, writer in enumerate(writers):
+            if chance.random() < 0.1:
+                continue
+            time = BASE + tick * INTERVAL + s * 1_000 + int(chance.integers(0, 900))
+            there = np.flatnonzero(chance.random(per_stream) < 0.9)
+            labels = [named("m", s=str(s), n=str(n)) for n in there.tolist()]
+            values = chance.random(len(there))
+            writer.append(BASE + tick * INTERVAL + s * 1_000, time, db.series(labels), values)
+            for each, value in zip(labels, values.tolist(), strict=True):
+                expected.setdefault(str(each), []).append((time, bits(value)))
+    for start, end in ((0, END), (BASE + 20 * INTERVAL + 5_555, BASE + 55 * INTERVAL + 3_333)):
+        within = {
+            name: kept
+            for name, samples in expected.items()
+            if (kept := [each for each in samples if start < each[0] <= end])
+        }
+        assert read(db, start, end) == within
+    assert len(db.select(EVERYTHING, 0, END).blocks) == 1
+    db.close()
+    again = DB.open(tmp_path, ring=ring, clock=ManualClock(BASE))
+    assert read(again, 0, END) == expected
+    again.close()
+
+
+def test_an_abandoned_interval_is_dropped_too(tmp_path: Path) -> None:
+    """Pages of an interval that nobody writes any more go when they are older than the ring."""
+    ring = 96 * INTERVAL
+    db = DB.open(tmp_path, ring=ring, clock=ManualClock(BASE))
+    series = db.series([named("m")])
+    old, new = db.stream("old", 30_000), db.stream("new", INTERVAL)
+    old.append(BASE, BASE, series, one(1))
+    old.close(None)
+    for tick in range(1, 200):
+        new.append(BASE + tick * INTERVAL, BASE + tick * INTERVAL, series, one(tick))
+    times = [time for time, _ in read(db, 0, END)["m"]]
+    assert times[0] > BASE
+    db.close()
