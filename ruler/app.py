@@ -21,14 +21,14 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from common.clock import Clock, SystemClock
 from common.durations import format_duration
-from common.errors import ConfigError, StartError
+from common.errors import ConfigError
 from common.logs import facts
 from common.serving import App
 from common.version import VERSION
 from ruler import config as files
 from ruler.api import query, status, v2
 from ruler.config import Config
-from ruler.database import Database, sqlite_url
+from ruler.database import open_database
 from ruler.dispatch.dispatcher import Dispatcher
 from ruler.dispatch.silences import Silences
 from ruler.front import Front, Lifecycle
@@ -60,7 +60,7 @@ class Ruler:
         self._reloading = threading.Lock()
         self._started_at = self._clock.now()
         self._registry = new_registry()
-        self._metrics = _ConfigMetrics(self._registry)
+        self._metrics = _ConfigMetrics(self._registry, self._started_at)
         self._db = DB.open(settings.storage, ring=settings.ring, registry=self._registry)
         try:
             self._build(settings)
@@ -70,7 +70,7 @@ class Ruler:
 
     def _build(self, settings: RulerSettings) -> None:
         registry, config = self._registry, self._config
-        self._database = _open_database(settings.storage)
+        self._database = open_database(None if settings.storage is None else settings.storage / STATE_FILE)
         self._loop = EventLoop("street")
         self._scheduler = Scheduler(self._clock)
         self._scraper = ScrapeManager(self._db, self._scheduler, registry)
@@ -115,7 +115,6 @@ class Ruler:
         self._apply(self._config)
         self._loop.call(lambda: self._scheduler.every(DISPATCH_INTERVAL, 0, self._dispatching.tick))
         self._loop.start(self._scheduler.drive())
-        self._metrics.loaded(self._clock.now())
         self._ready = True
 
     def reload(self) -> None:
@@ -250,40 +249,33 @@ class _Ticker:
 class _ConfigMetrics:
     """How the last reload went, under Prometheus's names."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.successful, self.loaded_at = True, 0
+    def __init__(self, registry: CollectorRegistry, now: int) -> None:
         build = Gauge("tocsin_build_info", "The version of Tocsin that runs.", ["version"], registry=registry)
         build.labels(VERSION).set(1)
-        self._success = Gauge(
-            "prometheus_config_last_reload_successful", "Whether the last config reload was good.", registry=registry
-        )
-        self._time = Gauge(
-            "prometheus_config_last_reload_success_timestamp_seconds",
-            "When the config in force was loaded.",
-            registry=registry,
-        )
+        # One config is both peers' config, so it is told under both names.
+        self._success = [
+            Gauge(f"{peer}_config_last_reload_successful", "Whether the last reload was good.", registry=registry)
+            for peer in ("prometheus", "alertmanager")
+        ]
+        self._time = [
+            Gauge(f"{peer}_config_last_reload_success_timestamp_seconds", "When it was loaded.", registry=registry)
+            for peer in ("prometheus", "alertmanager")
+        ]
+        self.loaded(now)
 
     def loaded(self, now: int) -> None:
         self.successful, self.loaded_at = True, now
-        self._success.set(1)
-        self._time.set(now / 1000)
+        for gauge in self._success:
+            gauge.set(1)
+        for gauge in self._time:
+            gauge.set(now / 1000)
 
     def failed(self) -> None:
         self.successful = False
-        self._success.set(0)
+        for gauge in self._success:
+            gauge.set(0)
 
 
 def _build_info() -> dict[str, str]:
     blank = dict.fromkeys(("revision", "branch", "buildUser", "buildDate"), "")
     return {"version": VERSION, **blank, "goVersion": f"python {platform.python_version()}"}
-
-
-def _open_database(storage: Path | None) -> Database:
-    if storage is None:
-        return Database("sqlite://")
-    path = storage / STATE_FILE
-    try:
-        return Database(sqlite_url(path))
-    except Exception as error:
-        msg = f"{path}: cannot be opened: {error}"
-        raise StartError(msg) from error

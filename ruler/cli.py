@@ -49,7 +49,6 @@ _duration = DurationFlag()
 @click.option("--query.timeout", "query_timeout", default="2m", show_default=True, type=_duration)
 @click.option("--query.max-concurrency", "query_concurrency", default=20, show_default=True, type=click.IntRange(1))
 @click.option("--query.max-samples", "max_samples", default=50_000_000, show_default=True, type=click.IntRange(1))
-@click.option("--rules.alert.resend-delay", "resend_delay", default="1m", show_default=True, type=_duration)
 @click.option("--log.level", "level", type=click.Choice(logs.LEVELS), default="info", show_default=True)
 @click.option("--log.format", "style", type=click.Choice(logs.FORMATS), default="logfmt", show_default=True)
 @click.pass_context

@@ -169,10 +169,11 @@ class _Notifications:
         return self._built(settings.notify, document, ("notify",))
 
     def _default(self) -> Notify:
-        return self._built(NotifySettings(receivers=(ReceiverSettings(name="default"),)), parse_yaml(""), ())
+        return self._built(NotifySettings(), parse_yaml(""), ())
 
     def _built(self, settings: NotifySettings, document: Document, path: Path_) -> Notify:
-        receivers = build_receivers(settings.receivers, document, (*path, "receivers"), storage=self.memory)
+        written = settings.receivers or (ReceiverSettings(name=settings.route.receiver),)  # alerts go to the log
+        receivers = build_receivers(written, document, (*path, "receivers"), storage=self.memory)
         routes = build_route(settings.route, {receiver.name for receiver in receivers}, document, (*path, "route"))
         if self.url is not None:
             default = receiver_of(routes.receiver, (self.url,), storage=self.memory)

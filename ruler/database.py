@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from common.errors import StartError
+
 METADATA = sa.MetaData()
 MAX_QUEUED = 10_000
 
@@ -23,8 +25,12 @@ log = logging.getLogger("database")
 T = TypeVar("T")
 
 
-def sqlite_url(path: Path) -> str:
-    return f"sqlite:///{path}"
+def open_database(path: Path | None) -> Database:
+    """The database in the file at `path` (made if there is none), or one in memory; raises StartError."""
+    try:
+        return Database("sqlite://" if path is None else f"sqlite:///{path}")
+    except sa.exc.SQLAlchemyError as error:
+        raise StartError(f"{path}: cannot be used as a database: {getattr(error, 'orig', None) or error}") from None
 
 
 class Database:

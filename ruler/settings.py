@@ -26,7 +26,6 @@ class RulerSettings:
     query_timeout: int = 2 * MINUTE
     query_concurrency: int = 20
     max_samples: int = 50_000_000
-    resend_delay: int = MINUTE
     notify_url: str | None = field(default=None, repr=False)
     flags: dict[str, str] = field(default_factory=dict)
 

@@ -19,7 +19,7 @@ from common.clock import SystemClock
 from common.labels import Labels
 from common.serving import HttpServer, Listener, address_of, bind
 from ruler.api.v2 import blueprint
-from ruler.database import Database, sqlite_url
+from ruler.database import open_database
 from ruler.dispatch.dispatcher import Dispatcher
 from ruler.dispatch.silences import Silences
 from ruler.notify.notifier import Notifier
@@ -56,7 +56,7 @@ def amtool(peers: Path, tmp_path: Path) -> Amtool:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[str, Dispatcher]]:
-    database, registry, clock = Database(sqlite_url(tmp_path / "db")), CollectorRegistry(), SystemClock()
+    database, registry, clock = open_database(tmp_path / "db"), CollectorRegistry(), SystemClock()
     silences = Silences(database, registry)
     notifier = Notifier([log_receiver("a"), log_receiver("b")], [silences], database, registry)
     dispatcher = Dispatcher(routes_of(ROUTES), notifier.notify, registry, muters=[silences])

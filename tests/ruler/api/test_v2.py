@@ -21,7 +21,7 @@ from common.labels import Labels
 from common.secrets import Secret
 from ruler.api.alertmanager_config import alertmanager_yml
 from ruler.api.v2 import blueprint
-from ruler.database import Database, sqlite_url
+from ruler.database import open_database
 from ruler.dispatch.dispatcher import Dispatcher
 from ruler.dispatch.silences import Silences
 from ruler.model.alert import Alert
@@ -76,7 +76,7 @@ X = {"alertname": "X", "team": "x", "sev": "a"}
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    database, registry, clock = Database(sqlite_url(tmp_path / "db")), CollectorRegistry(), ManualClock(NOW)
+    database, registry, clock = open_database(tmp_path / "db"), CollectorRegistry(), ManualClock(NOW)
     silences = Silences(database, registry)
     notifier = Notifier([log_receiver("a"), log_receiver("b")], [silences], database, registry)
     dispatcher = Dispatcher(routes_of(ROUTES, "a b"), notifier.notify, registry, muters=[silences])

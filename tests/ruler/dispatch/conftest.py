@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from common.config import parse_yaml
 from common.labels import Labels
-from ruler.database import Database, sqlite_url
+from ruler.database import Database, open_database
 from ruler.dispatch.config import RouteSettings, build_route
 from ruler.dispatch.dispatcher import Dispatcher
 from ruler.dispatch.route import Route
@@ -150,6 +150,6 @@ def routes() -> Callable[..., Route]:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(sqlite_url(tmp_path / "state.db"))
+    database = open_database(tmp_path / "state.db")
     yield database
     database.close()

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from common.labels import Labels
-from ruler.database import Database, sqlite_url
+from ruler.database import open_database
 from ruler.dispatch.matchers import parse_matchers
 from ruler.dispatch.silences import RETENTION, Silence, SilenceError, Silences, SilenceState, UnknownSilence
 
@@ -117,12 +117,12 @@ def test_limits(database):
 
 def test_silences_outlive_the_process(tmp_path):
     """What was answered is there after a restart, without any goodbye."""
-    url = sqlite_url(tmp_path / "state.db")
-    first = Database(url)
+    path = tmp_path / "state.db"
+    first = open_database(path)
     known = Silences(first, CollectorRegistry()).set(
         silence('{a=~"x.*","ü b"!=c}', annotations=Labels({"k": "v"})), NOW
     )
-    second = Database(url)
+    second = open_database(path)
     try:
         again = Silences(second, CollectorRegistry())
         assert (parse_matchers('{a=~"x.*","ü b"!=c}'), {"k": "v"}) == (

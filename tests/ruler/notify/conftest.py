@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from common.errors import DeliveryError
 from common.labels import Labels
-from ruler.database import Database, sqlite_url
+from ruler.database import open_database
 from ruler.dispatch.dispatcher import Dispatcher
 from ruler.dispatch.route import Route, Timing
 from ruler.model.alert import Alert, Notification
@@ -61,7 +61,7 @@ class Street:
     def __init__(
         self, path: Path, receivers: list[Receiver], muters: tuple[Any, ...] = (), route: Route = ROUTE
     ) -> None:
-        self.database = Database(sqlite_url(path))
+        self.database = open_database(path)
         self.registry = CollectorRegistry()
         self.notifier = Notifier(receivers, muters, self.database, self.registry, chance=lambda: 0.5)
         self.dispatcher = Dispatcher(route, self.notifier.notify, self.registry)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ruler.database import Database, sqlite_url
+from ruler.database import Database, open_database
 from ruler.notify.log import RETENTION, Entry, Key, NotificationLog
 
 KEY = Key("ops", "d1", "{}:{" + "x" * 5_000 + "}")
@@ -15,7 +15,7 @@ ENTRY = Entry(frozenset((1, 2**64 - 1)), 1_000)
 
 @pytest.fixture
 def database(tmp_path) -> Iterator[Database]:
-    database = Database(sqlite_url(tmp_path / "state.db"))
+    database = open_database(tmp_path / "state.db")
     yield database
     database.close()
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from common.clock import ManualClock
 from common.durations import MINUTE
 from common.labels import Labels
-from ruler.database import Database, sqlite_url
+from ruler.database import Database, open_database
 from ruler.model.alert import Alert
 from ruler.model.arrays import STALE, FloatArray, IntArray
 from ruler.model.result import Scalar, Vector
@@ -88,7 +88,7 @@ class Street:
 
     def _begin(self) -> None:
         self.registry = CollectorRegistry()
-        self.database = Database(sqlite_url(self._directory / "state.db"))
+        self.database = open_database(self._directory / "state.db")
         self.scheduler = Scheduler(self.clock)
         self.manager = RuleManager(
             engine=self.engine,

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.labels import Labels
-from ruler.database import METADATA, Database, sqlite_url
+from ruler.database import METADATA, Database, open_database
 from ruler.rule.durable import GroupStore, RuleAlerts, SavedGroup, saved_groups
 from ruler.rule.identity import RuleIdentity
 from ruler.rule.state import ActiveAlert, AlertState
@@ -41,7 +41,7 @@ RULES = st.lists(
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(sqlite_url(tmp_path / "state.db"))
+    database = open_database(tmp_path / "state.db")
     yield database
     database.close()
 
