@@ -1,7 +1,8 @@
 r"""Prometheus's text exposition format, 0.0.4 and 1.0.0 (quoted UTF-8 names): the slow, obvious parser.
 
-It accepts exactly what Prometheus 3's own parser accepts (model/textparse), down to its oddities: commas between labels
-are optional, a label value may hold a raw line end, `\x` other than \\, \" and \n stays as written.
+It accepts what Prometheus 3's own parser accepts (model/textparse), down to its oddities: commas between labels are
+optional, a label value may hold a raw line end, `\x` other than \\, \" and \n stays as written, a NUL byte at the
+start of a line ends the page. (What its lexer makes of a NUL byte inside a comment's first word is not copied.)
 The scraper's fast path is built on the promise that a line's `prefix` (all before its value) fixes name and labels.
 """
 
@@ -21,7 +22,9 @@ from common.labels import METRIC_NAME
 _SPACE = re.compile(rb"[ \t]*")
 _METRIC_NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(rb"[a-zA-Z_][a-zA-Z0-9_]*")
-_QUOTED = re.compile(rb'"[^"\\]*(?:\\[^\n][^"\\]*)*"')
+_QUOTED_NAME = re.compile(rb'"[^"\\\0]*(?:\\[^\n\0][^"\\\0]*)*"')
+_QUOTED_VALUE = re.compile(rb'"[^"\\]*(?:\\\0*[^\n\0][^"\\]*)*"')
+_END_IN_COMMENT = re.compile(rb"#(?:[ \t]+|[^ \t\n\0][^\n\0]*)?\0")
 _METADATA = re.compile(rb"#[ \t]+(HELP|TYPE)[ \t]+")
 _VALUE = re.compile(rb"[^{ \t\n]+")
 _DIGITS = re.compile(rb"[0-9]+")
@@ -196,13 +199,14 @@ class _Reader:
     def _comment(self) -> Help | Type | None:
         match = _METADATA.match(self._page, self.position)
         if match is None:
-            ended = b"\0" in self._take(_LINE_REST)
+            ended = _END_IN_COMMENT.match(self._page, self.position) is not None
+            self._take(_LINE_REST)
             self.position = len(self._page) if ended else self.position + 1
             return None
         self.position = match.end()
         word = match[1].decode()
         quoted = self._page[self.position : self.position + 1] == b'"'
-        name = self._take(_QUOTED if quoted else _METRIC_NAME)
+        name = self._take(_QUOTED_NAME if quoted else _METRIC_NAME)
         if not name:
             raise self.error(f"expected metric name after {word}", self.position)
         metric = (name[1:-1] if quoted else name).decode(errors="replace")
@@ -273,7 +277,7 @@ class _Reader:
             if self._one(b"}"):
                 return named
             quoted = self._page[self.position : self.position + 1] == b'"'
-            name = self._take(_QUOTED if quoted else _LABEL_NAME)
+            name = self._take(_QUOTED_NAME if quoted else _LABEL_NAME)
             if not name:
                 raise self.error("expected label name", self.position)
             label = self._text(name[1:-1] if quoted else name, "label name", escaped=True)
@@ -287,7 +291,7 @@ class _Reader:
             if not self._one(b"="):
                 raise self.error("expected equal", self.position)
             self._skip()
-            value = self._take(_QUOTED)
+            value = self._take(_QUOTED_VALUE)
             if not value:
                 raise self.error("expected label value", self.position)
             pairs.append((label, self._text(value[1:-1], "label value", escaped=True)))

@@ -6,6 +6,7 @@ A Shape knows bytes alone: no labels, no series, no target; targets that expose 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,6 +24,7 @@ from common.textformat import Entry, LabelPairs, MetricType, Sample, Type, parse
 from ruler.model.arrays import NAN, FloatArray
 
 _NORMALISED: Final = (MetricType.HISTOGRAM, MetricType.SUMMARY)
+_MINUS_ZERO: Final = re.compile(rb"-0[], \t]")
 _numbers = msgspec.json.Decoder(list[float])
 _numbers_and_nulls = msgspec.json.Decoder(list[float | None])
 
@@ -46,7 +48,7 @@ def _joined_values(joined: bytes, layout: Struct) -> FloatArray | None:
     carriage returns (white space there). NaN goes by as null.
     """
     framed = b"[" + joined + b"]"
-    if b"n" in joined or b"\r" in joined or b"-0," in framed or b"-0]" in framed:
+    if b"n" in joined or b"\r" in joined or (b"-0" in joined and _MINUS_ZERO.search(framed)):
         return None
     try:
         if b"N" in joined:
@@ -171,31 +173,27 @@ def scan(page: bytes, known: Mapping[MetricType, dict[bytes, int]]) -> Scan | No
     under = known.get(kind, {})
     try:
         for line in page.split(b"\n"):
-            if not line or line[0] == 0x23:
-                entry = _comment(line) if line else None
-                if isinstance(entry, Type):
-                    kind = entry.type if entry.type in _NORMALISED else MetricType.UNTYPED
-                    under = known.get(kind, {})
-                result.comments.append(line)
-                carries.append(0)
-                continue
-            text, time = line.rpartition(b" ")[2], None
+            text, time, id_ = line.rpartition(b" ")[2], None, None
             prefix = line[: len(line) - len(text)]
-            id_ = under.get(prefix)
-            if id_ is None and text.isdigit() and (head := prefix[:-1].rpartition(b" "))[1]:
-                id_ = under.get(head[0] + b" ")
-                if id_ is not None:
-                    prefix, time, text = head[0] + b" ", _timestamp(text), head[2]
-            if id_ is None:
-                sample = parse_line(line)
-                if not isinstance(sample, Sample):
+            if line[:1] != b"#":
+                id_ = under.get(prefix)
+                if id_ is None and text.isdigit() and (head := prefix[:-1].rpartition(b" "))[1]:
+                    id_ = under.get(head[0] + b" ")
+                    if id_ is not None:
+                        prefix, time, text = head[0] + b" ", _timestamp(text), head[2]
+            if id_ is not None:
+                result.note(kind, prefix, id_, time)
+            else:
+                entry = _comment(line) if line[:1] in (b"", b"#") else parse_line(line)
+                if not isinstance(entry, Sample):
+                    if isinstance(entry, Type):
+                        kind = _kind(entry)
+                        under = known.get(kind, {})
                     result.comments.append(line)
                     carries.append(0)
                     continue
-                text = line[len(sample.prefix) :].split()[0]
-                result.add(kind, sample, under.get(prefix))
-            else:
-                result.note(kind, prefix, id_, time)
+                text = line[len(entry.prefix) :].split()[0]
+                result.add(kind, entry, under.get(entry.prefix))
             texts.append(text)
             carries.append(1)
         result.values = parse_values(texts)
@@ -203,6 +201,11 @@ def scan(page: bytes, known: Mapping[MetricType, dict[bytes, int]]) -> Scan | No
         return None
     result.shape = _shape(result, bytes(carries))
     return result
+
+
+def _kind(entry: Type) -> MetricType:
+    """The type, where it decides how a line's labels are read."""
+    return entry.type if entry.type in _NORMALISED else MetricType.UNTYPED
 
 
 def _shape(scan: Scan, carries: bytes) -> Shape:
@@ -233,7 +236,7 @@ def scan_whole(page: bytes, known: Mapping[MetricType, dict[bytes, int]], result
     kind = MetricType.UNTYPED
     for entry in parse_page(page):
         if isinstance(entry, Type):
-            kind = entry.type if entry.type in _NORMALISED else MetricType.UNTYPED
+            kind = _kind(entry)
         elif isinstance(entry, Sample):
             result.add(kind, entry, known.get(kind, {}).get(entry.prefix))
             values.append(entry.value)

@@ -130,7 +130,7 @@ def ruler_up(config: Path) -> int:
 
 def start_prometheus(peers: Path, config: Path) -> subprocess.Popen[bytes]:
     arguments = [
-        peers / "prometheus",
+        str(peers / "prometheus"),
         f"--config.file={config}",
         f"--storage.tsdb.path={config.parent / 'data'}",
         f"--web.listen-address={config.with_name('address').read_text()}",
@@ -174,7 +174,7 @@ def run_ruler(config: Path) -> None:
     def tell(_due: int, _now: int) -> None:
         config.with_name("up").write_text(str(sum(target.health is Health.UP for target in manager.targets())))
 
-    scheduler.every(1_000, 0, tell)
+    scheduler.every(5_000, 0, tell)
     loop.call(lambda: manager.apply(check(every, jobs.decode(tuple[ScrapeSettings, ...]), jobs)))
     loop.start(scheduler.drive()).result()
 

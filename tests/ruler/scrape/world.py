@@ -113,15 +113,19 @@ class PageServer:
     port: int = 0
     closing: bool = False
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
+    serving: list[asyncio.Task[None]] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.writers.append(writer)
+        self.serving.append(asyncio.ensure_future(self.serve(reader, writer)))
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -149,16 +153,16 @@ class PageServer:
 async def page_server(context: ssl.SSLContext | None = None) -> AsyncIterator[PageServer]:
     """A PageServer on a free port of loopback, gone afterwards."""
     state = PageServer()
-    server = await asyncio.start_server(state.serve, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(state.accept, "127.0.0.1", 0, ssl=context)
     state.port = server.sockets[0].getsockname()[1]
     try:
         yield state
     finally:
         server.close()
         for writer in state.writers:
-            writer.close()
-        for _ in range(3):
-            await asyncio.sleep(0)
+            writer.transport.abort()
+        await asyncio.gather(*state.serving)
+        await asyncio.sleep(0)  # the sockets close in the loop's next round
 
 
 def jobs_of(text: str, file: str = "prometheus.yml") -> tuple[ScrapeSettings, ...]:
