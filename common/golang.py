@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 from common.errors import TocsinError
 
 _NAMED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\"}
 _UNNAMED = {escape[1]: char for char, escape in _NAMED.items()}
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
+_GROUP_NUMBER = re.compile(r"0|[1-9][0-9]{0,7}")
 _HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
 
 
@@ -121,6 +122,20 @@ def _shortest(value: float, verb: str) -> str:
     return f"{minus}{whole}.{fraction}" if fraction else minus + whole
 
 
-def expand_references(template: str, group: Callable[[str], str]) -> str:
-    """`template` with `$1`, `$name` and `${name}` replaced by what `group` says and `$$` by `$` (Regexp.Expand)."""
-    return _REFERENCE.sub(lambda match: "$" if match[1] else group(match[2] or match[3]), template)
+def expand(template: str, match: Any) -> str:
+    """`template` with `$1`, `$name` and `${name}` replaced by groups of `match` and `$$` by `$`, as Regexp.Expand does.
+
+    A group that is not there, or took no part, is empty.
+    """
+
+    def group(reference: re.Match[str]) -> str:
+        dollar, bare, braced = reference.groups()
+        if dollar:
+            return "$"
+        name = bare or braced
+        try:
+            return match.group(int(name) if _GROUP_NUMBER.fullmatch(name) else name) or ""
+        except (IndexError, KeyError):
+            return ""
+
+    return _REFERENCE.sub(group, template) if "$" in template else template

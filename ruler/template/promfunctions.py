@@ -11,7 +11,7 @@ from urllib.parse import quote_plus, urlsplit
 
 from common.durations import parse_duration
 from common.errors import ParseError, TocsinError
-from common.golang import expand_references, format_float, quote
+from common.golang import expand, format_float, quote
 from ruler.model.matcher import compile_regex
 from ruler.template.data import Arguments, Sample, Samples, Value, go_type
 from ruler.template.errors import CallError
@@ -195,18 +195,11 @@ def _replace_all(context: Context, pattern: str, replacement: str, text: str) ->
         if match.start() == match.end() == end and pieces:
             continue
         pieces.append(text[end : match.start()])
-        replaced = expand_references(replacement, lambda name, found=match: _group(found, name))  # type: ignore[misc]
+        replaced = expand(replacement, match)
         context.budget.text(len(replaced))
         pieces.append(replaced)
         end = match.end()
     return "".join((*pieces, text[end:]))
-
-
-def _group(match: Value, name: str) -> str:
-    try:
-        return match.group(int(name) if name.isdigit() else name) or ""
-    except IndexError:
-        return ""
 
 
 def _split_port(address: str) -> tuple[str, str] | None:

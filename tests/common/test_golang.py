@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.golang import EscapeError, expand_references, format_float, quote, unquote
+from common.golang import EscapeError, expand, format_float, quote, unquote
 
 _TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 
@@ -72,8 +73,8 @@ def test_the_shortest_form_is_exact(value: float, verb: str) -> None:
     assert value == float(format_float(value, verb))
 
 
-def test_expand_references() -> None:
-    """Groups are named by the longest word behind `$` or by what stands in braces; `$$` is a dollar."""
-    groups = {"0": "all", "1": "one", "name": "n"}
-    found = expand_references("$1-${1}x-$1x-$name-$$1-$-${", lambda name: groups.get(name, ""))
-    assert found == "one-onex--n-$1-$-${"
+def test_expand() -> None:
+    """A group is the longest word behind `$` or what stands in braces, by number or name; `$$` is a dollar."""
+    match = re.match("(one)(?P<name>n)(x)?", "onen")
+    found = expand("$0:$1-${1}x-$1x-$name-$$1-$-${-$3-$4$01${99999999999}", match)
+    assert found == "onen:one-onex--n-$1-$-${--"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from common.errors import ParseError, QueryError
+from common.golang import expand
 from common.labels import METRIC_NAME
 from ruler.model.arrays import BoolArray, CodeArray
 from ruler.model.matcher import compile_regex
@@ -16,13 +15,11 @@ from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.merge import merged
 from ruler.promql.scope import Scope
 
-_REFERENCE = re.compile(r"\$(?:(\$)|([0-9A-Za-z_]+)|\{([0-9A-Za-z_]+)\})")
-
 
 def label_replace(scope: Scope, call: Call, grid: Grid) -> Value:
     target, replacement, source, pattern = (scope.text(arg) for arg in call.args[1:])
     try:
-        program = compile_regex(f"^(?s:{pattern})$", anchored=False)
+        program = compile_regex(pattern)
     except ParseError:
         raise QueryError(f"invalid regular expression in label_replace(): {pattern}") from None
     _checked_name(target, "destination", call)
@@ -31,7 +28,7 @@ def label_replace(scope: Scope, call: Call, grid: Grid) -> Value:
     codes: list[int | None] = []
     for code in distinct.tolist():
         match = program.match(scope.strings.text(code))
-        codes.append(None if match is None else scope.strings.code(_expanded(replacement, match)))
+        codes.append(None if match is None else scope.strings.code(expand(replacement, match)))
     matches = np.array([code is not None for code in codes], dtype=np.bool_)[inverse]
     new = np.array([code or 0 for code in codes], dtype=np.int32)[inverse]
     return _relabelled(frame, target, np.where(matches, new, frame.table.column(target)), matches)
@@ -65,19 +62,3 @@ def _relabelled(frame: Frame, target: str, codes: CodeArray, changed: BoolArray)
 def _checked_name(name: str, role: str, call: Call) -> None:
     if not is_any_label_name(name):
         raise QueryError(f"invalid {role} label name in {call.function}(): {name}")
-
-
-def _expanded(template: str, match: object) -> str:
-    """The template with Go's references (`$1`, `${name}`, `$$`) filled in from the match."""
-
-    def filled(reference: re.Match[str]) -> str:
-        dollar, bare, braced = reference.groups()
-        if dollar:
-            return "$"
-        name = bare or braced
-        try:
-            return match.group(int(name) if name.isdigit() else name) or ""  # type: ignore[attr-defined]  # re2 has no types
-        except (IndexError, KeyError):
-            return ""
-
-    return _REFERENCE.sub(filled, template)
