@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from common import golang
 from common.errors import ParseError
 from common.labels import Labels, quote
+from ruler.model import golang
 from ruler.model.matcher import Matcher, MatchOp
 
 _CLASSIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|=|!=|!~)\s*(.*?)\s*\Z", re.DOTALL)

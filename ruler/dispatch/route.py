@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from common import golang
 from common.durations import HOUR, MINUTE, SECOND
 from common.labels import Labels
 from ruler.dispatch.matchers import matches_all
+from ruler.model import golang
 from ruler.model.matcher import Matcher
 
 

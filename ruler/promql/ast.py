@@ -14,8 +14,8 @@ from enum import Enum
 from typing import Any, ClassVar, TypeAlias, cast
 
 from common.durations import format_duration
-from common.golang import format_float, quote
 from common.labels import METRIC_NAME, is_label_name
+from ruler.model.golang import format_float, quote
 from ruler.model.matcher import Matcher, MatchOp
 from ruler.promql.signatures import SIGNATURES, ValueType
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from common.golang import quote
 from common.labels import METRIC_NAME
+from ruler.model.golang import quote
 from ruler.model.matcher import Matcher
 from ruler.promql.ast import Cardinality, Expr, Matching, VectorSelector
 from ruler.promql.lexer import Token

@@ -7,7 +7,7 @@ import re
 
 from common.durations import parse_duration
 from common.errors import ParseError
-from common.golang import format_float, quote, unquote
+from ruler.model.golang import format_float, quote, unquote
 from ruler.promql.lexer import DURATION, Lexer, Token
 
 LONGEST_SECONDS = (1 << 63) / 1e9  # what Go's time.Duration holds

@@ -10,7 +10,7 @@ import re
 from typing import Final, NamedTuple
 
 from common.errors import ParseError
-from common.golang import EscapeError, quote, unquote
+from ruler.model.golang import EscapeError, quote, unquote
 from ruler.promql.signatures import AGGREGATIONS
 
 IDENTIFIER: Final = "identifier"

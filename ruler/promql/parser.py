@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from common.errors import ParseError
-from common.golang import quote
+from ruler.model.golang import quote
 from ruler.model.matcher import Matcher
 from ruler.promql import check, extents
 from ruler.promql.ast import (

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from common.golang import quote
+from ruler.model.golang import quote
 from ruler.template.budget import Budget
 from ruler.template.data import Arguments, Root, Sample, Samples, TemplateData, Value, fields, go_type, is_true
 from ruler.template.errors import CallError, TemplateError

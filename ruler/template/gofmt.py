@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from common.golang import format_float, quote
+from ruler.model.golang import format_float, quote
 from ruler.template.budget import Budget
 from ruler.template.data import Sample, Samples, Value, fields, go_type
 from ruler.template.gotime import Duration, Time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from common.golang import quote, rune_name
+from ruler.model.golang import quote, rune_name
 from ruler.template.errors import TemplateError
 
 TEXT: Final = "text"

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from common.golang import EscapeError, quote, unquote
+from ruler.model.golang import EscapeError, quote, unquote
 from ruler.template.errors import TemplateError
 from ruler.template.lexer import (
     BOOL,

@@ -11,7 +11,7 @@ from urllib.parse import quote_plus, urlsplit
 
 from common.durations import parse_duration
 from common.errors import ParseError, TocsinError
-from common.golang import expand, format_float, quote
+from ruler.model.golang import expand, format_float, quote
 from ruler.model.matcher import compile_regex
 from ruler.template.data import Arguments, Sample, Samples, Value, go_type
 from ruler.template.errors import CallError

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from common.golang import format_float
+from ruler.model.golang import format_float
 from ruler.template.data import TemplateData
 from ruler.template.execute import FUNCTIONS, Execution
 from ruler.template.parser import Parsed, parse

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from common.errors import ParseError, QueryError
-from common.golang import expand
 from common.labels import METRIC_NAME
 from ruler.model.arrays import BoolArray, CodeArray
+from ruler.model.golang import expand
 from ruler.model.matcher import compile_regex
 from ruler.promql.ast import Call
 from ruler.promql.columns import grouped, is_any_label_name, setting

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.golang import EscapeError, expand, format_float, quote, unquote
+from ruler.model.golang import EscapeError, expand, format_float, quote, unquote
 
 _TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 
