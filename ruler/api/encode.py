@@ -6,13 +6,13 @@ Values follow Prometheus's util/jsonutil: decimal, without a point where whole, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import orjson
 
 from ruler.model.arrays import FloatArray, IntArray
+from ruler.model.golang import format_float
 from ruler.model.result import Matrix, Result, Scalar, String, Value, Vector
 from ruler.model.table import LabelTable
 
@@ -30,20 +30,8 @@ def encode_result(result: Result) -> bytes:
 
 def format_value(value: float) -> str:
     """One sample value as the API writes it in vectors and matrices."""
-    size = abs(value)
-    if math.isfinite(value) and size and (size < 1e-6 or size >= 1e21):
-        mantissa, _, exponent = np.format_float_scientific(value, trim="-", exp_digits=2).partition("e")
-        return f"{mantissa.removesuffix('.')}e{exponent}"
-    return format_plainly(value)
-
-
-def format_plainly(value: float) -> str:
-    """One value without an exponent, as the API writes scalars."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return np.format_float_positional(value, trim="-")
+    plain = value == 0 or 1e-6 <= abs(value) < 1e21
+    return format_float(value, "f" if plain else "e")
 
 
 def format_values(values: FloatArray) -> list[bytes]:
@@ -89,7 +77,7 @@ def encode_labels(table: LabelTable) -> list[bytes]:
 
 def _value(value: Value) -> tuple[bytes, bytes]:
     if isinstance(value, Scalar):
-        return b"scalar", b"[" + _seconds(value.time) + b',"' + format_plainly(value.value).encode() + b'"]'
+        return b"scalar", b"[" + _seconds(value.time) + b',"' + format_float(value.value).encode() + b'"]'
     if isinstance(value, String):
         return b"string", b"[" + _seconds(value.time) + b"," + orjson.dumps(value.value) + b"]"
     if isinstance(value, Vector):

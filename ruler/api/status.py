@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 from flask import Blueprint, Response, request
 
 from ruler.api import params
 from ruler.api.errors import BadRequest
 from ruler.api.respond import success
+from ruler.model.golang import format_float
 from ruler.rule.status import AlertStatus, GroupStatus, RuleKind, RuleStatus
 from ruler.scrape.status import DroppedTarget, TargetStatus
 from ruler.tsdb.stats import Stats, Top
@@ -129,14 +128,6 @@ def written_time(milliseconds: int | None) -> str:
     return text.rstrip("0").rstrip(".") + "Z"
 
 
-def written_value(value: float) -> str:
-    """An alert's value as the API writes it: always with an exponent, `1e+00`."""
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else f"{'+' if value > 0 else '-'}Inf"
-    mantissa, _, exponent = np.format_float_scientific(value, trim="-", exp_digits=2).partition("e")
-    return f"{mantissa.removesuffix('.')}e{exponent}"
-
-
 def _target(target: TargetStatus) -> dict[str, Any]:
     return {
         "discoveredLabels": dict(target.discovered),
@@ -213,7 +204,7 @@ def _alert(alert: AlertStatus) -> dict[str, Any]:
         "annotations": dict(alert.annotations),
         "state": str(alert.state),
         "activeAt": written_time(alert.active_at),
-        "value": written_value(alert.value),
+        "value": format_float(alert.value, "e"),
     }
     if alert.keep_firing_since is not None:
         shown["keepFiringSince"] = written_time(alert.keep_firing_since)

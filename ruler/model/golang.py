@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from decimal import Decimal
 from typing import Any
 
 from common.errors import TocsinError
@@ -108,10 +107,13 @@ def format_float(value: float, verb: str = "f", precision: int = -1) -> str:
 
 
 def _shortest(value: float, verb: str) -> str:
-    sign, digits, exponent = Decimal(repr(value)).as_tuple()
-    text = "".join(map(str, digits)).rstrip("0") or "0"
-    power = len(digits) + int(exponent) - 1 if value else 0  # of the first digit
-    minus = "-" if sign else ""
+    minus = "-" if math.copysign(1.0, value) < 0 else ""
+    mantissa, _, exponent = repr(abs(float(value))).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    leading_zeros = len(whole) + len(fraction) - len(digits)
+    power = int(exponent or 0) + len(whole) - 1 - leading_zeros if digits else 0  # of the first digit
+    text = digits.rstrip("0") or "0"
     if verb == "e" or (verb == "g" and not -4 <= power < 6):
         fraction = f".{text[1:]}" if len(text) > 1 else ""
         return f"{minus}{text[0]}{fraction}e{power:+03d}"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.labels import Labels
-from ruler.api.encode import encode_labels, encode_result, format_plainly, format_value, format_values
+from ruler.api.encode import encode_labels, encode_result, format_value, format_values
 from ruler.model.result import Matrix, Result, Scalar, String, Vector
 from ruler.model.table import StringPool, table_of
 
@@ -41,7 +41,8 @@ def test_values_are_written_as_prometheus_writes_them(value: float, written: str
 
 def test_scalars_never_have_an_exponent() -> None:
     """Prometheus writes scalars in full."""
-    assert ["0.0000001", "1000000000000000000000"] == [format_plainly(1e-7), format_plainly(1e21)]
+    written = [encode_result(Result(Scalar(0, value))) for value in (1e-7, 1e21)]
+    assert ["0.0000001", "1000000000000000000000"] == [orjson.loads(each)["data"]["result"][1] for each in written]
 
 
 @given(st.lists(st.floats(), max_size=50))
