@@ -1,8 +1,12 @@
-"""The clock. Only a scheduler and a program's edge read it; everything below them takes `now` as an argument."""
+"""The clock, and how its times are written.
+
+Only a scheduler and a program's edge read the clock; everything below them takes `now` as an argument.
+"""
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -35,3 +39,12 @@ class ManualClock:
     def set(self, now: int) -> int:
         self._now = now
         return self._now
+
+
+def rfc3339(milliseconds: int) -> str:
+    """A time in UTC as `2026-01-31T12:00:00.000Z`; one that no calendar has is the last that one has."""
+    try:
+        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return "9999-12-31T23:59:59.999Z"
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

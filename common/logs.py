@@ -10,8 +10,9 @@ import logging
 import re
 import sys
 import traceback
-from datetime import UTC, datetime
 from typing import Any, TextIO
+
+from common.clock import rfc3339
 
 LEVELS = ("debug", "info", "warn", "error")
 FORMATS = ("logfmt", "json")
@@ -31,7 +32,7 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         level = "WARN" if record.levelno == logging.WARNING else record.levelname
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        time = rfc3339(int(record.created * 1000))
         pairs: dict[str, Any] = {"time": time, "level": level, "source": record.name, "msg": record.getMessage()}
         pairs.update({key: str(value) for key, value in getattr(record, "facts", {}).items()})
         if record.exc_info and record.exc_info[1] is not None:

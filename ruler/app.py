@@ -13,7 +13,6 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +210,7 @@ class Ruler:
             "startTime": status.written_time(self._started_at),
             "CWD": str(Path.cwd()),
             "hostname": socket.gethostname(),
-            "serverTime": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "serverTime": status.written_time(self._clock.now()),
             "reloadConfigSuccess": self._metrics.successful,
             "lastConfigTime": status.written_time(self._metrics.loaded_at),
             "corruptionCount": 0,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from common.clock import rfc3339
 from common.errors import ParseError, TocsinError
 from common.labels import Labels
 from ruler.dispatch.silences import Silence
@@ -33,28 +34,20 @@ class Refused(TocsinError):  # noqa: N818  (an answer, not a fault)
         super().__init__(text)
 
 
-def time_text(milliseconds: int) -> str:
-    try:
-        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError, OSError):  # beyond what a calendar has
-        return "9999-12-31T23:59:59.999Z"
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def alert_object(alert: Alert, receivers: Iterable[str], silenced_by: Sequence[str]) -> dict[str, Any]:
     shape: dict[str, Any] = {
         "annotations": dict(alert.annotations),
-        "endsAt": time_text(alert.ends_at),
+        "endsAt": rfc3339(alert.ends_at),
         "fingerprint": f"{alert.labels.fingerprint:016x}",
         "receivers": [{"name": name} for name in receivers],
-        "startsAt": time_text(alert.starts_at),
+        "startsAt": rfc3339(alert.starts_at),
         "status": {
             "inhibitedBy": [],
             "mutedBy": [],
             "silencedBy": list(silenced_by),
             "state": "suppressed" if silenced_by else "active",
         },
-        "updatedAt": time_text(alert.updated_at),
+        "updatedAt": rfc3339(alert.updated_at),
         "labels": dict(alert.labels),
     }
     if alert.generator_url:
@@ -66,12 +59,12 @@ def silence_object(silence: Silence, now: int) -> dict[str, Any]:
     shape: dict[str, Any] = {
         "id": silence.id,
         "status": {"state": silence.state(now).value},
-        "updatedAt": time_text(silence.updated_at),
+        "updatedAt": rfc3339(silence.updated_at),
         "comment": silence.comment,
         "createdBy": silence.created_by,
-        "endsAt": time_text(silence.ends_at),
+        "endsAt": rfc3339(silence.ends_at),
         "matchers": [_matcher_object(matcher) for matcher in silence.matchers],
-        "startsAt": time_text(silence.starts_at),
+        "startsAt": rfc3339(silence.starts_at),
     }
     if silence.annotations:
         shape["annotations"] = dict(silence.annotations)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
 
+from common.clock import rfc3339
 from ruler.api import params
 from ruler.api.errors import BadRequest
 from ruler.api.respond import success
@@ -123,9 +123,7 @@ def written_time(milliseconds: int | None) -> str:
     """A time as Go's RFC 3339 writes it; `None` is Go's zero time."""
     if milliseconds is None:
         return NEVER
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    text = moment.isoformat(timespec="milliseconds").removesuffix("+00:00")
-    return text.rstrip("0").rstrip(".") + "Z"
+    return rfc3339(milliseconds).removesuffix("Z").rstrip("0").rstrip(".") + "Z"
 
 
 def _target(target: TargetStatus) -> dict[str, Any]:

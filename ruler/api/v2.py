@@ -13,7 +13,7 @@ import orjson
 from flask import Blueprint, Response, request
 from prometheus_client import CollectorRegistry, Counter
 
-from common.clock import Clock
+from common.clock import Clock, rfc3339
 from common.errors import ParseError
 from ruler.api.alertmanager_config import alertmanager_yml
 from ruler.api.alertmanager_json import (
@@ -22,7 +22,6 @@ from ruler.api.alertmanager_json import (
     posted_alerts,
     posted_silence,
     silence_object,
-    time_text,
     unreadable,
 )
 from ruler.dispatch.dispatcher import Dispatcher
@@ -95,7 +94,7 @@ class _Api:
             {
                 "cluster": {"peers": [], "status": "disabled"},
                 "config": {"original": config},
-                "uptime": time_text(self._started),
+                "uptime": rfc3339(self._started),
                 "versionInfo": {name: self._build.get(name, "") for name in names},
             }
         )
