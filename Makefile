@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TOCSIN_SHARED ?= ../shared
 export TOCSIN_SHARED
 
@@ -14,13 +15,16 @@ help: ## print these targets
 setup: $(VENV)/.dev ## make .venv with every extra and the tools of development
 
 $(VENV)/.run: pyproject.toml requirements.lock
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tocsin needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -r requirements.lock
+	@$(PIP) --no-deps --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@echo "Adding the tools of development …"
+	@$(PIP) -r requirements-dev.lock
 	@touch $@
 
 run: $(VENV)/.run ## start exporter, receiver and ruler on loopback, with data under ./data
