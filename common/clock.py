@@ -6,8 +6,10 @@ Only a scheduler and a program's edge read the clock; everything below them take
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -44,7 +46,7 @@ class ManualClock:
 def rfc3339(milliseconds: int) -> str:
     """A time in UTC as `2026-01-31T12:00:00.000Z`; one that no calendar has is the last that one has."""
     try:
-        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
+        moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
         return "9999-12-31T23:59:59.999Z"
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
