@@ -5,14 +5,8 @@ from __future__ import annotations
 import json
 import random
 import re
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +16,9 @@ import pytest
 from common.errors import ParseError
 from ruler.promql.ast import Aggregation, Binary, Call, Expr, MatrixSelector, Paren, Subquery, Unary
 from ruler.promql.parser import parse
+from tests.peers import Prometheus, prometheus
 
 pytestmark = pytest.mark.conformance
-
-Ask = Callable[[str, str], dict[str, Any]]
 
 
 def answer(text: str) -> str:
@@ -99,42 +92,11 @@ def test_agrees_with_another_parser(testdata: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def prometheus(peers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """A real Prometheus that scrapes nothing: what it says about a query, by endpoint."""
-    home = tmp_path_factory.mktemp("prometheus")
-    (home / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [
-        str(peers / "prometheus"),
-        f"--config.file={home}/prometheus.yml",
-        f"--storage.tsdb.path={home}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--enable-feature=promql-experimental-functions,promql-duration-expr",
-        "--log.level=error",
-    ]
-
-    def ask(endpoint: str, query: str) -> dict[str, Any]:
-        body = urllib.parse.urlencode({"query": query}).encode()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{endpoint}", body, 10) as response:
-                found: dict[str, Any] = json.load(response)
-        except urllib.error.HTTPError as error:
-            with error:
-                found = json.load(error)
-        return found
-
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            for _ in range(200):
-                try:
-                    ask("format_query", "1")
-                    break
-                except (urllib.error.URLError, ConnectionError, json.JSONDecodeError):
-                    time.sleep(0.05)
-            yield ask
-        finally:
-            process.terminate()
+def peer(peers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A real Prometheus that scrapes nothing."""
+    features = "--enable-feature=promql-experimental-functions,promql-duration-expr"
+    with prometheus(peers, tmp_path_factory.mktemp("prometheus"), {}, features) as peer:
+        yield peer
 
 
 def said(found: dict[str, Any]) -> str:
@@ -158,7 +120,7 @@ _PIECES = (
 _OLDER = re.compile(r"<Item|unexpected colon '|unexpected \"\(\"|duration expression|unknown position|Float: parsing")
 
 
-def test_complains_and_prints_like_prometheus(testdata: Path, prometheus: Ask) -> None:
+def test_complains_and_prints_like_prometheus(testdata: Path, peer: Prometheus) -> None:
     """Real expressions with tokens lost and put in get the very answer of Prometheus, in its very words."""
     chance = random.Random(7)
     expressions = [text for text, _ in corpus(testdata) if len(text) < 100 and text.isascii()]
@@ -172,7 +134,7 @@ def test_complains_and_prints_like_prometheus(testdata: Path, prometheus: Ask) -
             else:
                 tokens.insert(place, f" {chance.choice(_PIECES)} ")
         query = "".join(tokens)
-        theirs, ours = said(prometheus("format_query", query)), answer(query)
+        theirs, ours = said(peer.ask("format_query", query=query)), answer(query)
         complaints += ": parse error: " in theirs
         if folded(theirs) != folded(ours) and not _OLDER.search(theirs):
             differing.append((query, theirs, ours))
@@ -208,7 +170,7 @@ def their_shape(node: dict[str, Any]) -> Any:
     return names.get(kind, "leaf")
 
 
-def test_groups_like_prometheus(prometheus: Ask) -> None:
+def test_groups_like_prometheus(peer: Prometheus) -> None:
     """Random chains of operators and signs are grouped as Prometheus groups them."""
     chance = random.Random(3)
     operators = ["+", "-", "*", "/", "%", "^", "atan2", "==", ">", "and", "or", "unless"]
@@ -217,4 +179,4 @@ def test_groups_like_prometheus(prometheus: Ask) -> None:
         query = chance.choice(operands)
         for _ in range(chance.randint(1, 5)):
             query += f" {chance.choice(operators)} {chance.choice(operands)}"
-        assert their_shape(prometheus("parse_query", query)["data"]) == shape(parse(query)), query
+        assert their_shape(peer.ask("parse_query", query=query)["data"]) == shape(parse(query)), query

@@ -5,40 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 
-T = TypeVar("T")
+from tests.peers import free_port
+
 TOKEN = "a-token-for-the-end-to-end-tests"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(what: str, condition: Callable[[], T], seconds: float = 20) -> T:
-    """What `condition` gives once it is true; fails with the sentence `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            found = condition()
-        except requests.RequestException:
-            found = None  # type: ignore[assignment]
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
 
 
 class Program:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.street import Street, Webhook, until
+from tests.e2e.street import Street, Webhook
+from tests.peers import until
 
 pytestmark = pytest.mark.e2e
 

@@ -5,19 +5,11 @@ promtool turns the samples into blocks; Prometheus serves them on a free port of
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import random
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import pytest
 
@@ -25,13 +17,13 @@ from common.errors import QueryError
 from common.labels import Labels, quote
 from ruler.model.result import Matrix, Result
 from ruler.promql.engine import Engine
+from tests.peers import Prometheus, prometheus
 from tests.ruler.promql.memory_storage import MemoryStorage, Sample
 
 pytestmark = pytest.mark.conformance
 
 TICK, TICKS, START = 15_000, 60, 1_700_000_000_000 // 15_000 * 15_000
 FEATURES = "promql-delayed-name-removal,promql-experimental-functions"
-PEERS = Path(os.environ.get("TOCSIN_PEERS", Path.home() / ".cache/tocsin-peers/usr/bin"))
 
 # Left out, as this Prometheus differs from its newer tests, which the engine follows: sort's warning in range queries,
 # first_over_time, mad_over_time over NaN, histogram_fraction from the first bucket, what forced monotonicity tells. And
@@ -209,54 +201,14 @@ def storage() -> MemoryStorage:
 
 
 @pytest.fixture(scope="module")
-def prometheus(storage: MemoryStorage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Prometheus that has the samples."""
-    programs = [PEERS / "prometheus", PEERS / "promtool"]
-    if not all(program.is_file() for program in programs):
-        pytest.skip("prometheus and promtool are not here: set TOCSIN_PEERS")
+def peer(peers: Path, storage: MemoryStorage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus that has the samples."""
     folder = tmp_path_factory.mktemp("prometheus")
     (folder / "samples.om").write_text(open_metrics(storage))
-    (folder / "prometheus.yml").write_text("{}")
     create = ["tsdb", "create-blocks-from", "openmetrics", str(folder / "samples.om"), str(folder / "data")]
-    subprocess.run([str(programs[1]), *create], check=True, capture_output=True, timeout=60)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [
-        str(programs[0]),
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={address}",
-        f"--enable-feature={FEATURES}",
-    ]
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            _await_ready(address)
-            yield f"http://{address}"
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def _await_ready(address: str) -> None:
-    for _ in range(150):
-        try:
-            with urlopen(f"http://{address}/-/ready", timeout=2):
-                return
-        except (URLError, OSError):
-            time.sleep(0.1)
-    pytest.fail("prometheus did not get ready")
-
-
-def asked(address: str, query: str, start: int, end: int, step: int) -> dict[str, Any]:
-    """Prometheus's answer to a range query."""
-    asking = urlencode({"query": query, "start": start / 1000, "end": end / 1000, "step": step / 1000})
-    try:
-        with urlopen(f"{address}/api/v1/query_range?{asking}", timeout=20) as answer:
-            return dict(json.load(answer))
-    except HTTPError as error:
-        with error:
-            return dict(json.load(error))
+    subprocess.run([str(peers / "promtool"), *create], check=True, capture_output=True, timeout=60)
+    with prometheus(peers, folder, {}, f"--enable-feature={FEATURES}") as peer:
+        yield peer
 
 
 def evaluated(storage: MemoryStorage, query: str, start: int, end: int, step: int) -> Result | str:
@@ -277,10 +229,11 @@ def points(matrix: Matrix) -> dict[Labels, dict[int, float]]:
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_queries_agree_with_prometheus(prometheus: str, storage: MemoryStorage, query: str) -> None:
+def test_queries_agree_with_prometheus(peer: Prometheus, storage: MemoryStorage, query: str) -> None:
     """A range query gives Prometheus's series and values, or fails with its words; notes are the same too."""
     start, end, step = START + 100_000, START + TICKS * TICK + 200_000, 17_000
-    answer = asked(prometheus, query, start, end, step)
+    seconds = {"start": f"{start / 1000}", "end": f"{end / 1000}", "step": f"{step / 1000}"}
+    answer = peer.ask("query_range", query=query, **seconds)
     result = evaluated(storage, query, start, end, step)
     if isinstance(result, str):
         assert _first_words(answer.get("error", answer)) == _first_words(result)

@@ -1,0 +1,89 @@
+"""The real programs beside ours: on free ports of the loopback, waited for, and ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(what: str, condition: Callable[[], T], seconds: float = 20) -> T:
+    """What `condition` gives once it is true; fails with the sentence `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            found = condition()
+        except requests.RequestException:
+            found = None  # type: ignore[assignment]
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def program(command: list[str], ready: str, log: Path) -> Iterator[None]:
+    """A program that has answered at `ready`; it is stopped at the end, and what it said is in `log`."""
+    with log.open("wb") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, "GOMAXPROCS": "1"})
+    try:
+        until(f"an answer of {command[0]}", lambda: requests.get(ready, timeout=5).ok)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@dataclass(frozen=True, slots=True)
+class Prometheus:
+    """A Prometheus is the real one, running at `url`."""
+
+    url: str
+
+    def ask(self, path: str, **values: str) -> dict[str, Any]:
+        """The whole answer of its API at `path`, be it an error."""
+        url = f"{self.url}/api/v1/{path}"
+        response = requests.post(url, values, timeout=20) if values else requests.get(url, timeout=20)
+        return dict(response.json())
+
+    def query(self, text: str) -> list[dict[str, Any]]:
+        """The series of an instant vector."""
+        return list(self.ask("query", query=text)["data"]["result"])
+
+    def values(self, text: str) -> list[float]:
+        """The values of an instant vector."""
+        return [float(series["value"][1]) for series in self.query(text)]
+
+
+@contextmanager
+def prometheus(peers: Path, folder: Path, config: Mapping[str, Any], *flags: str) -> Iterator[Prometheus]:
+    """The real Prometheus with this config, its data in `folder`/data."""
+    (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
+    address = f"127.0.0.1:{free_port()}"
+    command = [
+        str(peers / "prometheus"),
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={address}",
+        *flags,
+    ]
+    with program(command, f"http://{address}/-/ready", folder / "log"):
+        yield Prometheus(f"http://{address}")
