@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.peers import programs_folder, testdata_folder
 
 
 def _skip(reason: str) -> NoReturn:
@@ -24,7 +24,7 @@ def _skip(reason: str) -> NoReturn:
 @pytest.fixture(scope="session")
 def testdata() -> Path:
     """The peers' own test suites and fixtures; CI has them, elsewhere the test is skipped with this reason."""
-    path = Path(os.environ.get("TOCSIN_SHARED", ROOT.parent / "shared")).resolve() / "testdata"
+    path = testdata_folder()
     if not path.is_dir():
         _skip(f"the peers' test suites are not at {path} (set TOCSIN_SHARED)")
     return path
@@ -33,7 +33,7 @@ def testdata() -> Path:
 @pytest.fixture(scope="session")
 def peers() -> Path:
     """The folder with the real prometheus, promtool, amtool …"""
-    path = Path(os.environ.get("TOCSIN_PEERS", Path.home() / ".cache/tocsin-peers/usr/bin"))
+    path = programs_folder()
     if not (path / "promtool").exists():
         _skip(f"the real peers are not at {path} (`make test` gets them; set TOCSIN_PEERS to use others)")
     return path

@@ -1,4 +1,4 @@
-"""The real programs beside ours: on free ports of the loopback, waited for, and ended."""
+"""The peers beside ours: where they are; the real programs on free ports of the loopback, waited for, and ended."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ from typing import Any, TypeVar
 import requests
 
 T = TypeVar("T")
+
+
+def testdata_folder() -> Path:
+    """Where the peers' own test suites and fixtures are, if they are on this machine."""
+    return Path(os.environ.get("TOCSIN_SHARED", Path(__file__).parents[2] / "shared")).resolve() / "testdata"
+
+
+def programs_folder() -> Path:
+    """Where the real programs are, if they are on this machine."""
+    return Path(os.environ.get("TOCSIN_PEERS", Path.home() / ".cache/tocsin-peers/usr/bin"))
 
 
 def free_port() -> int:

@@ -7,11 +7,9 @@ times. `python -m tests.conformance.promqltest` prints the table; further argume
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -36,8 +34,10 @@ from ruler.promql.parser import parse
 from ruler.storage import Queryable
 from ruler.tsdb.db import DB
 from tests.conformance.script import Clear, Eval, Load, Points, Series, parse_script
+from tests.peers import testdata_folder
 from tests.ruler.promql.memory_storage import MemoryStorage
 
+SCRIPTS = "prometheus/promql/promqltest/testdata"
 MINUTE = 60_000
 EPSILON = 1e-6
 LONGEST = 40 * 86_400_000  # ms of samples that a script may load
@@ -47,13 +47,6 @@ _OF_TIME = frozenset(
     "days_in_month day_of_month day_of_week day_of_year hour minute month year predict_linear time timestamp".split()  # noqa: SIM905  (read as words)
 )
 _OF_QUERY = ("start()", "end()", "range()", "step()")
-
-
-def scripts() -> Path | None:
-    """Where Prometheus's scripts are, if they are on this machine."""
-    shared = Path(os.environ.get("TOCSIN_SHARED", Path(__file__).parents[2].parent / "shared"))
-    found = shared / "testdata/prometheus/promql/promqltest/testdata"
-    return found if found.is_dir() else None
 
 
 class Storage(Protocol):
@@ -361,9 +354,9 @@ class PagedStorage:
 
 
 def main(shown: list[str]) -> int:
-    folder = scripts()
-    if folder is None:
-        sys.stdout.write("Prometheus's test scripts are not here: set TOCSIN_SHARED\n")
+    folder = testdata_folder() / SCRIPTS
+    if not folder.is_dir():
+        sys.stdout.write(f"Prometheus's test scripts are not at {folder} (set TOCSIN_SHARED)\n")
         return 1
     rows, passed, total, excepted = [], 0, 0, 0
     for path in sorted(folder.glob("*.test")):

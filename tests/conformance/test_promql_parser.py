@@ -16,6 +16,7 @@ import pytest
 from common.errors import ParseError
 from ruler.promql.ast import Aggregation, Binary, Call, Expr, MatrixSelector, Paren, Subquery, Unary
 from ruler.promql.parser import parse
+from tests.conformance.promqltest import SCRIPTS
 from tests.peers import Prometheus, prometheus
 
 pytestmark = pytest.mark.conformance
@@ -55,7 +56,7 @@ def test_takes_prometheus_own_scripts(testdata: Path) -> None:
     """Every expression of Prometheus's scripts parses, or is refused by the name of what is not supported yet."""
     refused: Counter[str] = Counter()
     total = 0
-    for path in sorted((testdata / "prometheus/promql/promqltest/testdata").glob("*.test")):
+    for path in sorted((testdata / SCRIPTS).glob("*.test")):
         for text in scripted(path):
             total += 1
             try:

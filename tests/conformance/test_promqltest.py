@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.conformance.promqltest import ListedStorage, PagedStorage, run_script, scripts
+from tests.conformance.promqltest import SCRIPTS, ListedStorage, PagedStorage, run_script
 from tests.conformance.script import parse_series
 
 pytestmark = pytest.mark.conformance
-
-FOLDER = scripts()
 
 # Scripts that pass whole. Evals that need native histograms are excepted, and counted.
 COMPLETE = {
@@ -35,37 +35,34 @@ COMPLETE = {
 FLOORS = {"duration_expression": 29, "extended_vectors": 30, "info": 0, "start_timestamps": 2}
 
 
-def script(name: str) -> str:
-    """The text of one of Prometheus's scripts."""
-    if FOLDER is None:
-        pytest.skip("Prometheus's test scripts are not here: set TOCSIN_SHARED")
-    return (FOLDER / f"{name}.test").read_text()
+@pytest.fixture(scope="module")
+def folder(testdata: Path) -> Path:
+    """Where Prometheus's scripts are."""
+    return testdata / SCRIPTS
 
 
 @pytest.mark.parametrize("name", COMPLETE)
-def test_complete_scripts_stay_complete(name: str) -> None:
+def test_complete_scripts_stay_complete(folder: Path, name: str) -> None:
     """Every eval of the script that does not need native histograms passes, notes included."""
-    tally = run_script(script(name), PagedStorage)
+    tally = run_script((folder / f"{name}.test").read_text(), PagedStorage)
     assert ([], COMPLETE[name]) == ([f"{each.line}: {problem}" for each, problem in tally.failures], tally.passed)
 
 
 @pytest.mark.parametrize("name", FLOORS)
-def test_other_scripts_pass_no_less_than_before(name: str) -> None:
+def test_other_scripts_pass_no_less_than_before(folder: Path, name: str) -> None:
     """As many evals of the script pass as are recorded here; more of them is a reason to record more."""
-    assert FLOORS[name] == run_script(script(name), PagedStorage).passed
+    assert FLOORS[name] == run_script((folder / f"{name}.test").read_text(), PagedStorage).passed
 
 
 @pytest.mark.parametrize("name", ["operators", "staleness"])
-def test_the_obvious_storage_gives_the_same(name: str) -> None:
+def test_the_obvious_storage_gives_the_same(folder: Path, name: str) -> None:
     """What passes over the database passes over lists."""
-    assert COMPLETE[name] == run_script(script(name), ListedStorage).passed
+    assert COMPLETE[name] == run_script((folder / f"{name}.test").read_text(), ListedStorage).passed
 
 
-def test_no_script_is_left_out() -> None:
+def test_no_script_is_left_out(folder: Path) -> None:
     """Every script of Prometheus's is either complete or has a floor."""
-    if FOLDER is None:
-        pytest.skip("Prometheus's test scripts are not here: set TOCSIN_SHARED")
-    assert COMPLETE.keys() | FLOORS.keys() == {path.stem for path in FOLDER.glob("*.test")}
+    assert COMPLETE.keys() | FLOORS.keys() == {path.stem for path in folder.glob("*.test")}
 
 
 def test_series_lines_expand() -> None:
