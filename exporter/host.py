@@ -33,10 +33,6 @@ class Host:
         """The text of a file below /proc; raises OSError."""
         return read_text(f"{self.proc}/{path}")
 
-    def read_sys(self, path: str) -> str:
-        """The value of an attribute below /sys, without its line end; raises OSError."""
-        return read_attribute(f"{self.sys}/{path}")
-
 
 def read_text(path: str) -> str:
     """The text of a file of at most MAX_BYTES; bytes that are not UTF-8 become U+FFFD. Raises OSError."""
