@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from decimal import Decimal
 
 import numpy as np
 
 from common.errors import QueryError
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.model.golang import format_float
 from ruler.model.table import NO_LABEL
 from ruler.promql.aggregate import by_size, grouping_names
 from ruler.promql.ast import Aggregation
 from ruler.promql.columns import group_all, group_by, is_any_label_name, keeping, setting
 from ruler.promql.frame import Frame, Grid, empty_frame
 from ruler.promql.merge import merged
-from ruler.promql.notes import short_number
 from ruler.promql.scope import Scope
 
 _INT64 = 9223372036854774784  # the largest float that is an int64
@@ -47,9 +46,9 @@ def _checked_count(param: FloatArray) -> IntArray:
     if param.max() < 1:
         return np.zeros(1, dtype=np.int64)
     if param.min() <= -_INT64:
-        raise QueryError(f"Scalar value {short_number(float(param.min()))} underflows int64")
+        raise QueryError(f"Scalar value {format_float(float(param.min()), 'g')} underflows int64")
     if param.max() >= _INT64:
-        raise QueryError(f"Scalar value {short_number(float(param.max()))} overflows int64")
+        raise QueryError(f"Scalar value {format_float(float(param.max()), 'g')} overflows int64")
     return param.astype(np.int64)
 
 
@@ -80,7 +79,7 @@ def _in_ratio(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray) 
         for value in (float(param.max()), float(param.min())):
             limit = math.copysign(1, value)
             if abs(value) > 1:
-                note = f"ratio value should be between -1 and 1, got {short_number(value)}, capping to {limit:g}"
+                note = f"ratio value should be between -1 and 1, got {format_float(value, 'g')}, capping to {limit:g}"
                 scope.notes.warn(note, expr.param)
     ratio = np.clip(param, -1, 1)[:, np.newaxis]
     offset = _label_hash(frame) / float(1 << 64)
@@ -119,17 +118,7 @@ def count_values(scope: Scope, expr: Aggregation, frame: Frame, label: str) -> F
     pair, column = np.unique(groups.of[series] * len(distinct) + which, return_inverse=True)
     counts = np.zeros((len(mask), len(pair)))
     np.add.at(counts, (step, column), 1)
-    texts = [scope.strings.code(plain_number(value)) for value in distinct.tolist()]
+    texts = [scope.strings.code(format_float(value)) for value in distinct.tolist()]
     codes = np.array(texts, dtype=np.int32)[pair % len(distinct)]
     table = setting(base.take(groups.first[pair // len(distinct)]), label, codes)
     return merged(Frame(table, counts, counts > 0, np.zeros(len(pair), dtype=np.bool_)))
-
-
-def plain_number(value: float) -> str:
-    """A number with all its digits and no exponent, as label values have them."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    text = format(Decimal(repr(value)), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text

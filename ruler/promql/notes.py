@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from common.labels import quote
+from ruler.model.golang import format_float
 from ruler.promql.ast import Node
 
 INVALID_QUANTILE = "quantile value should be between 0 and 1"
@@ -43,23 +42,9 @@ class Notes:
 
 
 def invalid_quantile(value: float) -> str:
-    return f"{INVALID_QUANTILE}, got {short_number(value)}"
+    return f"{INVALID_QUANTILE}, got {format_float(value, 'g')}"
 
 
 def named(note: str, metric: str) -> str:
     """The note with the metric it is about, if that has a name."""
     return f"{note} for metric name {quote(metric)}" if metric else note
-
-
-def short_number(value: float) -> str:
-    """A number as Go's `%g` writes it."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    shortest = min((f"{value:.{places}e}" for places in range(18)), key=lambda text: (float(text) != value, len(text)))
-    mantissa, _, power = shortest.partition("e")
-    if -4 <= int(power) < 6:
-        places = max(len(mantissa.lstrip("-").replace(".", "")) - 1 - int(power), 0)
-        return f"{value:.{places}f}"
-    return f"{mantissa}e{power}"

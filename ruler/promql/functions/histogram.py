@@ -10,11 +10,12 @@ import numpy as np
 
 from common.labels import METRIC_NAME, quote
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.model.golang import format_float
 from ruler.promql.ast import Call, Expr
 from ruler.promql.columns import dropping, group_by, grouped, setting, stacked
 from ruler.promql.frame import Frame, Grid, Value, empty_frame
 from ruler.promql.merge import merged
-from ruler.promql.notes import invalid_quantile, named, short_number
+from ruler.promql.notes import invalid_quantile, named
 from ruler.promql.quantile import Buckets, Forced, bucket_fraction, bucket_quantile, monotonic
 from ruler.promql.scope import Scope
 
@@ -97,8 +98,8 @@ def _not_monotonic(metric: str, parts: list[tuple[Forced, IntArray]], grid: Grid
     count = sum(len(part.cells) for part, _ in parts)
     first, last = (min(int(step.min()) for _, step in parts), max(int(step.max()) for _, step in parts))
     return (
-        f"{named(_NOT_MONOTONIC, metric)}, from buckets {short_number(lowest)} to {short_number(highest)}, with a max "
-        f"diff of {most:.2g}, over {count} samples from {_utc(int(grid.times[first]))} to {_utc(int(grid.times[last]))}"
+        f"{named(_NOT_MONOTONIC, metric)}, from buckets {format_float(lowest, 'g')} to {format_float(highest, 'g')}, "
+        f"with a max diff of {most:.2g}, over {count} samples from {_utc(int(grid.times[first]))} to {_utc(int(grid.times[last]))}"
     )
 
 
@@ -193,5 +194,5 @@ def _alike(frame: Frame, bounds: FloatArray, group: IntArray) -> Iterator[_Alike
 
 
 def _open_metrics_number(value: float) -> str:
-    text = short_number(value)
+    text = format_float(value, "g")
     return text if any(mark in text for mark in ".eN") or "Inf" in text else f"{text}.0"
