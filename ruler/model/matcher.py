@@ -10,7 +10,8 @@ from typing import Any
 import re2
 
 from common.errors import ParseError
-from common.labels import is_label_name, quote
+from common.labels import is_label_name
+from ruler.model.golang import quote
 
 
 class MatchOp(StrEnum):
@@ -69,5 +70,6 @@ class Matcher:
         return self.matches("")
 
     def __str__(self) -> str:
+        """As a query shows it."""
         name = self.name if is_label_name(self.name) else quote(self.name)
         return f"{name}{self.op}{quote(self.value)}"

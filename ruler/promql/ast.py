@@ -186,7 +186,7 @@ class VectorSelector(Node):
         rest = self.matchers
         if self.name:
             rest = tuple(each for each in rest if not is_name(each, self.name))
-        inner = ",".join(sorted(map(matcher_text, rest)))
+        inner = ",".join(sorted(map(str, rest)))
         return f"{self.name}{{{inner}}}" if inner or not self.name else self.name
 
 
@@ -310,12 +310,6 @@ Expr: TypeAlias = (
 def is_name(matcher: Matcher, name: str) -> bool:
     """Whether this is the matcher that a bare metric name stands for."""
     return matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL and matcher.value == name
-
-
-def matcher_text(matcher: Matcher) -> str:
-    """A matcher as a query shows it, with its value in Go's quotes."""
-    name = matcher.name if is_label_name(matcher.name) else quote(matcher.name)
-    return f"{name}{matcher.op}{quote(matcher.value)}"
 
 
 def _names(labels: Iterable[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from common.errors import ParseError
 from common.labels import METRIC_NAME
 from ruler.model.matcher import Matcher, MatchOp
-from ruler.promql.ast import matcher_text
 from ruler.promql.cursor import Cursor
 from ruler.promql.lexer import IDENTIFIER, LABEL_NAMES, STRING
 
@@ -46,7 +45,7 @@ def _label_matcher(cursor: Cursor) -> Matcher:
 def in_printed_order(name: str, written: list[Matcher]) -> tuple[Matcher, ...]:
     """The matchers of a selector: that of its bare name, then those in braces as they are printed."""
     bare = (Matcher(METRIC_NAME, MatchOp.EQUAL, name),) if name else ()
-    return (*bare, *sorted(written, key=matcher_text))
+    return (*bare, *sorted(written, key=str))
 
 
 def grouping_labels(cursor: Cursor) -> tuple[str, ...]:
