@@ -18,7 +18,7 @@ import msgspec
 import yaml
 
 from common.durations import format_duration, parse_duration
-from common.errors import ConfigError, ParseError
+from common.errors import ConfigError, ParseError, written_path
 from common.secrets import Secret
 
 MAX_NODES = 1_000_000
@@ -59,7 +59,7 @@ class Document:
         known = path
         while known and known not in self.lines:
             known = known[:-1]
-        return ConfigError(problem, file=self.file, line=self.lines.get(known, 0), path=_written(path))
+        return ConfigError(problem, file=self.file, line=self.lines.get(known, 0), path=written_path(path))
 
     def decode(self, type_: type[T], hook: DecodeHook | None = None) -> T:
         """This document as a `type_`; `hook(type, value)` builds the types of a stage (it raises ValueError)."""
@@ -156,7 +156,7 @@ class _Builder:
             key = key_node.value
             key_line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                raise ConfigError("a key must be a plain word", file=self._file, line=key_line, path=_written(path))
+                raise ConfigError("a key must be a plain word", file=self._file, line=key_line, path=written_path(path))
             if key == "<<" and not key_node.style:
                 sources = self.build(child, path)
                 for source in sources if isinstance(sources, list) else [sources]:
@@ -165,7 +165,7 @@ class _Builder:
                     inherited = {**source, **inherited}
                 continue
             if key in built:
-                raise ConfigError(f"key given twice: {key!r}", file=self._file, line=key_line, path=_written(path))
+                raise ConfigError(f"key given twice: {key!r}", file=self._file, line=key_line, path=written_path(path))
             value = self.build(child, (*path, key))
             self._lines[(*path, key)] = key_line
             if value is None:
@@ -204,11 +204,6 @@ def _refuses(decoded: Any, path: tuple[str | int, ...]) -> bool:
     return isinstance(place, Settings) and path[-1] not in {
         field.encode_name for field in msgspec.structs.fields(place)
     }
-
-
-def _written(path: tuple[str | int, ...]) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) or step == "..." else f".{step}" for step in path)
-    return text.removeprefix(".")
 
 
 def shown(value: Any) -> Any:

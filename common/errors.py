@@ -13,6 +13,7 @@ TocsinError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -50,6 +51,12 @@ class ExpositionError(TocsinError):
     def __init__(self, problem: str, *, line: int) -> None:
         self.problem, self.line = problem, line
         super().__init__(f"line {line}: {problem}")
+
+
+def written_path(steps: Iterable[str | int]) -> str:
+    """The way to a value in a document, as errors give it: `metrics.queue[2]`; the step `...` is any item of a list."""
+    text = "".join(f"[{step}]" if isinstance(step, int) or step == "..." else f".{step}" for step in steps)
+    return text.removeprefix(".")
 
 
 class ScrapeFailure(StrEnum):

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import orjson
 
+from common.errors import written_path
 from receiver.refusals import Refusal, missing_fields, shown
 
 T = TypeVar("T")
@@ -59,11 +60,11 @@ def convert(document: dict[str, Any], type_: type[T]) -> T:
         steps = [name or int(index) for name, index in _STEP.findall(place)]
         if problem.startswith(_UNKNOWN):
             unknown = problem.removeprefix(_UNKNOWN).strip("`")
-            raise Refusal("unknown field", path=_written([*steps, unknown])) from None
+            raise Refusal("unknown field", path=written_path([*steps, unknown])) from None
         if ", got " in problem:
             problem = problem.partition(", got ")[0]
         problem = _WORD.sub(_in_words, problem[:1].lower() + problem[1:]).replace(".0", "")
-        raise Refusal(f"{problem}: {shown(_at(document, steps))}", path=_written(steps)) from None
+        raise Refusal(f"{problem}: {shown(_at(document, steps))}", path=written_path(steps)) from None
 
 
 def _in_words(match: re.Match[str]) -> str:
@@ -74,7 +75,3 @@ def _at(value: Any, steps: Sequence[str | int]) -> Any:
     for step in steps:
         value = value[step]
     return value
-
-
-def _written(steps: Sequence[str | int]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
