@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from common.errors import StartError
+from common.flags import log_flags
 from common.lifecycle import Signals
-from common.logs import FORMATS, LEVELS, configure, facts
+from common.logs import configure, facts
 from common.serving import HttpServer, Listener, bind
 from common.version import VERSION
 from exporter.app import Exporter
@@ -84,10 +85,7 @@ def _flags(given: Mapping[str, Any]) -> dict[str, str | bool]:
 @click.option(
     "--path.udev.data", "udev", default="/run/udev/data", show_default=True, help="Where udev keeps its data."
 )
-@click.option("--log.level", "level", type=click.Choice(LEVELS), default="info", show_default=True,
-              help="Least severe level that is logged.")  # fmt: skip
-@click.option("--log.format", "style", type=click.Choice(FORMATS), default="logfmt", show_default=True,
-              help="Form of the log lines.")  # fmt: skip
+@log_flags
 @_collector_options
 @click.version_option(VERSION, prog_name="tocsin exporter")
 def exporter(

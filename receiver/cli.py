@@ -11,8 +11,9 @@ import click
 
 from common.clock import SystemClock
 from common.errors import ConfigError, StartError
+from common.flags import log_flags
 from common.lifecycle import Signals
-from common.logs import FORMATS, LEVELS, configure, facts
+from common.logs import configure, facts
 from common.serving import HttpServer, Listener, address_of, bind
 from receiver.app import Receiver, ReceiverSettings
 from receiver.gauges import Limits
@@ -34,10 +35,7 @@ log = logging.getLogger("receiver")
               show_default=True, help="Series that one token may hold.")  # fmt: skip
 @click.option("--limit.series", "total", type=click.IntRange(min=1), default=Limits().total,
               show_default=True, help="Series that all tokens together may hold.")  # fmt: skip
-@click.option("--log.level", "level", type=click.Choice(LEVELS), default="info", show_default=True,
-              help="Least severe level that is logged.")  # fmt: skip
-@click.option("--log.format", "style", type=click.Choice(FORMATS), default="logfmt", show_default=True,
-              help="Form of the log lines.")  # fmt: skip
+@log_flags
 def receiver(
     addresses: tuple[str, ...],
     tokens_file: Path | None,

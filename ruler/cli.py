@@ -12,6 +12,7 @@ import click
 from common import logs
 from common.durations import parse_duration
 from common.errors import ParseError, TocsinError
+from common.flags import log_flags
 from common.lifecycle import Signals
 from common.serving import HttpServer, Listener, bind
 from ruler.app import Ruler
@@ -49,8 +50,7 @@ _duration = DurationFlag()
 @click.option("--query.timeout", "query_timeout", default="2m", show_default=True, type=_duration)
 @click.option("--query.max-concurrency", "query_concurrency", default=20, show_default=True, type=click.IntRange(1))
 @click.option("--query.max-samples", "max_samples", default=50_000_000, show_default=True, type=click.IntRange(1))
-@click.option("--log.level", "level", type=click.Choice(logs.LEVELS), default="info", show_default=True)
-@click.option("--log.format", "style", type=click.Choice(logs.FORMATS), default="logfmt", show_default=True)
+@log_flags
 @click.pass_context
 def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_url: str | None, **values: Any) -> None:
     """Scrape, store, evaluate rules and notify."""

@@ -14,6 +14,7 @@ import click
 from common import logs
 from common.clock import SystemClock
 from common.errors import StartError, TocsinError
+from common.flags import log_flags
 from common.lifecycle import Signals
 from common.serving import HttpServer, Listener, address_of, bind, split_address
 from common.version import VERSION
@@ -31,8 +32,7 @@ from tocsin.firststart import Addresses, Layout
 @click.option("--ruler.listen-address", "ruler_at", envvar="TOCSIN_RULER_ADDRESS", default="127.0.0.1:9090")
 @click.option("--receiver.listen-address", "receiver_at", envvar="TOCSIN_RECEIVER_ADDRESS", default="127.0.0.1:9091")
 @click.option("--exporter.listen-address", "exporter_at", envvar="TOCSIN_EXPORTER_ADDRESS", default="127.0.0.1:9100")
-@click.option("--log.level", "level", type=click.Choice(logs.LEVELS), default="info", show_default=True)
-@click.option("--log.format", "style", type=click.Choice(logs.FORMATS), default="logfmt", show_default=True)
+@log_flags
 def up(data: Path, ruler_at: str, receiver_at: str, exporter_at: str, level: str, style: str) -> None:
     """Run exporter, receiver and ruler in one process, on loopback."""
     logs.configure(level, style)
