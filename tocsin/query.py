@@ -12,6 +12,7 @@ import requests
 
 from common.durations import parse_duration
 from common.errors import ParseError
+from common.labels import Labels
 
 TIMEOUT_SECONDS = 130
 
@@ -99,7 +100,7 @@ def _show(body: dict[str, Any], form: str) -> None:
         click.echo(f"{data['resultType']}: {result[1]} @[{result[0]}]")
         return
     for series in result:
-        name = _name(series["metric"])
+        name = str(Labels(series["metric"]))
         if "value" in series:
             at, value = series["value"]
             click.echo(f"{name} => {value} @[{at}]")
@@ -107,9 +108,3 @@ def _show(body: dict[str, Any], form: str) -> None:
             click.echo(f"{name} =>")
             for at, value in series["values"]:
                 click.echo(f"{value} @[{at}]")
-
-
-def _name(metric: dict[str, str]) -> str:
-    inner = ", ".join(f"{name}={json.dumps(value)}" for name, value in metric.items() if name != "__name__")
-    name = metric.get("__name__", "")
-    return f"{name}{{{inner}}}" if inner or not name else name
