@@ -99,7 +99,8 @@ def _not_monotonic(metric: str, parts: list[tuple[Forced, IntArray]], grid: Grid
     first, last = (min(int(step.min()) for _, step in parts), max(int(step.max()) for _, step in parts))
     return (
         f"{named(_NOT_MONOTONIC, metric)}, from buckets {format_float(lowest, 'g')} to {format_float(highest, 'g')}, "
-        f"with a max diff of {most:.2g}, over {count} samples from {_utc(int(grid.times[first]))} to {_utc(int(grid.times[last]))}"
+        f"with a max diff of {most:.2g}, over {count} samples "
+        f"from {_utc(int(grid.times[first]))} to {_utc(int(grid.times[last]))}"
     )
 
 
