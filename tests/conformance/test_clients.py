@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from prometheus_api_client import PrometheusConnect
 
 from common.clock import ManualClock
@@ -16,6 +17,7 @@ from common.labels import Labels
 from common.serving import HttpServer, Listener, bind
 from ruler.app import Ruler
 from ruler.settings import RulerSettings
+from tocsin.query import query
 
 pytestmark = pytest.mark.conformance
 
@@ -65,6 +67,18 @@ def test_promtool_asks_the_ruler(peers: Path, server: str) -> None:
     listed = promtool(peers, "series", "--match=things", start, end, server)
     assert ['{__name__="things", job="a"}', '{__name__="things", job="b"}'] == sorted(listed.splitlines())
     assert ["a", "b"] == promtool(peers, "labels", start, end, server, "job").split()
+
+
+def test_our_own_query_prints_what_promtool_prints(peers: Path, server: str) -> None:
+    """`tocsin query` is read as `promtool query` is: vectors, matrices and scalars alike."""
+    start, end = f"--start={NOW // 1000 - 30}", f"--end={NOW // 1000}"
+    for expr in ("sort(things)", "sum(things)", "2 * 3", r'label_replace(things, "job", "\"$1", "job", "(.)")'):
+        theirs = promtool(peers, "instant", f"--time={NOW // 1000}", server, expr)
+        ours = CliRunner().invoke(query, ["instant", "--server", server, f"--time={NOW // 1000}", expr])
+        assert (theirs, 0) == (ours.stdout, ours.exit_code)
+    theirs = promtool(peers, "range", start, end, "--step=15s", server, "things")
+    ours = CliRunner().invoke(query, ["range", "--server", server, start, end, "things"])
+    assert (theirs, 0) == (ours.stdout, ours.exit_code)
 
 
 def test_promtool_prints_the_ruler_errors(peers: Path, server: str) -> None:
