@@ -35,13 +35,13 @@ TABLE = sa.Table(
     "silences",
     METADATA,
     sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("matchers", sa.Text, nullable=False),
+    sa.Column("matchers", sa.JSON, nullable=False),
     sa.Column("starts_at", sa.BigInteger, nullable=False),
     sa.Column("ends_at", sa.BigInteger, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
     sa.Column("created_by", sa.Text, nullable=False),
     sa.Column("comment", sa.Text, nullable=False),
-    sa.Column("annotations", sa.Text, nullable=False),
+    sa.Column("annotations", sa.JSON, nullable=False),
 )
 
 
@@ -251,25 +251,25 @@ def _validate(silence: Silence) -> None:
 def _row(silence: Silence) -> dict[str, object]:
     return {
         "id": silence.id,
-        "matchers": json.dumps([[each.name, each.op.value, each.value] for each in silence.matchers]),
+        "matchers": [[each.name, each.op.value, each.value] for each in silence.matchers],
         "starts_at": silence.starts_at,
         "ends_at": silence.ends_at,
         "updated_at": silence.updated_at,
         "created_by": silence.created_by,
         "comment": silence.comment,
-        "annotations": json.dumps(dict(silence.annotations)),
+        "annotations": dict(silence.annotations),
     }
 
 
 def _load(connection: sa.Connection) -> dict[str, Silence]:
     return {
         row.id: Silence(
-            matchers=tuple(Matcher(name, MatchOp(op), value) for name, op, value in json.loads(row.matchers)),
+            matchers=tuple(Matcher(name, MatchOp(op), value) for name, op, value in row.matchers),
             starts_at=row.starts_at,
             ends_at=row.ends_at,
             created_by=row.created_by,
             comment=row.comment,
-            annotations=Labels(json.loads(row.annotations)),
+            annotations=Labels(row.annotations),
             id=row.id,
             updated_at=row.updated_at,
         )
