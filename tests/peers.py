@@ -6,16 +6,15 @@ import json
 import os
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 
-T = TypeVar("T")
+from tests.waiting import until
 
 
 def testdata_folder() -> Path:
@@ -33,20 +32,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def until(what: str, condition: Callable[[], T], seconds: float = 20) -> T:
-    """What `condition` gives once it is true; fails with the sentence `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            found = condition()
-        except requests.RequestException:
-            found = None  # type: ignore[assignment]
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ import requests
 from exporter.collectors import ALL
 from tests.exporter.child import Child, running
 from tests.exporter.pages import Page, read
-from tests.peers import free_port, program, prometheus, until
+from tests.peers import free_port, program, prometheus
+from tests.waiting import until
 
 pytestmark = pytest.mark.conformance
 

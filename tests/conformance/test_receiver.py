@@ -12,8 +12,9 @@ import pytest
 from common.clock import ManualClock, SystemClock
 from common.durations import MINUTE
 from common.serving import HttpServer, Listener, bind
-from tests.peers import prometheus, until
+from tests.peers import prometheus
 from tests.receiver.client import DOCUMENT, Client, running
+from tests.waiting import until
 
 pytestmark = pytest.mark.conformance
 

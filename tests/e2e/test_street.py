@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.e2e.street import Street, Webhook
-from tests.peers import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -93,8 +93,7 @@ def test_a_killed_ruler_goes_on_where_it_was(street: Street, hook: Webhook) -> N
     until("the first message", lambda: len(messages(hook, "ManyExceptions")) == 1)
     [slow] = street.alerts("SlowToFire")
     assert "pending" == slow["state"]
-    time.sleep(1)
-    samples = street.query("count_over_time(node_load1[10m])")[0][1]
+    [(_, samples)] = until("three samples", lambda: street.query("count_over_time(node_load1[10m]) >= 3"))
     killed_at = time.time()
     street.ruler.kill()
     street.start_ruler()

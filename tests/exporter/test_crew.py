@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from exporter import crew as crew_module
 from exporter.crew import Crew, CrewClosed, Overrun
+from tests.waiting import until
 
 
 class Gate:
@@ -33,15 +34,6 @@ def gate() -> Iterator[Gate]:
     made = Gate()
     yield made
     made.open()
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for a thread that is on its way."""
-    for _ in range(2000):
-        if true():
-            return
-        threading.Event().wait(0.005)
-    raise AssertionError("it did not come true")
 
 
 def test_outcomes_keep_the_order_of_the_calls() -> None:
@@ -74,7 +66,7 @@ def test_a_hanging_call_is_not_started_again(gate: Gate) -> None:
     assert isinstance(again["hangs"].error, Overrun)
     assert ("ok", 1) == (again["other"].value, gate.calls)
     gate.open()
-    until(lambda: not crew.stuck)
+    until("the stuck threads are back", lambda: not crew.stuck)
     assert "late" == crew.run({"hangs": gate})["hangs"].value
 
 
@@ -93,7 +85,7 @@ def test_threads_are_bounded(monkeypatch: pytest.MonkeyPatch, gate: Gate) -> Non
     assert 2 == gate.calls
     assert [Overrun] * 4 == [type(each.error) for each in outcomes.values()]
     gate.open()
-    until(lambda: not crew.stuck)
+    until("the stuck threads are back", lambda: not crew.stuck)
     assert "x" == crew.run({"fine": lambda: "x"})["fine"].value
 
 
@@ -109,7 +101,7 @@ def test_close_lets_everybody_go(gate: Gate) -> None:
 
     waiter = threading.Thread(target=run)
     waiter.start()
-    until(lambda: gate.calls == 1)
+    until("the call hangs", lambda: gate.calls == 1)
     crew.close()
     waiter.join(5)
     assert [CrewClosed] == ended
