@@ -60,13 +60,13 @@ class ScrapeManager:
             if supplied is None:
                 pool = ScrapePool(job, clients[job.job_name], self._scheduler, self._tools)
                 supplied = self._supplied[job.job_name] = Supplied(pool)
+                self._metrics.pools.inc()
             elif supplied.pool.settings == job:
                 continue
             else:
                 supplied.pool.reconfigure(job, clients[job.job_name])
             self._watch(supplied)
             self._settle(supplied)
-        self._metrics.pools.set(len(self._supplied))
         self._publish()
 
     def targets(self) -> tuple[TargetStatus, ...]:

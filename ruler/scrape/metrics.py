@@ -17,7 +17,7 @@ class ScrapeMetrics:
         def gauge(name: str, help_: str, *labels: str) -> Gauge:
             return Gauge(name, help_, labels, registry=registry)
 
-        self.pools = gauge("prometheus_target_scrape_pools", "Scrape pools in force.")
+        self.pools = counter("prometheus_target_scrape_pools", "Scrape pools that were made.")
         self.pool_targets = gauge("prometheus_target_scrape_pool_targets", "Targets of a scrape pool.", "scrape_job")
         self.syncs = counter("prometheus_target_scrape_pool_sync", "Times a pool's targets were settled.", "scrape_job")
         self.sync_failed = counter("prometheus_target_sync_failed", "Targets that cannot be scraped.", "scrape_job")
