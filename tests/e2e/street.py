@@ -1,21 +1,19 @@
-"""The real programs as processes on free ports, a webhook that Apprise posts to, and words to say what is expected."""
+"""The real programs as processes on free ports, and words to say what is expected of them."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from tests.peers import free_port
+from tests.webhook import Webhook
 
 TOKEN = "a-token-for-the-end-to-end-tests"
 
@@ -53,40 +51,6 @@ class Program:
         return self.process.wait(8)
 
 
-class Webhook:
-    """A Webhook is a real HTTP server that keeps what Apprise's json:// posts to it."""
-
-    def __init__(self) -> None:
-        received: list[dict[str, Any]] = []
-        self.received = received
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="shared-webhook")
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"json://127.0.0.1:{self._server.server_port}/"
-
-    def texts(self) -> list[str]:
-        return [f"{each['title']}\n{each['message']}" for each in self.received]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
 class Street:
     """A Street is exporter, receiver and ruler as three processes in one directory, at work every second."""
 
@@ -114,7 +78,7 @@ notify:
   route: {{receiver: hook, group_by: [alertname], group_wait: {hold}, group_interval: 1s, repeat_interval: 1h}}
   receivers:
     - name: hook
-      apprise_configs: [{{urls: ["{hook.url}"]}}]
+      apprise_configs: [{{urls: ["{hook.url()}"]}}]
 """,
             encoding="utf-8",
         )

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.street import Street, Webhook
+from tests.e2e.street import Street
 from tests.waiting import until
+from tests.webhook import Webhook
 
 pytestmark = pytest.mark.e2e
 

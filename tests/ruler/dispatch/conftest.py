@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from common.config import parse_yaml
 from common.labels import Labels
-from ruler.database import Database, open_database
 from ruler.dispatch.config import RouteSettings, build_route
 from ruler.dispatch.dispatcher import Dispatcher
 from ruler.dispatch.route import Route
@@ -146,10 +144,3 @@ def world() -> Callable[[str], World]:
 @pytest.fixture
 def routes() -> Callable[..., Route]:
     return routes_of
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(tmp_path / "state.db")
-    yield database
-    database.close()

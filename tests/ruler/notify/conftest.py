@@ -1,9 +1,7 @@
-"""The way from alerts to people on a clock of its own, and a real HTTP server that Apprise's json:// reaches."""
+"""The way from alerts to people on a clock of its own, and a webhook at its end."""
 
 from __future__ import annotations
 
-import http.server
-import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from ruler.dispatch.route import Route, Timing
 from ruler.model.alert import Alert, Notification
 from ruler.notify.notifier import Notifier
 from ruler.notify.receiver import Destination, Receiver
+from tests.webhook import Webhook
 
 ROUTE = Route("{}", "{}", "ops", frozenset(("alertname",)), Timing(1_000, 10_000, 60_000))
 
@@ -116,35 +115,8 @@ def street(tmp_path: Path) -> Iterator[Callable[..., Street]]:
         each.close()
 
 
-@dataclass
-class Sink:
-    """A Sink is a real HTTP server that keeps what is posted; `/status/500` answers with 500."""
-
-    port: int
-    posts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-
-    def url(self, path: str = "/") -> str:
-        return f"json://127.0.0.1:{self.port}{path}"
-
-
 @pytest.fixture
-def sink() -> Iterator[Sink]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            kept.posts.append((self.path, json.loads(body)))
-            self.send_response(int(self.path.split("/")[2]) if self.path.startswith("/status/") else 200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    kept = Sink(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield kept
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def sink() -> Iterator[Webhook]:
+    webhook = Webhook()
+    yield webhook
+    webhook.close()

@@ -13,8 +13,8 @@ from common.errors import ConfigError
 from common.secrets import Secret
 from ruler.notify.config import ReceiverSettings, build_receivers, receiver_of
 from ruler.notify.receiver import LogTransport
-from tests.ruler.notify.conftest import Sink
 from tests.ruler.notify.test_apprise import notification
+from tests.webhook import Webhook
 
 
 def built(text: str) -> Any:
@@ -80,7 +80,7 @@ def test_settings_do_not_show_urls():
     assert "s3cret" not in repr(settings) + repr(msgspec.structs.asdict(settings[0]))
 
 
-def test_a_receiver_from_urls_alone(sink: Sink, caplog: pytest.LogCaptureFixture):
+def test_a_receiver_from_urls_alone(sink: Webhook, caplog: pytest.LogCaptureFixture):
     """TOCSIN_NOTIFY_URL makes a receiver; without a URL it writes one readable line for each alert."""
     receiver_of("default", [Secret(sink.url())]).destinations[0].transport.send(notification())
     assert 1 == len(sink.posts)

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
-from ruler.database import Database, open_database
 from ruler.notify.log import RETENTION, Entry, Key, NotificationLog
 
 KEY = Key("ops", "d1", "{}:{" + "x" * 5_000 + "}")
 ENTRY = Entry(frozenset((1, 2**64 - 1)), 1_000)
-
-
-@pytest.fixture
-def database(tmp_path) -> Iterator[Database]:
-    database = open_database(tmp_path / "state.db")
-    yield database
-    database.close()
 
 
 def test_what_was_recorded_is_found_after_a_restart(database):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.labels import Labels
-from ruler.database import METADATA, Database, open_database
+from ruler.database import METADATA, Database
 from ruler.rule.durable import GroupStore, RuleAlerts, SavedGroup, saved_groups
 from ruler.rule.identity import RuleIdentity
 from ruler.rule.state import ActiveAlert, AlertState
@@ -37,13 +35,6 @@ RULES = st.lists(
     st.tuples(st.sampled_from([HOT, COLD]), st.lists(ALERTS, max_size=3).map(lambda each: {a.labels: a for a in each})),
     max_size=4,
 ).map(tuple)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(tmp_path / "state.db")
-    yield database
-    database.close()
 
 
 def settled(database: Database) -> dict[tuple[str, str], SavedGroup]:
