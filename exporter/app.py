@@ -31,7 +31,7 @@ from common.version import VERSION
 from exporter.crew import CrewClosed
 from exporter.process import process_families
 from exporter.scrape import Scraper, SelectionError
-from exporter.settings import Settings
+from exporter.settings import ExporterSettings
 
 CODES = ("200", "500", "503")
 
@@ -41,8 +41,8 @@ T = TypeVar("T")
 class Exporter:
     """An Exporter is one host exporter, ready to be served: `app` answers, `close` lets go of its threads."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self._settings = settings or Settings()
+    def __init__(self, settings: ExporterSettings | None = None) -> None:
+        self._settings = settings or ExporterSettings()
         self._scraper = Scraper(self._settings, VERSION)
         self._answers: Counter[str] = Counter()
         self._in_flight = 0

@@ -19,7 +19,7 @@ from common.version import VERSION
 from exporter.app import Exporter
 from exporter.collectors import ALL
 from exporter.host import Host
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
 
@@ -104,7 +104,7 @@ def exporter(
 ) -> None:
     """Give this host's metrics to Prometheus, under node_exporter's names."""
     configure(level, style)
-    settings = Settings(
+    settings = ExporterSettings(
         host=Host(_directory(proc), _directory(sys_), _directory(root), _directory(udev)),
         switched=_switched(collectors),
         disable_defaults=disable_defaults,
@@ -121,7 +121,7 @@ def exporter(
         sys.exit(1)
 
 
-def run(settings: Settings, addresses: tuple[str, ...]) -> None:
+def run(settings: ExporterSettings, addresses: tuple[str, ...]) -> None:
     """Serve until a signal asks for the end; raises StartError."""
     signals = Signals()
     program = Exporter(settings)

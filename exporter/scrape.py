@@ -16,7 +16,7 @@ from common.logs import facts
 from exporter.collectors import ALL, Collector
 from exporter.crew import Crew, Outcome
 from exporter.host import NoData
-from exporter.settings import Settings
+from exporter.settings import ExporterSettings
 
 log = logging.getLogger("collector")
 
@@ -30,7 +30,7 @@ class SelectionError(TocsinError):
 class Scraper:
     """A Scraper asks the collectors that are switched on, and merges what they say into one page."""
 
-    def __init__(self, settings: Settings, version: str, collectors: Iterable[type[Collector]] = ALL) -> None:
+    def __init__(self, settings: ExporterSettings, version: str, collectors: Iterable[type[Collector]] = ALL) -> None:
         self._collectors: dict[str, Collector] = {
             collector.name: collector(settings) for collector in collectors if settings.runs(collector.name)
         }

@@ -21,8 +21,8 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Settings are everything that an Exporter is told, complete with node_exporter's defaults."""
+class ExporterSettings:
+    """ExporterSettings are everything that an Exporter is told, complete with node_exporter's defaults."""
 
     host: Host = field(default_factory=Host)
     switched: Mapping[str, bool] = field(default_factory=dict)  # collectors that were named, on or off
@@ -60,7 +60,7 @@ class Filter:
         return self._exclude is None or self._exclude.search(name) is None
 
 
-def filter_of(settings: Settings, include: Flag, exclude: Flag) -> Filter:
+def filter_of(settings: ExporterSettings, include: Flag, exclude: Flag) -> Filter:
     """The Filter that two flags make. Raises StartError when both are given: an include replaces a default exclude."""
     wanted = settings.text(include)
     if wanted and settings.flags.get(exclude.name):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
 from common.exposition import Family
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 
 class Collector(Protocol):
@@ -16,7 +16,7 @@ class Collector(Protocol):
     name: ClassVar[str]
     flags: ClassVar[tuple[Flag, ...]]
 
-    def __init__(self, settings: Settings) -> None: ...
+    def __init__(self, settings: ExporterSettings) -> None: ...
 
     def collect(self) -> Iterable[Family]:
         """What the host says now; raises NoData when it has no such thing, and whatever else went wrong."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from common.exposition import Family, counter, gauge
 from exporter.host import Host, attribute_or, entries
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 GUEST_MODES = ("user", "nice")
@@ -29,7 +29,7 @@ class Cpu:
     name: ClassVar[str] = "cpu"
     flags: ClassVar[tuple[Flag, ...]] = (GUEST,)
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._host = settings.host
         self._guest = settings.is_on(GUEST)
         self._last: dict[str, Seconds] = {}

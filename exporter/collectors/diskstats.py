@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from common.exposition import Family, counter, gauge
 from exporter.host import attribute_or, read_text
-from exporter.settings import Flag, Settings, filter_of
+from exporter.settings import ExporterSettings, Flag, filter_of
 
 SECTOR, MILLISECOND, ONE = 512, 0.001, 1
 
@@ -66,7 +66,7 @@ class Diskstats:
     name: ClassVar[str] = "diskstats"
     flags: ClassVar[tuple[Flag, ...]] = (INCLUDE, EXCLUDE)
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._host = settings.host
         self._devices = filter_of(settings, INCLUDE, EXCLUDE)
 

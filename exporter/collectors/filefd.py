@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from common.exposition import Family, gauge_of
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 
 class Filefd:
@@ -15,7 +15,7 @@ class Filefd:
     name: ClassVar[str] = "filefd"
     flags: ClassVar[tuple[Flag, ...]] = ()
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._host = settings.host
 
     def collect(self) -> Iterator[Family]:

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from common.exposition import Family, gauge
 from exporter.crew import Crew, Outcome, Overrun
-from exporter.settings import Flag, Settings, filter_of
+from exporter.settings import ExporterSettings, Flag, filter_of
 
 MOUNT_SECONDS, ALL_SECONDS = 1.0, 2.5
 
@@ -68,7 +68,7 @@ class Filesystem:
     name: ClassVar[str] = "filesystem"
     flags: ClassVar[tuple[Flag, ...]] = (POINTS_INCLUDE, POINTS_EXCLUDE, TYPES_INCLUDE, TYPES_EXCLUDE)
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._host = settings.host
         self._points = filter_of(settings, POINTS_INCLUDE, POINTS_EXCLUDE)
         self._types = filter_of(settings, TYPES_INCLUDE, TYPES_EXCLUDE)

@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 from common.exposition import Family, Row
 from common.textformat import MetricType
 from exporter.host import NoData, attribute_or, entries, read_attribute
-from exporter.settings import Flag, Settings, filter_of
+from exporter.settings import ExporterSettings, Flag, filter_of
 
 CHIP_INCLUDE = Flag("hwmon.chip-include", "expression of chips to give; not with -exclude")
 CHIP_EXCLUDE = Flag("hwmon.chip-exclude", "expression of chips to leave out; not with -include")
@@ -74,7 +74,7 @@ class Hwmon:
     name: ClassVar[str] = "hwmon"
     flags: ClassVar[tuple[Flag, ...]] = (CHIP_INCLUDE, CHIP_EXCLUDE, SENSOR_INCLUDE, SENSOR_EXCLUDE)
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._base = f"{settings.host.sys}/class/hwmon"
         self._chips = filter_of(settings, CHIP_INCLUDE, CHIP_EXCLUDE)
         self._sensors = filter_of(settings, SENSOR_INCLUDE, SENSOR_EXCLUDE)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from common.exposition import Family, gauge_of
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 MINUTES = ("1", "5", "15")
 
@@ -19,7 +19,7 @@ class Loadavg:
     name: ClassVar[str] = "loadavg"
     flags: ClassVar[tuple[Flag, ...]] = ()
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._host = settings.host
 
     def collect(self) -> Iterator[Family]:

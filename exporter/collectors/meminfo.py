@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from common.exposition import Family, gauge_of
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 # What node_exporter gives: since 1.9 a fixed list, so that a new kernel does not bring new names.
 FIELDS = frozenset(
@@ -27,7 +27,7 @@ class Meminfo:
     name: ClassVar[str] = "meminfo"
     flags: ClassVar[tuple[Flag, ...]] = ()
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._host = settings.host
 
     def collect(self) -> Iterator[Family]:

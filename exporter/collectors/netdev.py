@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from common.exposition import Family, counter
 from exporter.host import attribute_or
-from exporter.settings import Flag, Settings, filter_of
+from exporter.settings import ExporterSettings, Flag, filter_of
 
 RECEIVE = ("bytes", "packets", "errs", "drop", "fifo", "frame", "compressed", "multicast")
 TRANSMIT = ("bytes", "packets", "errs", "drop", "fifo", "colls", "carrier", "compressed")
@@ -23,7 +23,7 @@ class Netdev:
     name: ClassVar[str] = "netdev"
     flags: ClassVar[tuple[Flag, ...]] = (INCLUDE, EXCLUDE)
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._host = settings.host
         self._devices = filter_of(settings, INCLUDE, EXCLUDE)
 

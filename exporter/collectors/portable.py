@@ -16,7 +16,7 @@ from exporter.collectors.diskstats import EXCLUDE as DISK_EXCLUDE
 from exporter.collectors.diskstats import INCLUDE as DISK_INCLUDE
 from exporter.collectors.netdev import EXCLUDE as DEVICE_EXCLUDE
 from exporter.collectors.netdev import INCLUDE as DEVICE_INCLUDE
-from exporter.settings import Flag, Settings, filter_of
+from exporter.settings import ExporterSettings, Flag, filter_of
 
 CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 MEMORY = ("total", "available", "free", "active", "inactive", "wired")
@@ -28,7 +28,7 @@ class Cpu:
     name: ClassVar[str] = "cpu"
     flags: ClassVar[tuple[Flag, ...]] = ()
 
-    def __init__(self, _settings: Settings) -> None:
+    def __init__(self, _settings: ExporterSettings) -> None:
         pass
 
     def collect(self) -> Iterator[Family]:
@@ -48,7 +48,7 @@ class Meminfo:
     name: ClassVar[str] = "meminfo"
     flags: ClassVar[tuple[Flag, ...]] = ()
 
-    def __init__(self, _settings: Settings) -> None:
+    def __init__(self, _settings: ExporterSettings) -> None:
         pass
 
     def collect(self) -> Iterator[Family]:
@@ -69,7 +69,7 @@ class Diskstats:
     name: ClassVar[str] = "diskstats"
     flags: ClassVar[tuple[Flag, ...]] = (DISK_INCLUDE, DISK_EXCLUDE)
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._devices = filter_of(settings, DISK_INCLUDE, DISK_EXCLUDE)
 
     def collect(self) -> Iterator[Family]:
@@ -103,7 +103,7 @@ class Netdev:
     name: ClassVar[str] = "netdev"
     flags: ClassVar[tuple[Flag, ...]] = (DEVICE_INCLUDE, DEVICE_EXCLUDE)
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._devices = filter_of(settings, DEVICE_INCLUDE, DEVICE_EXCLUDE)
 
     def collect(self) -> Iterator[Family]:
@@ -127,7 +127,7 @@ class Boottime:
     name: ClassVar[str] = "boottime"
     flags: ClassVar[tuple[Flag, ...]] = ()
 
-    def __init__(self, _settings: Settings) -> None:
+    def __init__(self, _settings: ExporterSettings) -> None:
         pass
 
     def collect(self) -> Iterator[Family]:

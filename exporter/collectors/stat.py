@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from common.exposition import Family, counter, counter_of, gauge_of
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 VECTORS = ("hi", "timer", "net_tx", "net_rx", "block", "block_iopoll", "tasklet", "sched", "hrtimer", "rcu")
 
@@ -33,7 +33,7 @@ class StatCollector:
     name: ClassVar[str] = "stat"
     flags: ClassVar[tuple[Flag, ...]] = (SOFTIRQ,)
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._host = settings.host
         self._softirq = settings.is_on(SOFTIRQ)
 

@@ -19,7 +19,7 @@ from common.exposition import Family, Row, gauge, gauge_of
 from common.labels import METRIC_NAME
 from common.logs import facts
 from common.textformat import Help, MetricType, Sample, Type, parse_page
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 MAX_FILES = 1000
 MAX_BYTES = 4 << 20  # of one file
@@ -67,7 +67,7 @@ class Textfile:
     name: ClassVar[str] = "textfile"
     flags: ClassVar[tuple[Flag, ...]] = (DIRECTORY,)
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._directories = [line for line in settings.text(DIRECTORY).splitlines() if line]
         self._files: dict[str, File] = {}
         self._complaints: dict[str, str] = {}

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from common.exposition import Family, gauge
 from exporter.host import attribute_or, entries, read_attribute
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 ZONE, DEVICE = "thermal_zone", "cooling_device"
 
@@ -18,7 +18,7 @@ class ThermalZone:
     name: ClassVar[str] = "thermal_zone"
     flags: ClassVar[tuple[Flag, ...]] = ()
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._host = settings.host
 
     def collect(self) -> Iterator[Family]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from common.exposition import Family, gauge, gauge_of
 from exporter.host import attribute_or, entries
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 
 class Time:
@@ -17,7 +17,7 @@ class Time:
     name: ClassVar[str] = "time"
     flags: ClassVar[tuple[Flag, ...]] = ()
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._host = settings.host
 
     def collect(self) -> Iterator[Family]:

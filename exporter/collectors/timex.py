@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from common.exposition import Family, counter_of, gauge_of
 from exporter.host import NoData
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 TIME_ERROR = 5  # the state of a clock that nothing keeps in step
 NANOSECONDS = 0x2000  # STA_NANO: offsets are in nanoseconds rather than microseconds
@@ -65,7 +65,7 @@ class TimexCollector:
     name: ClassVar[str] = "timex"
     flags: ClassVar[tuple[Flag, ...]] = ()
 
-    def __init__(self, _settings: Settings) -> None:
+    def __init__(self, _settings: ExporterSettings) -> None:
         self._overflows = 0
 
     def collect(self) -> Iterator[Family]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from common.exposition import Family, gauge
 from exporter.host import attribute_or
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 
 LABELS = ("domainname", "machine", "nodename", "release", "sysname", "version")
 
@@ -19,7 +19,7 @@ class Uname:
     name: ClassVar[str] = "uname"
     flags: ClassVar[tuple[Flag, ...]] = ()
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         self._host = settings.host
 
     def collect(self) -> Iterator[Family]:

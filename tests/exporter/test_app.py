@@ -13,7 +13,7 @@ import pytest
 
 from exporter.app import Exporter
 from exporter.collectors.loadavg import Loadavg
-from exporter.settings import Settings
+from exporter.settings import ExporterSettings
 from tests.exporter.pages import read
 
 
@@ -45,7 +45,7 @@ async def ask(exporter: Exporter, path: str, method: str = "GET", **headers: str
     return Answer(start["status"], given, body["body"])
 
 
-def get(path: str, method: str = "GET", settings: Settings | None = None, **headers: str) -> Answer:
+def get(path: str, method: str = "GET", settings: ExporterSettings | None = None, **headers: str) -> Answer:
     """The answer of a fresh exporter to one request."""
     return asyncio.run(ask(Exporter(settings), path, method, **headers))
 
@@ -77,13 +77,13 @@ def test_head_has_no_body() -> None:
 
 def test_own_metrics_can_be_left_out() -> None:
     """With --web.disable-exporter-metrics only the host is on the page."""
-    page = read(get("/metrics", settings=Settings(exporter_metrics=False)).body)
+    page = read(get("/metrics", settings=ExporterSettings(exporter_metrics=False)).body)
     assert set() == {name for name in page.types if not name.startswith("node_")}
 
 
 def test_the_path_can_be_another() -> None:
     """--web.telemetry-path moves the page, and the landing page points there."""
-    settings = Settings(telemetry_path="/host")
+    settings = ExporterSettings(telemetry_path="/host")
     assert (200, 404) == (get("/host", settings=settings).status, get("/metrics", settings=settings).status)
     assert b'href="/host"' in get("/", settings=settings).body
 
@@ -134,7 +134,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, thr
 def test_scrapes_beyond_the_limit_are_turned_away(held: tuple[threading.Event, threading.Event]) -> None:
     """With max_requests under way the next gets a 503 at once; the number of each is on the page."""
     asked, free = held
-    exporter = Exporter(Settings(max_requests=1, collector_seconds=30))
+    exporter = Exporter(ExporterSettings(max_requests=1, collector_seconds=30))
 
     async def run() -> tuple[Answer, Answer, Answer]:
         first = asyncio.ensure_future(ask(exporter, "/metrics?collect[]=loadavg"))
@@ -155,7 +155,7 @@ def test_scrapes_beyond_the_limit_are_turned_away(held: tuple[threading.Event, t
 def test_close_ends_a_waiting_scrape(held: tuple[threading.Event, threading.Event]) -> None:
     """Who stops the exporter does not wait for a host that hangs, and stores no page that blames its collectors."""
     asked, _ = held
-    exporter = Exporter(Settings(collector_seconds=30))
+    exporter = Exporter(ExporterSettings(collector_seconds=30))
 
     async def run() -> Answer:
         first = asyncio.ensure_future(ask(exporter, "/metrics?collect[]=loadavg"))

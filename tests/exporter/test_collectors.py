@@ -27,7 +27,7 @@ from exporter.collectors.timex import NANOSECONDS, ClockState, families, read_cl
 from exporter.collectors.uname import Uname
 from exporter.host import Host, NoData, read_text
 from exporter.process import parse_process, process_families
-from exporter.settings import Settings
+from exporter.settings import ExporterSettings
 from tests.exporter.pages import FIXTURES, NOW, fake_host, page_of
 
 PROC = FIXTURES / "proc"
@@ -64,7 +64,7 @@ def test_cpu_counters_never_step_back(last: list[float], now: list[float]) -> No
 def test_cpu_keeps_its_readings(tmp_path: Path) -> None:
     """Between two scrapes idle may step back in /proc/stat, not on the page; an unplugged CPU leaves the page."""
     (tmp_path / "stat").write_text("cpu0 1 1 1 500 1 1 1 1 1 1\ncpu1 1 1 1 500 1 1 1 1 1 1\nintr 1\n")
-    collector = Cpu(Settings(host=Host(proc=str(tmp_path), sys=str(tmp_path))))
+    collector = Cpu(ExporterSettings(host=Host(proc=str(tmp_path), sys=str(tmp_path))))
     page_of(collector.collect())
     (tmp_path / "stat").write_text("cpu0 2 1 1 499 1 1 1 1 1 1\nintr 1\n")
     idle = page_of(collector.collect()).of("node_cpu_seconds_total")
@@ -81,7 +81,7 @@ def test_cpu_lists(text: str, cpus: list[str]) -> None:
 
 def test_cpu_guests_can_be_left_out() -> None:
     """--no-collector.cpu.guest leaves one family out."""
-    settings = Settings(host=Host(proc=str(PROC), sys="/nowhere"), flags={"cpu.guest": False})
+    settings = ExporterSettings(host=Host(proc=str(PROC), sys="/nowhere"), flags={"cpu.guest": False})
     assert {"node_cpu_seconds_total"} == {family.name for family in Cpu(settings).collect() if family.rows}
 
 
@@ -111,8 +111,8 @@ def test_stat() -> None:
 def test_softirqs_are_given_when_asked_for() -> None:
     """--collector.stat.softirq adds one family of ten vectors."""
     host = Host(proc=str(PROC))
-    asked = Settings(host=host, flags={"stat.softirq": True})
-    plain, more = page_of(StatCollector(Settings(host=host)).collect()), page_of(StatCollector(asked).collect())
+    asked = ExporterSettings(host=host, flags={"stat.softirq": True})
+    plain, more = page_of(StatCollector(ExporterSettings(host=host)).collect()), page_of(StatCollector(asked).collect())
     assert 10 == len(more.of("node_softirqs_total"))
     assert plain.values.keys() == {labels for labels in more.values if labels["__name__"] != "node_softirqs_total"}
 
@@ -129,7 +129,7 @@ def test_diskstats_of_each_generation() -> None:
 
 def test_partitions_are_left_out() -> None:
     """node_exporter's default gives whole devices only."""
-    settings = Settings(host=Host(proc=str(PROC), udev=str(FIXTURES / "udev")))
+    settings = ExporterSettings(host=Host(proc=str(PROC), udev=str(FIXTURES / "udev")))
     devices = {labels["device"] for labels in page_of(Diskstats(settings).collect()).values}
     assert {"sda", "dm-0", "nvme0n1"} == devices
 
@@ -161,7 +161,9 @@ def test_netdev() -> None:
 )
 def test_netdev_devices_can_be_chosen(flags: dict[str, str], devices: set[str]) -> None:
     """An include or an exclude expression picks the devices."""
-    page = page_of(Netdev(Settings(host=Host(proc=str(PROC), sys=str(FIXTURES / "sys")), flags=flags)).collect())
+    page = page_of(
+        Netdev(ExporterSettings(host=Host(proc=str(PROC), sys=str(FIXTURES / "sys")), flags=flags)).collect()
+    )
     assert devices == {labels["device"] for labels in page.values}
 
 
@@ -169,14 +171,14 @@ def test_two_choices_are_refused() -> None:
     """An include and an exclude of the same thing contradict each other."""
     flags: dict[str, str | bool] = {"netdev.device-include": "a", "netdev.device-exclude": "b"}
     with pytest.raises(StartError, match=r"--collector\.netdev\.device-include and .* exclude each other"):
-        Netdev(Settings(flags=flags))
+        Netdev(ExporterSettings(flags=flags))
 
 
 def test_a_bad_expression_is_named() -> None:
     """The operator reads which flag is wrong, and why."""
     flags: dict[str, str | bool] = {"netdev.device-exclude": "(", "x": ""}
     with pytest.raises(StartError, match=r"--collector\.netdev\.device-exclude: not a regular expression"):
-        Netdev(Settings(flags=flags))
+        Netdev(ExporterSettings(flags=flags))
 
 
 def test_filefd() -> None:
@@ -248,16 +250,16 @@ def test_hwmon_chips_of_one_name_are_told_apart(tmp_path: Path) -> None:
 def test_hwmon_chips_and_sensors_can_be_chosen() -> None:
     """Chips are picked by their label, sensors by chip;sensor."""
     host = Host(sys=str(FIXTURES / "sys"))
-    chips = page_of(Hwmon(Settings(host=host, flags={"hwmon.chip-include": "coretemp"})).collect())
+    chips = page_of(Hwmon(ExporterSettings(host=host, flags={"hwmon.chip-include": "coretemp"})).collect())
     assert {"coretemp"} == {labels["chip"] for labels in chips.values}
-    sensors = page_of(Hwmon(Settings(host=host, flags={"hwmon.sensor-include": "^coretemp;temp2$"})).collect())
+    sensors = page_of(Hwmon(ExporterSettings(host=host, flags={"hwmon.sensor-include": "^coretemp;temp2$"})).collect())
     assert {"temp2"} == {labels["sensor"] for labels in sensors.values if "sensor" in labels}
 
 
 def test_hwmon_without_sensors(tmp_path: Path) -> None:
     """A virtual machine has none: that is no data, not an empty success."""
     with pytest.raises(NoData):
-        Hwmon(Settings(host=Host(sys=str(tmp_path)))).collect()
+        Hwmon(ExporterSettings(host=Host(sys=str(tmp_path)))).collect()
 
 
 def test_thermal_zone_that_is_off(tmp_path: Path) -> None:
@@ -268,7 +270,7 @@ def test_thermal_zone_that_is_off(tmp_path: Path) -> None:
         (zone / "type").write_text("acpi\n")
         if temperature is not None:
             (zone / "temp").write_text(f"{temperature}\n")
-    page = page_of(ThermalZone(Settings(host=Host(sys=str(tmp_path)))).collect())
+    page = page_of(ThermalZone(ExporterSettings(host=Host(sys=str(tmp_path)))).collect())
     assert {
         'node_thermal_zone_temp{type="acpi", zone="0"}': 41.0,
         'node_thermal_zone_temp{type="acpi", zone="1"}': -1.5,
@@ -278,7 +280,7 @@ def test_thermal_zone_that_is_off(tmp_path: Path) -> None:
 def test_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock that is handed in, and the clock sources with the device they are of."""
     monkeypatch.chdir(tmp_path)
-    page = page_of(Time(Settings(host=fake_host(tmp_path))).collect())
+    page = page_of(Time(ExporterSettings(host=fake_host(tmp_path))).collect())
     assert {"node_time_seconds": NOW / 1000} == page.of("node_time_seconds")
     assert {
         f'node_time_clocksource_available_info{{clocksource="{source}", device="0"}}': 1.0
@@ -288,7 +290,7 @@ def test_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_uname() -> None:
     """One series of 1, with the domain from /proc because os.uname has none."""
-    (labels,) = page_of(Uname(Settings(host=Host(proc=str(PROC)))).collect()).values
+    (labels,) = page_of(Uname(ExporterSettings(host=Host(proc=str(PROC)))).collect()).values
     assert ("example.net", "Linux") == (labels["domainname"], labels["sysname"])
 
 

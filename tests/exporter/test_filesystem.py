@@ -13,17 +13,17 @@ from exporter.collectors import filesystem
 from exporter.collectors.filesystem import Filesystem, Mount, in_words, parse_mountinfo, sizes_of, unescaped
 from exporter.crew import Overrun
 from exporter.host import Host
-from exporter.settings import Settings
+from exporter.settings import ExporterSettings
 from tests.exporter.pages import FIXTURES, page_of
 
 MOUNTINFO = (FIXTURES / "proc/1/mountinfo").read_text()
 
 
-def host_with(directory: Path, mountinfo: str) -> Settings:
-    """Settings of a host with these mounts."""
+def host_with(directory: Path, mountinfo: str) -> ExporterSettings:
+    """ExporterSettings of a host with these mounts."""
     (directory / "1").mkdir()
     (directory / "1/mountinfo").write_text(mountinfo)
-    return Settings(host=Host(proc=str(directory)))
+    return ExporterSettings(host=Host(proc=str(directory)))
 
 
 def test_mounts() -> None:
@@ -52,7 +52,7 @@ def test_octal_escapes() -> None:
 
 def test_the_real_root() -> None:
     """The root of this machine has a size, and what is free of it is not more."""
-    page = page_of(Filesystem(Settings()).collect())
+    page = page_of(Filesystem(ExporterSettings()).collect())
     (size,) = (value for labels, value in page.values.items() if labels["__name__"] == "node_filesystem_size_bytes"
                and labels["mountpoint"] == "/")  # fmt: skip
     (free,) = (value for labels, value in page.values.items() if labels["__name__"] == "node_filesystem_free_bytes"
@@ -102,7 +102,7 @@ def test_a_mount_that_hangs_is_left_alone(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_default_exclusions() -> None:
     """Pseudo filesystems, images and what containers mount are no disks."""
-    collector = Filesystem(Settings(host=Host(proc=str(FIXTURES / "proc"))))
+    collector = Filesystem(ExporterSettings(host=Host(proc=str(FIXTURES / "proc"))))
     mounts = collector.mounts()
     kept = [
         mount.point for mount in mounts if collector._points.lets(mount.point) and collector._types.lets(mount.type)
@@ -121,7 +121,7 @@ def test_hidepid_falls_back_to_the_own_mounts(tmp_path: Path) -> None:
     """Where /proc/1 is hidden, the exporter's own view serves."""
     (tmp_path / "self").mkdir()
     (tmp_path / "self/mountinfo").write_text("1 2 8:1 / / rw - ext4 /dev/sda rw\n")
-    assert ["/"] == [mount.point for mount in Filesystem(Settings(host=Host(proc=str(tmp_path)))).mounts()]
+    assert ["/"] == [mount.point for mount in Filesystem(ExporterSettings(host=Host(proc=str(tmp_path)))).mounts()]
 
 
 @pytest.mark.parametrize(

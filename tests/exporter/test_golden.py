@@ -12,7 +12,7 @@ import pytest
 
 from common.exposition import write_text
 from exporter.scrape import Scraper
-from exporter.settings import Settings
+from exporter.settings import ExporterSettings
 from tests.exporter.pages import fake_host
 
 GOLDEN = Path(__file__).parent / "golden/metrics.prom"
@@ -24,7 +24,7 @@ def test_page_is_golden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     """Not a name, a label, a number or a word of the page changes unnoticed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "sysconf", {"SC_CLK_TCK": 100}.__getitem__)
-    settings = Settings(
+    settings = ExporterSettings(
         host=fake_host(tmp_path),
         switched=dict.fromkeys(OF_THE_MACHINE, False),
         flags={"textfile.directory": "textfile", "stat.softirq": True},

@@ -10,7 +10,7 @@ import pytest
 from common.labels import METRIC_NAME
 from exporter.host import Host
 from exporter.scrape import Scraper
-from exporter.settings import Settings
+from exporter.settings import ExporterSettings
 from tests.exporter.pages import Page, page_of, read
 from tests.exporter.ttar import unpack
 
@@ -36,7 +36,7 @@ def ours(testdata: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
     fixtures, tree = testdata / "node_exporter/collector/fixtures", tmp_path_factory.mktemp("peer")
     unpack(fixtures / "sys.ttar", tree)
     unpack(fixtures / "udev.ttar", tree)
-    settings = Settings(
+    settings = ExporterSettings(
         host=Host(str(fixtures / "proc"), f"{tree}/sys", str(fixtures), f"{tree}/udev/data"),
         flags={
             "hwmon.chip-include": CHIPS,

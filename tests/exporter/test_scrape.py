@@ -12,7 +12,7 @@ from common.exposition import Family, counter_of, gauge_of
 from exporter.collectors import Collector
 from exporter.host import NoData
 from exporter.scrape import Scraper, SelectionError, merged
-from exporter.settings import Flag, Settings
+from exporter.settings import ExporterSettings, Flag
 from tests.exporter.pages import Page, page_of
 
 
@@ -20,7 +20,7 @@ class Good:
     name: ClassVar[str] = "good"
     flags: ClassVar[tuple[Flag, ...]] = ()
 
-    def __init__(self, _settings: Settings) -> None:
+    def __init__(self, _settings: ExporterSettings) -> None:
         pass
 
     def collect(self) -> Iterable[Family]:
@@ -53,7 +53,7 @@ class Hanging(Good):
 
 def scraper(*collectors: type[Collector], **settings: object) -> Scraper:
     """A scraper of these collectors with a short deadline."""
-    return Scraper(Settings(collector_seconds=0.05, **settings), "1.2.3", collectors)  # type: ignore[arg-type]  (fields of Settings)
+    return Scraper(ExporterSettings(collector_seconds=0.05, **settings), "1.2.3", collectors)  # type: ignore[arg-type]  (its fields)
 
 
 def page(of: Scraper) -> Page:

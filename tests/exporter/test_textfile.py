@@ -9,7 +9,7 @@ import pytest
 
 from exporter.collectors import textfile
 from exporter.collectors.textfile import Textfile, TextfileError, parse_textfile
-from exporter.settings import Settings
+from exporter.settings import ExporterSettings
 from tests.exporter.pages import Page, page_of, read
 
 CASES = (
@@ -32,7 +32,7 @@ CASES = (
 
 def collected(*directories: str) -> Page:
     """The page that a fresh collector makes of these directories."""
-    return page_of(Textfile(Settings(flags={"textfile.directory": "\n".join(directories)})).collect())
+    return page_of(Textfile(ExporterSettings(flags={"textfile.directory": "\n".join(directories)})).collect())
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -151,7 +151,7 @@ def test_a_file_is_parsed_again_when_it_changes(tmp_path: Path, monkeypatch: pyt
         return real(page)
 
     monkeypatch.setattr(textfile, "parse_textfile", counted)
-    collector = Textfile(Settings(flags={"textfile.directory": str(tmp_path)}))
+    collector = Textfile(ExporterSettings(flags={"textfile.directory": str(tmp_path)}))
     file = tmp_path / "a.prom"
     file.write_text("x 1\n")
     assert {"x": 1.0} == page_of(collector.collect()).of("x")
@@ -166,7 +166,7 @@ def test_a_file_is_parsed_again_when_it_changes(tmp_path: Path, monkeypatch: pyt
 
 def test_a_missing_directory_is_an_error_once_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The flag says it at every scrape, the log when it begins."""
-    collector = Textfile(Settings(flags={"textfile.directory": str(tmp_path / "none")}))
+    collector = Textfile(ExporterSettings(flags={"textfile.directory": str(tmp_path / "none")}))
     for _ in range(3):
         assert {"node_textfile_scrape_error": 1.0} == page_of(collector.collect()).of("")
     assert 1 == len(caplog.records)
