@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter as clock  # the event loop's own clock has only milliseconds
 
 import numpy as np
 
@@ -118,7 +119,6 @@ class ScrapeLoop:
 
     async def _scrape(self, due: int, now: int) -> None:
         time = snapped(due, now, self.target.interval)
-        clock = asyncio.get_running_loop().time
         started = clock()
         if self._last_start is not None:
             self._interval_length.observe(started - self._last_start)
