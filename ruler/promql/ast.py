@@ -313,7 +313,12 @@ def is_name(matcher: Matcher, name: str) -> bool:
 
 
 def _names(labels: Iterable[str]) -> str:
-    return ", ".join(name if is_label_name(name) else quote(name) for name in labels)
+    return ", ".join(map(_label, labels))
+
+
+def _label(name: str) -> str:
+    """A label in `(…)`, where a bare `inf` or `nan` would be a number."""
+    return name if is_label_name(name) and name.lower() not in ("inf", "nan") else quote(name)
 
 
 def _moved(at: At | None, offset: int) -> str:

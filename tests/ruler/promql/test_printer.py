@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ruler.model.matcher import Matcher, MatchOp
@@ -156,6 +156,7 @@ _VECTORS: st.SearchStrategy[Expr] = st.recursive(
 
 
 @given(_VECTORS)
+@example(parse('sum by ("NaN", inf_) (a * on ("Inf") group_left ("nan") b)'))
 def test_printing_and_parsing_is_identity(expr: Expr) -> None:
     """`parse(str(expr)) == expr`, whatever was written."""
     assert expr == parse(str(expr))
