@@ -1,120 +1,145 @@
-// Line charts in SVG: a pure function from a query's answer to an element.
+// A line chart in SVG, drawn at the size that it has on the page. Newer samples leave the pointer's line where it is.
 
-import { element, seriesName, svg } from "./dom.js";
+import { element, svg, update } from "./dom.js";
+import { seriesName } from "./labels.js";
+import { linesOf } from "./lines.js";
+import { areaPath, bounds, frame, linePath, runs, ticks, tickTexts, timeTicks } from "./scale.js";
+import { clock, short } from "./units.js";
 
-const HEIGHT = 190, LEFT = 52, RIGHT = 8, TOP = 8, BOTTOM = 20;
-const MAX_LINES = 40;
+const TALL = 190;
+const EDGE = { left: 58, right: 10, top: 10, bottom: 22 };
+const COLOURS = 10;
+const LEAST_SECONDS = 300;
+const NEAR_PIXELS = 24;
 
-// answer: {data: {result: [{metric, values}]}, start, end, step}; options: {title, name(metric), format, min, max, width}
-export function lineChart(answer, { title = "", name = seriesName, format = String, min, max, width = 600 } = {}) {
-  const lines = answer.data.result.slice(0, MAX_LINES).map((series) => ({
-    name: name(series.metric),
-    points: series.values.map(([time, value]) => [time, Number(value)]).filter(([, value]) => Number.isFinite(value)),
-  }));
-  const last = element("span");
-  const figure = element("figure", {}, element("figcaption", {}, title, last));
-  if (!lines.some((line) => line.points.length)) {
-    figure.append(element("p", { class: "empty" }, "no samples in this range yet"));
-    return figure;
+const colour = (line) => `s${line.place % COLOURS}`;
+
+export class Chart {
+  #options; #moved; #answer = null; #lines = []; #frame = null; #width = 0; #time = null; #near = -1;
+  #reading = element("span");
+  #canvas = svg("svg", { class: "chart", role: "img", tabindex: "0", height: TALL });
+  #cursor = svg("g", { class: "cursor" });
+  #legend = element("div", { class: "legend" });
+  #note = element("p", { class: "muted note" });
+
+  // options: {title, name(metric), format, min, max, stacked, nonzero}; moved(time, chart) hears of the pointer's time, or null
+  constructor(options = {}, moved = () => {}) {
+    this.#options = { title: "", name: seriesName, format: short, ...options };
+    this.#moved = moved;
+    this.#canvas.setAttribute("aria-label", this.#options.title || "chart");
+    this.figure = element("figure", {},
+      element("figcaption", {}, element("span", { class: "title" }, this.#options.title), this.#reading),
+      this.#canvas, this.#legend, this.#note);
+    this.#listen();
   }
 
-  const [low, high] = bounds(lines, min, max);
-  const start = firstTime(lines, answer), { end } = answer;
-  const x = (time) => LEFT + ((time - start) / (end - start || 1)) * (width - LEFT - RIGHT);
-  const y = (value) => HEIGHT - BOTTOM - ((value - low) / (high - low || 1)) * (HEIGHT - TOP - BOTTOM);
-
-  const drawing = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, class: "chart", role: "img", "aria-label": title || "chart" });
-  for (const tick of ticks(low, high)) {
-    drawing.append(
-      svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(tick), y2: y(tick) }),
-      svg("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, format(tick)),
-    );
+  // answer: {data: {result: [{metric, values}]}, start, end, step}
+  show(answer) {
+    this.#answer = answer;
+    this.#draw();
   }
-  for (const time of timeTicks(start, end)) {
-    drawing.append(svg("text", { x: x(time), y: HEIGHT - 4, "text-anchor": "middle" }, clock(time)));
+
+  // Puts the line across at a time; the legend tells the values there, and without a time the latest.
+  point(time, near = -1) {
+    this.#time = time;
+    this.#near = near;
+    this.#read();
   }
-  lines.forEach((line, index) => {
-    const path = pathOf(line.points, x, y, answer.step);
-    if (lines.length === 1) drawing.append(svg("path", { class: `area s${index % 8}`, d: areaOf(line.points, x, y, y(Math.max(low, 0))) }));
-    drawing.append(svg("path", { class: `s${index % 8}`, d: path }));
-  });
 
-  const cursor = svg("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
-  drawing.append(cursor);
-  const legend = element("div", { class: "legend" });
-  const show = (time) => {
-    const at = lines.map((line) => nearest(line.points, time, answer.step));
-    legend.replaceChildren(...lines.map((line, index) =>
-      element("span", {}, element("i", { class: `s${index % 8}` }), `${line.name} ${at[index] === undefined ? "–" : format(at[index])}`)));
-    last.textContent = time === end ? "" : clock(time, true);
-  };
-  drawing.addEventListener("pointermove", (event) => {
-    const box = drawing.getBoundingClientRect();
-    const across = ((event.clientX - box.left) / box.width) * width;
-    const part = Math.min(1, Math.max(0, (across - LEFT) / (width - LEFT - RIGHT)));
-    const time = Math.min(end, Math.ceil((start + part * (end - start)) / answer.step) * answer.step);
-    cursor.setAttribute("x1", x(time));
-    cursor.setAttribute("x2", x(time));
-    cursor.setAttribute("visibility", "visible");
-    show(time);
-  });
-  drawing.addEventListener("pointerleave", () => { cursor.setAttribute("visibility", "hidden"); show(end); });
-  show(end);
-  figure.append(drawing, legend);
-  const left = answer.data.result.length - lines.length;
-  if (left > 0) figure.append(element("p", { class: "muted" }, `${left} more series are not drawn`));
-  return figure;
-}
+  #listen() {
+    const point = (time, near) => { this.point(time, near); this.#moved(time, this); };
+    this.#canvas.addEventListener("pointermove", (event) => { if (this.#frame) point(...this.#under(event)); });
+    for (const end of ["pointerleave", "blur"]) this.#canvas.addEventListener(end, () => point(null));
+    this.#canvas.addEventListener("keydown", (event) => {
+      const steps = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!steps || !this.#frame) return;
+      event.preventDefault();
+      const { start, end } = this.#frame, time = (this.#time ?? end) + steps * this.#answer.step;
+      point(Math.min(end, Math.max(start, time)));
+    });
+    new ResizeObserver(([entry]) => {
+      const width = Math.floor(entry.contentRect.width);
+      if (width === this.#width) return;
+      this.#width = width;
+      this.#draw();
+    }).observe(this.figure);
+  }
 
-function bounds(lines, min, max) {
-  const values = lines.flatMap((line) => line.points.map(([, value]) => value));
-  let low = min ?? values.reduce((a, b) => Math.min(a, b)), high = max ?? values.reduce((a, b) => Math.max(a, b));
-  if (min === undefined && low > 0 && low < high / 2) low = 0;
-  if (low === high && low === 0) high = 1;
-  if (low === high) { low -= Math.abs(low) * 0.1 || 1; high += Math.abs(high) * 0.1 || 1; }
-  return [low, high];
-}
+  #draw() {
+    if (!this.#answer || !this.#width) return;
+    const { lines, left } = linesOf(this.#answer, this.#options);
+    this.#lines = lines;
+    this.#frame = lines.length ? this.#framed() : null;
+    this.#note.textContent = left ? `${left} more series are not drawn: topk() or sum() leaves fewer` : "";
+    this.#canvas.setAttribute("width", this.#width);
+    this.#canvas.replaceChildren(...(lines.length ? [...this.#grid(), ...lines.flatMap((line) => this.#paths(line)), this.#cursor] : [this.#nothing()]));
+    this.#read();
+  }
 
-// A ruler that has just started fills its charts: at least five minutes are shown, and never more than was asked for.
-function firstTime(lines, { start, end, step }) {
-  const first = Math.min(...lines.filter((line) => line.points.length).map((line) => line.points[0][0]));
-  return Math.max(start, Math.min(first - step, end - 300));
-}
+  #nothing() {
+    const text = this.#answer.data.result.length ? "no finite value in this range" : "no samples in this range";
+    return svg("text", { x: this.#width / 2, y: TALL / 2, "text-anchor": "middle" }, text);
+  }
 
-function ticks(low, high) {
-  const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
-  const found = [];
-  for (let tick = Math.ceil(low / step) * step; tick <= high + step / 1e6; tick += step) found.push(Number(tick.toPrecision(12)));
-  return found;
-}
+  // A ruler that has just started fills its charts: a few minutes are shown at least, and never more than was asked for.
+  #framed() {
+    const { start, end, step } = this.#answer, { min, max } = this.#options;
+    const first = this.#lines.reduce((time, line) => Math.min(time, line.points[0].time), end);
+    const values = this.#lines.flatMap((line) => line.points.map((point) => point.top));
+    return frame({ wide: this.#width, tall: TALL, edge: EDGE },
+      [Math.max(start, Math.min(first - step, end - LEAST_SECONDS)), end], bounds(values, min, max));
+  }
 
-function timeTicks(start, end) {
-  const step = [60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400].find((size) => (end - start) / size <= 6) ?? 86400;
-  const found = [];
-  for (let time = Math.ceil(start / step) * step; time <= end; time += step) found.push(time);
-  return found;
-}
+  #grid() {
+    const { start, end, low, high, x, y } = this.#frame;
+    const values = ticks(low, high), texts = tickTexts(values, this.#options.format), day = end - start > 86400;
+    const room = day ? 110 : 60, most = Math.max(2, Math.min(8, Math.floor((this.#width - EDGE.left) / room)));
+    return [
+      ...values.map((value) => svg("line", { class: "grid", x1: EDGE.left, x2: this.#width - EDGE.right, y1: y(value), y2: y(value) })),
+      ...values.map((value, index) => svg("text", { x: EDGE.left - 8, y: y(value) + 4, "text-anchor": "end" }, texts[index])),
+      ...timeTicks(start, end, most).map((time) => svg("text", {
+        x: Math.min(x(time), this.#width - (day ? 42 : 17)), y: TALL - 5, "text-anchor": "middle",
+      }, clock(time, { day }))),
+    ];
+  }
 
-const clock = (time, seconds = false) =>
-  new Date(time * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", ...(seconds && { second: "2-digit" }) });
+  #paths(line) {
+    const parts = runs(line.points, this.#answer.step);
+    const path = (kind, shape) =>
+      svg("path", { class: `${kind} ${colour(line)}`, d: parts.map((run) => shape(run, this.#frame)).join("") });
+    const filled = this.#options.stacked || this.#lines.length === 1;
+    return filled ? [path("area", areaPath), path("line", linePath)] : [path("line", linePath)];
+  }
 
-// A line breaks where more than one step has no sample.
-function pathOf(points, x, y, step) {
-  let previous = -Infinity;
-  return points.map(([time, value]) => {
-    const move = time - previous > step * 1.5 ? "M" : "L";
-    previous = time;
-    return `${move}${x(time).toFixed(1)} ${y(value).toFixed(1)}`;
-  }).join("");
-}
+  // The time below the pointer, and which line is next to the pointer there.
+  #under({ clientX, clientY }) {
+    const box = this.#canvas.getBoundingClientRect(), { end, y, timeAt } = this.#frame, { step } = this.#answer;
+    const time = end - Math.round((end - timeAt(clientX - box.left)) / step) * step;
+    const distances = this.#lines.map((line) => (line.at(time) ? Math.abs(y(line.at(time).top) - (clientY - box.top)) : Infinity));
+    const least = Math.min(...distances);
+    return [time, least < NEAR_PIXELS ? distances.indexOf(least) : -1];
+  }
 
-function areaOf(points, x, y, ground) {
-  return `M${x(points[0][0]).toFixed(1)} ${ground}` +
-    points.map(([time, value]) => `L${x(time).toFixed(1)} ${y(value).toFixed(1)}`).join("") + `L${x(points.at(-1)[0]).toFixed(1)} ${ground}Z`;
-}
+  // What the legend tells, and the marks at the pointer's time.
+  #read() {
+    const pointed = this.#time !== null && this.#frame !== null && this.#time >= this.#frame.start;
+    const points = this.#lines.map((line) => (pointed ? line.at(this.#time) : line.latest(this.#answer.end)));
+    update(this.#legend, ...this.#lines.map((line, index) => this.#entry(line, points[index], index)));
+    this.#canvas.querySelectorAll("path.line").forEach((path, index) => path.classList.toggle("near", index === this.#near));
+    this.#reading.textContent = pointed ? clock(this.#time, { seconds: true, day: this.#frame.end - this.#frame.start > 86400 }) : "";
+    this.#cursor.replaceChildren(...(pointed ? this.#marks(points) : []));
+  }
 
-function nearest(points, time, step) {
-  const found = points.find(([at]) => Math.abs(at - time) < step / 2) ?? (points.at(-1)?.[0] >= time - 2 * step ? points.at(-1) : undefined);
-  return found?.[1];
+  #entry(line, point, index) {
+    return element("span", { class: index === this.#near ? "near" : undefined, title: line.name },
+      element("i", { class: colour(line) }), element("span", { class: "name" }, line.name),
+      element("b", {}, point ? this.#options.format(point.value) : "–"));
+  }
+
+  #marks(points) {
+    const x = this.#frame.x(this.#time);
+    const mark = (point, index) => svg("circle", { class: colour(this.#lines[index]), cx: x, cy: this.#frame.y(point.top), r: index === this.#near ? 4 : 2.5 });
+    return [svg("line", { x1: x, x2: x, y1: EDGE.top, y2: TALL - EDGE.bottom }),
+      ...points.map((point, index) => point && mark(point, index)).filter(Boolean)];
+  }
 }

@@ -1,15 +1,30 @@
 // Runs before the first paint, so that a chosen theme never flashes in after the system's.
 
 const THEMES = ["system", "light", "dark"];
-const chosenTheme = () => localStorage.getItem("tocsin-theme") ?? "system";
+const SIGNS = { system: "◐", light: "☀", dark: "☾" };
+let theme = "system";
+try {
+  theme = localStorage.getItem("tocsin-theme") ?? "system";
+} catch { /* a browser that keeps nothing follows the system */ }
+if (!THEMES.includes(theme)) theme = "system";
 
 function applyTheme() {
-  if (chosenTheme() === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = chosenTheme();
+  document.documentElement.dataset.theme = theme;
+  const button = document.getElementById("theme");
+  if (!button) return;
+  button.textContent = SIGNS[theme];
+  button.title = `Theme: ${theme}. Switch to ${THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]}`;
+  button.setAttribute("aria-label", button.title);
 }
 
 applyTheme();
-addEventListener("DOMContentLoaded", () => document.getElementById("theme").addEventListener("click", () => {
-  localStorage.setItem("tocsin-theme", THEMES[(THEMES.indexOf(chosenTheme()) + 1) % THEMES.length]);
+addEventListener("DOMContentLoaded", () => {
   applyTheme();
-}));
+  document.getElementById("theme").addEventListener("click", () => {
+    theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+    applyTheme();
+    try {
+      localStorage.setItem("tocsin-theme", theme);
+    } catch { /* then it lasts as long as the page */ }
+  });
+});
