@@ -62,17 +62,16 @@ def _up(layout: Layout, ruler_at: str, receiver_at: str, exporter_at: str) -> No
         tokens = load_tokens(given, layout.tokens if layout.tokens.exists() else None)
 
         with ExitStack() as programs:
-            listeners = []
+            ruler = Ruler(_ruler_settings(layout, addresses))
+            programs.callback(ruler.stop)
+            listeners = [Listener("ruler", ruler_socket, ruler.app)]
+            receiver = Receiver(ReceiverSettings(tokens=tokens, directory=layout.pushes), SystemClock())
+            programs.callback(receiver.close)
+            listeners.append(Listener("receiver", receiver_socket, receiver.app))
             if exporter_socket is not None:
                 exporter = Exporter()
                 programs.callback(exporter.close)
                 listeners.append(Listener("exporter", exporter_socket, exporter.app))
-            receiver = Receiver(ReceiverSettings(tokens=tokens, directory=layout.pushes), SystemClock())
-            programs.callback(receiver.close)
-            listeners.append(Listener("receiver", receiver_socket, receiver.app))
-            ruler = Ruler(_ruler_settings(layout, addresses))
-            programs.callback(ruler.stop)
-            listeners.append(Listener("ruler", ruler_socket, ruler.app))
             server = HttpServer(listeners)
             programs.callback(server.stop)
 

@@ -85,7 +85,6 @@ class ScrapeLoop:
         self._task: asyncio.Task[None] | None = None
         self._interval_length = tools.metrics.interval_length.labels(self.status.interval)
         self._last_start: float | None = None
-        self.retired = False
 
     def discovered_as(self, target: Target) -> None:
         """The same target was found with other discovered labels."""
@@ -101,7 +100,6 @@ class ScrapeLoop:
 
     def retire(self) -> None:
         """Scrape no more; `end` follows."""
-        self.retired = True
         self._stop()
 
     def end(self, time: int | None) -> None:

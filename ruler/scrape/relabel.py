@@ -7,17 +7,16 @@ here: config.py checks.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
 from common.config import Settings
+from ruler.model.golang import expand
 from ruler.model.matcher import compile_regex
 
 EVERYTHING = "(.*)"
 WHOLE_MATCH = "$1"
-_VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
 
 class Action(StrEnum):
@@ -133,19 +132,3 @@ def _replace(rule: RelabelRule, labels: dict[str, str], value: str) -> None:
 
 def _match(rule: RelabelRule, value: str) -> Any:
     return compile_regex(rule.regex).match(value)
-
-
-def expand(template: str, match: Any) -> str:
-    """`template` with the groups of `match` put in, as Go's Regexp.Expand does: an unknown group is empty."""
-
-    def group(variable: re.Match[str]) -> str:
-        if variable[1]:
-            return "$"
-        name = variable[2] or variable[3]
-        key: str | int = int(name) if name.isdigit() else name
-        try:
-            return match.group(key) or ""
-        except (IndexError, KeyError):
-            return ""
-
-    return _VARIABLE.sub(group, template) if "$" in template else template

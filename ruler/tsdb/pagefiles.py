@@ -11,7 +11,9 @@ import logging
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,7 @@ class PageFiles:
         self._open: tuple[Page, ...] = ()  # pages with a descriptor; replaced by the writer, read by the helper
         self._homeless: tuple[Page, ...] = ()  # pages that should be in a file and are in memory
         self._retired: deque[Page] = deque()
+        self._new_names = True  # of files whose names are not yet durable
         self._ended = threading.Event()
         self._helper = threading.Thread(target=self._help, name="tsdb-sync", daemon=True)
         self._lists = threading.Lock()  # guards the two tuples while they are replaced
@@ -139,6 +142,7 @@ class PageFiles:
             raise
         page = Page(shape, entries, cells, self._disk, descriptor)
         page.path = path
+        self._new_names = True
         return page
 
     def _path(self, shape: Shape) -> Path:
@@ -161,22 +165,25 @@ class PageFiles:
 
     def sync(self) -> None:
         """One round: make durable what was written, remove what is retired, move in what was in memory."""
+        if self._new_names:
+            self._new_names = False
+            self._synced(partial(self._disk.sync_names, self._directory))
         if self._labels.dirty:
             self._labels.dirty = False
-            self._synced(self._labels.descriptor)
+            self._synced(partial(self._disk.sync, self._labels.descriptor))
         for page in self._open:
             if page.writes != page.writes_synced:
                 page.writes_synced = page.writes
-                if not self._synced(page.descriptor):
+                if not self._synced(partial(self._disk.sync, page.descriptor)):
                     page.limit = 0  # what the kernel has dropped it will not report again: go on in another file
         while self._retired:
             self._remove(self._retired.popleft())
         if self._homeless:
             self._move_in()
 
-    def _synced(self, descriptor: int) -> bool:
+    def _synced(self, sync: Callable[[], None]) -> bool:
         try:
-            self._disk.sync(descriptor)
+            sync()
         except OSError as error:
             self.health.sync_errors += 1
             log.error("sync failed", extra=facts(error=error.strerror, directory=self._directory))
