@@ -1,12 +1,12 @@
 // A line chart in SVG, drawn at the size that it has on the page. Newer samples leave the pointer's line where it is.
 
 import { element, svg, update } from "./dom.js";
-import { seriesName } from "./labels.js";
 import { linesOf } from "./lines.js";
 import { areaPath, bounds, frame, linePath, runs, ticks, tickTexts, timeTicks } from "./scale.js";
 import { clock, short } from "./units.js";
 
 const TALL = 190;
+const LETTER = 6.8;
 const EDGE = { left: 58, right: 10, top: 10, bottom: 22 };
 const COLOURS = 10;
 const LEAST_SECONDS = 300;
@@ -24,7 +24,7 @@ export class Chart {
 
   // options: {title, name(metric), format, min, max, stacked, nonzero}; moved(time, chart) hears of the pointer's time, or null
   constructor(options = {}, moved = () => {}) {
-    this.#options = { title: "", name: seriesName, format: short, ...options };
+    this.#options = { title: "", format: short, ...options };
     this.#moved = moved;
     this.#canvas.setAttribute("aria-label", this.#options.title || "chart");
     this.figure = element("figure", {},
@@ -85,18 +85,19 @@ export class Chart {
   #framed() {
     const { start, end, step } = this.#answer, { min, max } = this.#options;
     const first = this.#lines.reduce((time, line) => Math.min(time, line.points[0].time), end);
-    const values = this.#lines.flatMap((line) => line.points.map((point) => point.top));
-    return frame({ wide: this.#width, tall: TALL, edge: EDGE },
-      [Math.max(start, Math.min(first - step, end - LEAST_SECONDS)), end], bounds(values, min, max));
+    const heights = bounds(this.#lines.flatMap((line) => line.points.map((point) => point.top)), min, max);
+    const values = ticks(...heights), texts = tickTexts(values, this.#options.format);
+    const edge = { ...EDGE, left: Math.max(EDGE.left, 12 + LETTER * Math.max(...texts.map((text) => text.length))) };
+    const times = [Math.max(start, Math.min(first - step, end - LEAST_SECONDS)), end];
+    return { ...frame({ wide: this.#width, tall: TALL, edge }, times, heights), values, texts, edge };
   }
 
   #grid() {
-    const { start, end, low, high, x, y } = this.#frame;
-    const values = ticks(low, high), texts = tickTexts(values, this.#options.format), day = end - start > 86400;
-    const room = day ? 110 : 60, most = Math.max(2, Math.min(8, Math.floor((this.#width - EDGE.left) / room)));
+    const { start, end, x, y, values, texts, edge } = this.#frame, day = end - start > 86400;
+    const room = day ? 110 : 60, most = Math.max(2, Math.min(8, Math.floor((this.#width - edge.left) / room)));
     return [
-      ...values.map((value) => svg("line", { class: "grid", x1: EDGE.left, x2: this.#width - EDGE.right, y1: y(value), y2: y(value) })),
-      ...values.map((value, index) => svg("text", { x: EDGE.left - 8, y: y(value) + 4, "text-anchor": "end" }, texts[index])),
+      ...values.map((value) => svg("line", { class: "grid", x1: edge.left, x2: this.#width - edge.right, y1: y(value), y2: y(value) })),
+      ...values.map((value, index) => svg("text", { x: edge.left - 8, y: y(value) + 4, "text-anchor": "end" }, texts[index])),
       ...timeTicks(start, end, most).map((time) => svg("text", {
         x: Math.min(x(time), this.#width - (day ? 42 : 17)), y: TALL - 5, "text-anchor": "middle",
       }, clock(time, { day }))),
@@ -131,7 +132,7 @@ export class Chart {
   }
 
   #entry(line, point, index) {
-    return element("span", { class: index === this.#near ? "near" : undefined, title: line.name },
+    return element("span", { class: index === this.#near ? "near" : undefined, title: line.full },
       element("i", { class: colour(line) }), element("span", { class: "name" }, line.name),
       element("b", {}, point ? this.#options.format(point.value) : "–"));
   }

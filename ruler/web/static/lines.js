@@ -1,9 +1,11 @@
 // From a range query's answer to the lines of a chart. Values that are not finite leave gaps.
 
+import { seriesName, shortNames } from "./labels.js";
+
 const MOST_LINES = 40;
 
-export function linesOf({ data, step }, { name, stacked, nonzero }) {
-  const drawable = data.result.map((series) => ({ name: name(series.metric), points: points(series) }))
+export function linesOf({ data, step }, { name = shortNames(data.result.map((series) => series.metric)), stacked, nonzero }) {
+  const drawable = data.result.map((series) => ({ name: name(series.metric), full: seriesName(series.metric), points: points(series) }))
     .filter((line) => line.points.length)
     .sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }))
     .map((line, place) => ({ ...line, place }));  // its colour, which others that come and go leave alone

@@ -5,7 +5,7 @@ const STEPS = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
 export function short(value, digits = 3) {
   if (!Number.isFinite(value)) return String(value).replace("Infinity", "Inf");
   const size = Math.abs(value);
-  if (size && (size < 0.001 || size >= 1e15)) return value.toExponential(Math.max(1, digits - 2));
+  if (size && (size < 0.001 || size >= 1e15)) return value.toExponential(Math.max(1, digits - 2)).replace("e+", "e");
   const [step, unit] = STEPS.find(([step]) => size >= step) ?? [1, ""];
   return `${trimmed(value / step, digits)}${unit}`;
 }
