@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from pathlib import Path
@@ -14,6 +15,7 @@ from common.durations import parse_duration
 from common.errors import ParseError, TocsinError
 from common.flags import log_flags
 from common.lifecycle import Signals
+from common.logs import facts
 from common.serving import HttpServer, Listener, bind
 from ruler.app import Ruler
 from ruler.settings import RulerSettings
@@ -32,6 +34,8 @@ class DurationFlag(click.ParamType[int]):
         except ParseError as error:
             self.fail(error.problem, param, ctx)
 
+
+log = logging.getLogger("ruler")
 
 _file = click.Path(path_type=Path)
 _duration = DurationFlag()
@@ -69,10 +73,11 @@ def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_
         try:
             server.start()
             app.start()
+            log.info("listening", extra=facts(address=server.addresses[0]))
             signals.wait(on_hangup=app.reload_or_log)
         finally:
-            app.stop()
             server.stop()
+            app.stop()
     except TocsinError as error:
         raise click.ClickException(str(error)) from None
 
