@@ -51,11 +51,11 @@ export const sentAlerts = () => call("/api/v2/alerts?active=true&silenced=true&i
 export const silences = () => call("/api/v2/silences?active=true&pending=false&expired=false");
 export const query = (text, signal) => call("/api/v1/query", { ...form({ query: text, timeout: QUERY_TIMEOUT }), signal });
 
-const STEPS_ACROSS = 240;
+const STEPS_ACROSS = 240, LEAST_STEP = 5;
 
 // The times of a range that ends now. They are multiples of the step, so that a chart moves and does not wobble.
 export function rangeUntilNow(seconds) {
-  const step = Math.max(5, Math.ceil(seconds / STEPS_ACROSS));
+  const step = Math.max(LEAST_STEP, Math.ceil(seconds / STEPS_ACROSS));
   const end = Math.floor(now() / 1000 / step) * step;
   return { start: end - seconds, end, step };
 }

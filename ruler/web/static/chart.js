@@ -77,7 +77,7 @@ export class Chart {
   }
 
   #nothing() {
-    const text = this.#answer.data.result.length ? "no finite value in this range" : "no samples in this range";
+    const text = this.#answer.data.result.length ? "no finite value in this range" : "no samples in this range yet";
     return svg("text", { x: this.#width / 2, y: TALL / 2, "text-anchor": "middle" }, text);
   }
 

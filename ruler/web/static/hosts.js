@@ -7,12 +7,13 @@ import { bytesPerSecond, percent } from "./units.js";
 
 const REAL_FILESYSTEM = 'fstype!~"tmpfs|ramfs|squashfs|overlay|iso9660"';
 const REAL_DEVICE = 'device!~"lo|veth.*|docker.*|br-.*|cali.*|cni.*"';
+const BEGINNING_SECONDS = 300;
 const tagged = (expression, value) => `label_replace(${expression}, "what", "${value}", "", "")`;
 
 const CHARTS = [
   {
     title: "CPU", format: percent, min: 0, max: 100, stacked: true, nonzero: true, name: (metric) => metric.mode,
-    query: (host) => `100 * sum by (mode) (rate(node_cpu_seconds_total{${host},mode!="idle"}[2m])) / scalar(count(node_cpu_seconds_total{${host},mode="idle"}))`,
+    query: (host) => `100 * sum by (mode) (rate(node_cpu_seconds_total{${host},mode!="idle"}[2m])) / scalar(sum(rate(node_cpu_seconds_total{${host}}[2m])))`,
   },
   {
     title: "Memory", format: percent, min: 0, max: 100, name: (metric) => metric.what,
@@ -52,7 +53,7 @@ export function install(refresh) {
 export async function load() {
   const host = await chosenHost();
   byId("hosts-none").hidden = Boolean(host);
-  byId("host-charts").hidden = !host;
+  byId("host-charts").hidden = byId("host").parentNode.hidden = !host;
   if (host) await Promise.all(parts.map((part) => draw(part, host, api.rangeUntilNow(Number(byId("range").value)))));
 }
 
@@ -60,9 +61,12 @@ export async function load() {
 async function draw(part, host, range) {
   const wanted = JSON.stringify([host, range]);
   if (wanted === part.shown) return;
-  const answer = await api.queryRange(part.query(`instance=${JSON.stringify(host)}`), range);
-  part.chart.show(answer);
-  part.shown = answer.data.result.length ? wanted : "";
+  const query = part.query(`instance=${JSON.stringify(host)}`);
+  const answer = await api.queryRange(query, range);
+  const found = answer.data.result.length > 0;
+  // The first samples of a new host are younger than a step: small steps show them already.
+  part.chart.show(found ? answer : await api.queryRange(query, api.rangeUntilNow(BEGINNING_SECONDS)));
+  part.shown = found ? wanted : "";
 }
 
 async function chosenHost() {
