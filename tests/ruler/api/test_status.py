@@ -80,7 +80,7 @@ def test_the_page_and_its_parts_are_served_with_a_strict_policy(world: World) ->
     """No script but ours runs in it, and nothing outside its folder can be read."""
     page = world.client.get("/", buffered=True)
     assert (200, True) == (page.status_code, b"<title>Tocsin</title>" in page.data)
-    assert page.headers["Content-Security-Policy"].startswith("default-src 'self'")
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
     for name in ("main.js", "style.css", "bell.svg"):
         assert 200 == world.client.get(f"/static/{name}", buffered=True).status_code
     for path in ("/static/../pages.py", "/static/%2e%2e/pages.py", "/static//etc/passwd", "/etc/passwd"):

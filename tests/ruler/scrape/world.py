@@ -159,10 +159,12 @@ async def page_server(context: ssl.SSLContext | None = None) -> AsyncIterator[Pa
         yield state
     finally:
         server.close()
-        for writer in state.writers:
-            writer.transport.abort()
+        for _ in range(5):  # what was being accepted still arrives, and sockets close in the loop's next round
+            await asyncio.sleep(0)
+            for writer in state.writers:
+                writer.transport.abort()
         await asyncio.gather(*state.serving)
-        await asyncio.sleep(0)  # the sockets close in the loop's next round
+        await asyncio.sleep(0)
 
 
 def jobs_of(text: str, file: str = "prometheus.yml") -> tuple[ScrapeSettings, ...]:
