@@ -78,6 +78,7 @@ class Ruler:
             lookback=settings.lookback,
             max_samples=settings.max_samples,
             timeout=settings.query_timeout / 1000,
+            subquery_step=config.evaluation_interval,
         )
         self._silences = Silences(self._database, registry)
         muters = (self._silences,)
@@ -167,6 +168,7 @@ class Ruler:
             self._notifier.apply(config.notify.receivers)
             self._dispatcher.apply(config.notify.routes, config.notify.resolve_timeout)
             self._rules.apply(rules, self._clock.now())
+            self._engine.subquery_step = config.evaluation_interval
 
         self._loop.call(swap)
 

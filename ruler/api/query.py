@@ -75,7 +75,7 @@ def blueprint(engine: Engine, storage: Searchable, clock: Clock, *, timeout: flo
             msg = 'invalid parameter "end": end timestamp must not be before start time'
             raise BadRequest(msg)
         step = _step(form)
-        if (end - start) // step >= MAX_POINTS:
+        if (end - start) // step > MAX_POINTS:
             msg = (
                 "exceeded maximum resolution of 11,000 points per timeseries. "
                 "Try decreasing the query resolution (?step=XX)"

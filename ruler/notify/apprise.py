@@ -23,6 +23,8 @@ from ruler.model.alert import Notification
 from ruler.notify.message import MAX_BODY, Message, Tone, compose
 
 MAX_REASON = 500
+_URL = re.compile(r"\b(\w+://)[^\s'\"]+")
+
 LEAST_SECRET = 4  # shorter parts of a URL are words like `to`, not secrets; a password is taken out at any length
 
 _STATUS = re.compile(r"\berror\s*[=:]\s*(\d{3})\b")
@@ -178,6 +180,7 @@ def _http_statuses() -> Iterator[list[int]]:
 
 def scrubbed(text: str, secrets: Iterable[str]) -> str:
     """`text` less the secrets, the longest first."""
+    text = _URL.sub(rf"\1{REDACTED}", text)  # Apprise masks a URL's parts but for their first and last letters
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, REDACTED)
     return text

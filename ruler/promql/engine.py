@@ -6,11 +6,12 @@ Time is an argument; the only clock read is the machine's monotonic one, for dea
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
-from common.errors import QueryError
+from common.errors import QueryError, TooManySamples
 from ruler.model.arrays import ABSENT_BITS, STALE_BITS, FloatArray, IntArray
 from ruler.model.result import Matrix, Result, Scalar, String, Vector
 from ruler.model.table import LabelTable
@@ -30,7 +31,10 @@ MINUTE = 60_000
 
 
 class Engine:
-    """An Engine answers PromQL queries from a storage. Any number of threads may use it at once."""
+    """An Engine answers PromQL queries from a storage. Any number of threads may use it at once.
+
+    `subquery_step` (ms) is the step of subqueries that name none; it may be changed between queries.
+    """
 
     def __init__(
         self,
@@ -45,7 +49,7 @@ class Engine:
         self._lookback = lookback
         self._max_samples = max_samples
         self._timeout = timeout
-        self._subquery_step = subquery_step
+        self.subquery_step = subquery_step
 
     def instant(
         self,
@@ -63,7 +67,7 @@ class Engine:
         """
         expr, evaluation = self._prepared(query, text, (time, time, 0), deadline, lookback, cancelled)
         grid = moments(time, time, 1)
-        with np.errstate(all="ignore"):
+        with _arithmetic():
             plain = _without_parens(expr)
             if isinstance(plain, MatrixSelector | Subquery):
                 value: Scalar | String | Vector | Matrix = _samples(evaluation.ranged(plain, grid))
@@ -89,7 +93,7 @@ class Engine:
         if expr.type not in (ValueType.SCALAR, ValueType.VECTOR):
             wrong = expr.type.documented
             raise QueryError(f'invalid expression type "{wrong}" for range query, must be Scalar or instant Vector')
-        with np.errstate(all="ignore"):
+        with _arithmetic():
             if expr.type is ValueType.SCALAR:
                 frame = unlabelled_frame(evaluation.scalar(expr, grid), evaluation.strings)
             else:
@@ -114,11 +118,21 @@ class Engine:
             self._storage,
             asked,
             lookback=self._lookback if lookback is None else lookback,
-            default_step=self._subquery_step,
+            default_step=self.subquery_step,
             limits=limits,
             notes=notes,
         )
         return expr, evaluation
+
+
+@contextmanager
+def _arithmetic() -> Iterator[None]:
+    """Numbers overflow and divide by zero quietly here, and running out of memory is the query's fault."""
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except MemoryError:
+        raise TooManySamples("query processing needs more memory than there is") from None
 
 
 def _without_parens(expr: Expr) -> Expr:

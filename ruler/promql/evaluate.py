@@ -169,6 +169,7 @@ class Evaluation:
         selection = self._select(selector, int(ends[0]) - reach, int(ends[-1]))
         blocks = [block for block in selection.blocks if len(block.rows)]
         rows = np.concatenate([block.rows for block in blocks]) if blocks else np.zeros(0, dtype=np.int64)
+        self.limits.charge(len(grid) * len(rows))  # what any function of these windows will make of them
         table = LabelTable(selection.table.names, selection.table.codes[rows], self.strings)
         spans = tuple(span_of(block, grid.times, ends, reach) for block in blocks)
         return Ranged(table, spans, np.zeros(len(rows), dtype=np.bool_))
@@ -189,7 +190,9 @@ class Evaluation:
         ends = self._ends(expr.at, expr.offset, grid)
         step = expr.step or self._default_step
         earliest = int(ends[0]) - expr.range
-        inner = moments((earliest // step + 1) * step, int(ends[-1]), step)
+        first = (earliest // step + 1) * step
+        self.limits.charge((int(ends[-1]) - first) // step)
+        inner = moments(first, int(ends[-1]), step)
         if len(inner) == 0:
             return Ranged(stacked((), self.strings), (), np.zeros(0, dtype=np.bool_))
         frame = self.vector(expr.expr, inner)

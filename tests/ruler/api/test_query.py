@@ -91,7 +91,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str, str]] = [
     ("query_range", {"query": "up", "start": 1, "end": 2, "step": 0}, "step", BAD_STEP),
     ("query_range", {"query": "up", "start": 1, "end": 2}, "step", 'cannot parse "" to a valid duration'),
     ("query_range", {"query": "up", "start": 2, "end": 1, "step": 1}, "end", REVERSED),
-    ("query_range", {"query": "up", "start": 1, "end": 20000, "step": 1}, "", TOO_FINE),
+    ("query_range", {"query": "up", "start": 1, "end": 11002, "step": 1}, "", TOO_FINE),
     ("query_range", {"query": "up[5m]", "start": 1, "end": 2, "step": 1}, "query", NO_RANGE),
     ("series", {}, "", "no match[] parameter provided"),
     ("series", {"match[]": "{}"}, "match[]", NO_MATCHER),
@@ -122,3 +122,27 @@ def test_notes_say_which_place_they_are_about(world: World) -> None:
     answer = world.get("/api/v1/query", query="sum(\n  rate(things[1m]))")
     [info] = answer["infos"]
     assert info.endswith('name does not end in _total/_sum/_count/_bucket: "things" (2:8)')
+
+
+@pytest.mark.parametrize("query", ["sum_over_time((sum(things))[12h:1ms])", "count_over_time(vector(1)[100y:1s])"])
+def test_a_query_that_is_too_large_is_refused_before_it_takes_memory(world: World, query: str) -> None:
+    """What a query would make is charged before it is made."""
+    status, kind, text = world.refusal("/api/v1/query", query=query)
+    assert (422, "execution", True) == (status, kind, "too many samples" in text)
+
+
+def test_a_subquery_without_a_step_takes_the_evaluation_interval(world: World) -> None:
+    """As in Prometheus, and a reload changes it."""
+    assert ["4"] == [
+        each["value"][1]
+        for each in world.get("/api/v1/query", query="count_over_time(vector(1)[4m:])")["data"]["result"]
+    ]
+    config = world.directory / "prometheus.yml"
+    config.write_text(
+        config.read_text(encoding="utf-8").replace("15s", "15s\n  evaluation_interval: 30s"), encoding="utf-8"
+    )
+    assert 200 == world.client.post("/-/reload").status_code
+    assert ["8"] == [
+        each["value"][1]
+        for each in world.get("/api/v1/query", query="count_over_time(vector(1)[4m:])")["data"]["result"]
+    ]
