@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from common import logs
-from common.durations import parse_duration
+from common.durations import format_duration, parse_duration
 from common.errors import ParseError, TocsinError
 from common.flags import log_flags
 from common.lifecycle import Signals
@@ -87,6 +87,8 @@ def _flags(ctx: click.Context) -> dict[str, str]:
     shown = {}
     for parameter in ctx.command.params:
         value = ctx.params.get(parameter.name or "")
+        if parameter.type is _duration and value is not None:
+            value = format_duration(value)
         text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
         shown[parameter.opts[0].removeprefix("--")] = text
     return shown

@@ -8,11 +8,12 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.config import Document, Settings, load_yaml, parse_yaml, to_yaml
+from common.errors import ConfigError
 from common.labels import Labels
 from common.secrets import Secret
 from ruler.dispatch.config import GlobalSettings as NotifyGlobalSettings
@@ -21,6 +22,7 @@ from ruler.dispatch.route import Route
 from ruler.notify.config import ReceiverSettings, build_receivers, receiver_of
 from ruler.notify.receiver import Receiver
 from ruler.rule.config import GroupConfig, load_rules
+from ruler.scrape.client import client_of
 from ruler.scrape.config import GlobalSettings, ScrapeSettings, check, native_histogram_keys
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*)|(\$))")
@@ -107,6 +109,7 @@ def load(
     document = load_yaml(path)
     settings = document.decode(PrometheusSettings)
     jobs = check(settings.global_, settings.scrape_configs, document)
+    _try_clients(jobs, document)
     _refuse_alertmanagers(settings, document)
     warnings: list[str] = []
     groups = _rule_groups(settings, document, warnings)
@@ -123,6 +126,15 @@ def load(
         warnings=tuple(warnings),
         yaml=to_yaml(settings),
     )
+
+
+def _try_clients(jobs: Sequence[ScrapeSettings], document: Document) -> None:
+    """Find certificates that cannot be used now, not when the first target is scraped."""
+    for index, job in enumerate(jobs):
+        try:
+            client_of(job)
+        except ConfigError as error:
+            raise document.error(error.problem, ("scrape_configs", index, "tls_config")) from None
 
 
 def _refuse_alertmanagers(settings: PrometheusSettings, document: Document) -> None:

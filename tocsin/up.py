@@ -52,9 +52,9 @@ def _up(layout: Layout, ruler_at: str, receiver_at: str, exporter_at: str) -> No
         if not _is_node_exporter(exporter_at):
             exporter_socket = sockets.enter_context(bind(exporter_at, "exporter"))
         addresses = Addresses(
-            ruler=address_of(ruler_socket),
-            receiver=address_of(receiver_socket),
-            exporter=address_of(exporter_socket) if exporter_socket else exporter_at,
+            ruler=_reachable(address_of(ruler_socket)),
+            receiver=_reachable(address_of(receiver_socket)),
+            exporter=_reachable(address_of(exporter_socket) if exporter_socket else exporter_at),
         )
         firststart.write_absent(layout, addresses)
         given = os.environ.get("TOCSIN_API_TOKENS", "")
@@ -100,6 +100,12 @@ def _ruler_settings(layout: Layout, addresses: Addresses) -> RulerSettings:
             "web.enable-lifecycle": "true",
         },
     )
+
+
+def _reachable(address: str) -> str:
+    """Where this host reaches what listens at `address`: a program that listens everywhere listens on loopback too."""
+    host, port = split_address(address)
+    return f"127.0.0.1:{port}" if host in ("", "::", "0.0.0.0") else address
 
 
 def _make_directory(path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from common.clock import rfc3339
+from common.textformat import Help, MetricType
 from ruler.api import params
 from ruler.api.errors import BadRequest
 from ruler.api.respond import success
@@ -63,6 +64,17 @@ def blueprint(view: View) -> Blueprint:
     def scrape_pools() -> Response:
         pools = {target.pool for target in view.targets()} | {target.pool for target in view.dropped()}
         return success({"scrapePools": sorted(pools)})
+
+    @routes.get("/metadata")
+    def metadata() -> Response:
+        wanted, limit = request.values.get("metric", ""), params.limit_of(request.values)
+        found = _metadata(view.targets())
+        names = [name for name in found if wanted in ("", name)]
+        return success({name: [found[name]] for name in (names[:limit] if limit else names)})
+
+    @routes.route("/query_exemplars", methods=["GET", "POST"])
+    def query_exemplars() -> Response:
+        return success([])
 
     @routes.get("/rules")
     def rules() -> Response:
@@ -140,6 +152,21 @@ def _target(target: TargetStatus) -> dict[str, Any]:
         "scrapeInterval": target.interval,
         "scrapeTimeout": target.timeout,
     }
+
+
+def _metadata(targets: Sequence[TargetStatus]) -> dict[str, dict[str, str]]:
+    """Type and help of each metric, as the first target that exposes it says."""
+    found: dict[str, dict[str, str]] = {}
+    for target in targets:
+        mine: dict[str, dict[str, str]] = {}
+        for entry in target.metadata():
+            about = mine.setdefault(entry.metric, {"type": "unknown", "unit": "", "help": ""})
+            if isinstance(entry, Help):
+                about["help"] = entry.text
+            else:
+                about["type"] = "unknown" if entry.type is MetricType.UNTYPED else str(entry.type)
+        found = {**mine, **found}
+    return found
 
 
 def _tsdb(stats: Stats) -> dict[str, Any]:

@@ -41,10 +41,13 @@ def client_of(job: ScrapeSettings) -> Client:
     tls = job.tls_config
     context: Callable[[], ssl.SSLContext] = _system_trust
     if tls != TLSSettings():
+        for name in filter(None, (tls.ca_file, tls.cert_file, tls.key_file)):
+            if not Path(name).is_file():
+                raise ConfigError(f"no such file: {name!r}")
         try:
             made = _context(tls)
         except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"scrape job {job.job_name!r}: tls_config: {error}") from None
+            raise ConfigError(f"certificates that cannot be used: {error}") from None
         context = partial(_same, made)
     authorization: Callable[[], str] | None = None
     if job.basic_auth is not None:

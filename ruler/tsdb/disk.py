@@ -27,7 +27,16 @@ class Disk:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def resize(self, descriptor: int, size: int) -> None:
+        """Give the file its size, with the room for it: where a hole is filled by reading it (tmpfs), a full disk would
+        otherwise end the process (SIGBUS).
+        """
         os.ftruncate(descriptor, size)
+        if size and hasattr(os, "posix_fallocate"):
+            try:
+                os.posix_fallocate(descriptor, 0, size)
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                    raise
 
     def write(self, descriptor: int, data: Data, offset: int, size: int) -> None:
         """Write all `size` bytes of `data`, or raise OSError."""

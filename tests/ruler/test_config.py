@@ -114,3 +114,11 @@ def test_the_config_is_shown_without_its_secrets(tmp_path: Path) -> None:
         "scrape_configs:\n- job_name: x\n  scrape_interval: 1m30s\n"
         "  basic_auth:\n    username: u\n    password: <secret>\n"
     ) == load(written(tmp_path, "p.yml", text)).yaml
+
+
+def test_a_missing_certificate_is_found_by_the_check(tmp_path: Path) -> None:
+    """Not when the first target is scraped."""
+    text = "scrape_configs:\n- job_name: x\n  tls_config: {ca_file: none.pem}"
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, "p.yml", text))
+    assert f"{tmp_path}/p.yml:3: scrape_configs[0].tls_config: no such file: '{tmp_path}/none.pem'" == str(caught.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.ruler.api.conftest import NOW, World
 
 
@@ -85,3 +87,14 @@ def test_the_page_and_its_parts_are_served_with_a_strict_policy(world: World) ->
         assert 200 == world.client.get(f"/static/{name}", buffered=True).status_code
     for path in ("/static/../pages.py", "/static/%2e%2e/pages.py", "/static//etc/passwd", "/etc/passwd"):
         assert 404 == world.client.get(path, follow_redirects=True).status_code
+
+
+def test_metadata_is_what_pages_said(world: World) -> None:
+    """Type and help of a metric; exemplars are there to be asked for, and empty."""
+    assert {} == world.get("/api/v1/metadata")["data"]
+    [loop] = world.ruler._scraper._loops
+    loop.status = replace(loop.status, comments=[b"# HELP things Things there are.", b"# TYPE things gauge"])
+    about = {"type": "gauge", "unit": "", "help": "Things there are."}
+    assert {"things": [about]} == world.get("/api/v1/metadata", metric="things")["data"]
+    assert {} == world.get("/api/v1/metadata", metric="others")["data"]
+    assert [] == world.get("/api/v1/query_exemplars", query="things")["data"]
