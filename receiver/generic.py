@@ -27,7 +27,9 @@ MAX_VALUE_BYTES = 4096
 
 HELP = "Pushed by an application."
 
-RESERVED_PREFIXES = ("__", "laravel_", "process_", "python_", "scrape_", "tocsin_")
+RESERVED_PREFIXES = (
+    "__", "alertmanager_", "laravel_", "node_", "process_", "prometheus_", "python_", "scrape_", "tocsin_",
+)  # fmt: skip
 RESERVED_NAMES = frozenset(
     (
         "ALERTS",

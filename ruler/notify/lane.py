@@ -152,23 +152,23 @@ class Lane:
             job.due = self._now + int(pause * (0.5 + self._chance()))
             self._waiting[job.notification.group_key] = job
         if job.attempt == 2:
-            log.warning("a notification was not sent, and will be tried again", extra=self._facts(job, job.problem))
+            log.warning("a notification was not sent, and will be tried again", extra=self._facts(job, attempts=1))
         return True
 
     def _give_up(self, job: Job, *, quietly: bool = False) -> None:
         labels = (self.destination.transport.integration, self.receiver, job.failure.value)
         self._metrics.failed.labels(*labels).inc()
         if not quietly:
-            log.error("a notification was given up", extra=self._facts(job, job.problem))
+            log.error("a notification was given up", extra=self._facts(job, job.attempt))
         job.settle(False)
 
-    def _facts(self, job: Job, problem: str) -> dict[str, dict[str, object]]:
+    def _facts(self, job: Job, attempts: int) -> dict[str, dict[str, object]]:
         return facts(
             receiver=self.receiver,
             to=self.destination.shown,
             group=job.notification.group_key,
-            attempts=job.attempt,
-            error=problem,
+            attempts=attempts,
+            error=job.problem,
         )
 
     def _report(self, done: Delivery) -> None:
