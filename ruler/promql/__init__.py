@@ -1,1 +1,1 @@
-"""PromQL: parse → select → evaluate. The AST says what was written; evaluation works on arrays [series × steps]."""
+"""PromQL: parse → select → evaluate. The AST says what was written; evaluation works on arrays [steps × series]."""

@@ -1,7 +1,8 @@
 """A page: the samples of one interval's streams over a stretch of ticks. One thread writes it, row by row, once.
 
-Rows are ticks, columns are series, a slot is the place of a stream. Everything is stored so that zero means absent (a
-hole of a sparse file): cells are XOR the ABSENT pattern, times XOR the smallest int64. Little-endian, in this order:
+Rows are ticks, columns are series, a slot is the place of a stream. Everything is stored so that zero means absent (what
+a file reads where nothing was written): cells are XOR the ABSENT pattern, times XOR the smallest int64. Little-endian,
+in this order:
 
     header     4096 B                    twice: magic, version, interval, first tick, rows, columns, slots, number, CRC
     columns    16 B × columns            series + 1 u32 | slot u32 | check u64
