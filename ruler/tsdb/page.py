@@ -1,6 +1,6 @@
 """A page: the samples of one interval's streams over a stretch of ticks. One thread writes it, row by row, once.
 
-Rows are ticks, columns are series, a slot is the place of a stream. Everything is stored so that zero means absent (what
+Rows are ticks, columns are series, a slot is the place of a stream. All is stored so that zero means absent (what
 a file reads where nothing was written): cells are XOR the ABSENT pattern, times XOR the smallest int64. Little-endian,
 in this order:
 
