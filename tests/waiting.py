@@ -11,7 +11,7 @@ import requests
 T = TypeVar("T")
 
 
-def until(what: str, condition: Callable[[], T], seconds: float = 20) -> T:
+def until(what: str, condition: Callable[[], T], seconds: float = 60) -> T:
     """What `condition` gives once it is true; fails with the sentence `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
