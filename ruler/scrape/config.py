@@ -17,14 +17,12 @@ from common.durations import MINUTE, SECOND
 from common.errors import ParseError
 from common.labels import METRIC_NAME
 from common.secrets import Secret
+from common.sizes import parse_size
 from ruler.model.matcher import compile_regex
 from ruler.scrape.relabel import RelabelRule
 
 DEFAULT_BODY_CAP = 64 << 20  # inflated bytes of one page, where body_size_limit says nothing
 
-_SIZE = re.compile(r"(?:([0-9]+)(B|[KMGTPE]i?B))+|0")
-_SIZE_PART = re.compile(r"([0-9]+)(B|[KMGTPE])")
-_UNITS = {"B": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 _FILE_SD_PATTERN = re.compile(r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)")
 _RESERVED = ("job", "instance")
 
@@ -154,14 +152,6 @@ def native_histogram_keys(global_: GlobalSettings, jobs: Sequence[ScrapeSettings
         for key in NATIVE_HISTOGRAM_KEYS
         if getattr(block, key, None) is not None
     ]
-
-
-def parse_size(text: str) -> int:
-    """The bytes that `text` (`10MB`, `512KiB`, `0`) means, in powers of 1,024 as in Prometheus; raises ValueError."""
-    if not _SIZE.fullmatch(text):
-        msg = f"not a size: {text!r} (write it like 10MB)"
-        raise ValueError(msg)
-    return sum(int(count) << _UNITS[unit] for count, unit in _SIZE_PART.findall(text))
 
 
 def check(global_: GlobalSettings, jobs: Sequence[ScrapeSettings], document: Document) -> tuple[ScrapeSettings, ...]:

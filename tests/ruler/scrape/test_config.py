@@ -9,14 +9,7 @@ import pytest
 
 from common.config import Settings, load_yaml, parse_yaml
 from common.errors import ConfigError
-from ruler.scrape.config import (
-    DEFAULT_BODY_CAP,
-    GlobalSettings,
-    ScrapeSettings,
-    check,
-    native_histogram_keys,
-    parse_size,
-)
+from ruler.scrape.config import DEFAULT_BODY_CAP, GlobalSettings, ScrapeSettings, check, native_histogram_keys
 from ruler.scrape.status import DroppedTarget
 from ruler.scrape.target import Target, TargetError, populate
 from tests.ruler.scrape.world import jobs_of
@@ -85,14 +78,6 @@ def test_secrets_do_not_show() -> None:
     """A job prints without the passwords in it."""
     (job,) = load("scrape_configs: [{job_name: a, basic_auth: {username: u, password: canary}}]")
     assert "canary" not in repr(job)
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("0", 0), ("10MB", 10 << 20), ("1KiB", 1024), ("1GB512MB", (1 << 30) + (512 << 20)), ("5B", 5)]
-)
-def test_sizes_are_powers_of_1024(text: str, size: int) -> None:
-    """Units mean what Prometheus's Base2Bytes means."""
-    assert size == parse_size(text)
 
 
 def test_a_page_is_capped_even_without_a_limit() -> None:
