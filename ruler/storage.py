@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import Enum
+from typing import Final, Protocol
 
 from common.labels import Labels
 from ruler.model.arrays import CodeArray, FloatArray, IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
+
+REFUSED: Final = -1  # the "id" of a series that there was no room for
+
+
+class Claim(Enum):
+    """What a new series may take once there are as many as allowed."""
+
+    ORDINARY = "nothing"
+    ALERT = "the reserve"
+    OWN = "as much as it needs"  # a target's automatic series: alerts stand on them
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +55,19 @@ class Stream(Protocol):
 class Appendable(Protocol):
     """Where samples go. All calls come from the one writer thread."""
 
-    def series(self, labels: Sequence[Labels]) -> IntArray:
-        """The id of the series with each of these labels (with `__name__`), minted where new. Ids are never reused."""
+    def series(self, labels: Sequence[Labels], claim: Claim = Claim.ORDINARY) -> IntArray:
+        """The id of the series with each of these labels (with `__name__`), minted where new. Ids are never reused.
+
+        REFUSED stands for a new series that there is no room for; asking again is of use once `openings` has changed.
+        """
+
+    @property
+    def max_series(self) -> int:
+        """How many series there may be; 0 is no limit."""
+
+    @property
+    def openings(self) -> int:
+        """How many times room for refused series has appeared."""
 
     def stream(self, name: str, interval: int | None) -> Stream:
         """A new stream. `interval` (ms) is its tick; None: its samples come with timestamps of their own."""

@@ -23,11 +23,14 @@ from common.logs import facts
 from ruler.model.arrays import IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
-from ruler.storage import Selection
+from ruler.storage import REFUSED, Claim, Selection
 from ruler.tsdb import blocks
+from ruler.tsdb.budget import Budget
+from ruler.tsdb.churn import Churn
 from ruler.tsdb.disk import Disk
 from ruler.tsdb.index import Index
 from ruler.tsdb.lock import DirectoryLock
+from ruler.tsdb.memory import series_that_fit
 from ruler.tsdb.metrics import Metrics
 from ruler.tsdb.page import Page, Shape, Weights
 from ruler.tsdb.pagefiles import Health, PageFiles
@@ -64,8 +67,10 @@ class MemoryPages:
 class DB:
     """A DB holds the samples of the last `ring` milliseconds."""
 
-    def __init__(self, ring: int) -> None:
+    def __init__(self, ring: int, max_series: int = 0) -> None:
         self._keep = ring
+        self._budget = Budget(max_series)
+        self._churn = Churn()
         self._index = Index()
         self._catalog = Catalog(self._index)
         self._ledger = Ledger(ring)
@@ -83,18 +88,24 @@ class DB:
         path: Path | None,
         *,
         ring: int = DEFAULT_RING,
+        max_series: int | None = None,
         clock: Clock | None = None,
         registry: CollectorRegistry | None = None,
         disk: Disk | None = None,
     ) -> DB:
-        """The database in the directory at `path` (made if there is none), or one in memory; raises StartError."""
+        """The database in the directory at `path` (made if there is none), or one in memory; raises StartError.
+
+        `max_series` of None is as many as fit into the memory there is, 0 any number.
+        """
         began = time.monotonic()
-        db = DB(ring)
+        now = (clock or SystemClock()).now()
+        db = DB(ring, series_that_fit() if max_series is None else max_series)
         if path is not None:
-            db._open_files(path, disk or Disk(), (clock or SystemClock()).now())
+            db._open_files(path, disk or Disk(), now)
+        db.mark(now)
         db.open_seconds = time.monotonic() - began
         if registry is not None:
-            registry.register(Metrics(db.head, db.health, db._ledger, db.open_seconds))
+            registry.register(Metrics(db.head, db._budget, db.health, db._ledger, db.open_seconds))
         return db
 
     def _open_files(self, path: Path, disk: Disk, now: int) -> None:
@@ -139,8 +150,11 @@ class DB:
 
     # What the writer calls.
 
-    def series(self, labels: Sequence[Labels]) -> IntArray:
-        ids, minted = self._index.series(labels)
+    def series(self, labels: Sequence[Labels], claim: Claim = Claim.ORDINARY) -> IntArray:
+        ids, minted = self._index.series(labels, self._budget.room(self._index.live, claim))
+        refused = np.flatnonzero(ids == REFUSED).tolist()
+        if refused:
+            self._budget.refuse([labels[place] for place in refused])
         if minted:
             self._ledger.grow(self._index.count)
             if self._labels is not None:
@@ -149,6 +163,18 @@ class DB:
                 except OSError as error:
                     self._source.failed(error)
         return ids
+
+    @property
+    def max_series(self) -> int:
+        return self._budget.limit
+
+    @property
+    def openings(self) -> int:
+        return self._budget.openings(self._index.live)
+
+    def mark(self, now: int) -> None:
+        """Note at `now` how many series there have been, so that `stats` can tell how many came since."""
+        self._churn.mark(now, self._index.count)
 
     def stream(self, name: str, interval: int | None) -> PageStream:
         return PageStream(name, self._ring(interval or 0), self._ledger, self._weights)
@@ -192,4 +218,4 @@ class DB:
 
     def stats(self, limit: int = 10) -> Stats:
         """What there is, for the status page; the longest lists have `limit` rows."""
-        return stats_of(self._index, list(self._rings.values()), self._ledger, limit)
+        return stats_of(self._index, list(self._rings.values()), self._ledger, self._budget, self._churn, limit)

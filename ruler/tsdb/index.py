@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from common.labels import METRIC_NAME, Labels
 from ruler.model.arrays import BoolArray, CodeArray, IntArray
 from ruler.model.table import LabelTable, StringPool
+from ruler.storage import REFUSED
+
+UNBOUNDED: Final = 1 << 62
 
 
 class Rows(NamedTuple):
@@ -89,11 +93,17 @@ class Index:
     def __init__(self) -> None:
         self.strings = StringPool()
         self.tables: dict[int, MetricTable] = {}
-        self.count = 0
+        self.count = 0  # ids given out so far
+        self.live = 0  # series that are in the tables
         self._name_of = np.zeros(1024, dtype=np.int32)  # of each id: the code of its metric name
 
-    def series(self, labels: Sequence[Labels]) -> tuple[IntArray, list[Minted]]:
-        """The id of the series with each of these labels, and what had to be minted for that."""
+    def series(self, labels: Sequence[Labels], room: int = UNBOUNDED) -> tuple[IntArray, list[Minted]]:
+        """The id of the series with each of these labels, and what had to be minted for that.
+
+        No more than `room` series are minted: those that would be too many get REFUSED, and none of their strings.
+        """
+        if room < len(labels):
+            return self._within(labels, room)
         ids = np.empty(len(labels), dtype=np.int64)
         minted: list[Minted] = []
         by_name: dict[str, list[int]] = {}
@@ -108,6 +118,36 @@ class Index:
                 minted.append(fresh)
             ids[positions] = np.array(found, dtype=np.int64)
         return ids, minted
+
+    def _within(self, labels: Sequence[Labels], room: int) -> tuple[IntArray, list[Minted]]:
+        ids = np.array([self._find(each) for each in labels], dtype=np.int64)
+        new = np.flatnonzero(ids == REFUSED).tolist()
+        admitted = list(islice(dict.fromkeys(labels[place] for place in new), room))
+        if not admitted:
+            return ids, []
+        fresh, minted = self.series(admitted)
+        id_of = dict(zip(admitted, fresh.tolist(), strict=True))
+        ids[new] = [id_of.get(labels[place], REFUSED) for place in new]
+        return ids, minted
+
+    def _find(self, labels: Labels) -> int:
+        """The id of the series with these labels, REFUSED when there is none. Interns nothing."""
+        find = self.strings.find
+        name = find(labels.get(METRIC_NAME, ""))
+        table = None if name is None else self.tables.get(name)
+        if table is None:
+            return REFUSED
+        names = table.names
+        codes = np.zeros((1, len(names)), dtype=np.int32)
+        for label, value in labels.items():
+            if label == METRIC_NAME:
+                continue
+            code = find(value)
+            if code is None or label not in names:
+                return REFUSED
+            codes[0, names.index(label)] = code
+        [found] = table.find(codes)
+        return REFUSED if found is None else found
 
     def restore(self, minted: Minted) -> None:
         """Take back series that were minted by an earlier process."""
@@ -138,6 +178,11 @@ class Index:
         """The codes of the metric names that the ids from `since` up to `until` belong to."""
         names: list[int] = np.unique(self._name_of[since:until]).tolist()
         return names
+
+    def minted_since(self, first: int) -> dict[str, int]:
+        """How many series each metric got with ids from `first` up."""
+        counts = np.bincount(self._name_of[first : self.count])
+        return {self.strings.text(name): int(counts[name]) for name in np.flatnonzero(counts).tolist() if name}
 
     def _table(self, name: str) -> MetricTable:
         code = self.strings.code(name)
@@ -185,6 +230,7 @@ class Index:
         self._grow(count)
         self._name_of[ids] = name
         self.count = count
+        self.live += len(ids)
 
     def _grow(self, count: int) -> None:
         if count > len(self._name_of):

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from ruler.tsdb.budget import Budget
 from ruler.tsdb.pagefiles import Health
 from ruler.tsdb.stats import Head
 from ruler.tsdb.stream import Ledger
@@ -16,13 +17,17 @@ from ruler.tsdb.stream import Ledger
 class Metrics(Collector):
     """Metrics are what a database tells of itself, under the peer's names where the peer has them."""
 
-    def __init__(self, head: Callable[[], Head], health: Health, ledger: Ledger, open_seconds: float) -> None:
-        self._head, self._health, self._ledger, self._open_seconds = head, health, ledger, open_seconds
+    def __init__(
+        self, head: Callable[[], Head], budget: Budget, health: Health, ledger: Ledger, open_seconds: float
+    ) -> None:
+        self._head, self._budget, self._health = head, budget, health
+        self._ledger, self._open_seconds = ledger, open_seconds
 
     def collect(self) -> Iterator[Metric]:
         head, ledger, health = self._head(), self._ledger, self._health
         yield _gauge("prometheus_tsdb_head_series", "Series that open streams write.", head.series)
         yield _counter("prometheus_tsdb_head_series_created", "Series minted so far.", head.series_created)
+        yield from _of_budget(self._budget, head)
         yield _gauge("prometheus_tsdb_head_min_time", "Time of the oldest sample, in milliseconds.", head.min_time)
         yield _gauge("prometheus_tsdb_head_max_time", "Time of the newest sample, in milliseconds.", head.max_time)
         yield _gauge("tocsin_tsdb_pages", "Pages that are held.", head.pages)
@@ -52,6 +57,25 @@ class Metrics(Collector):
         yield _counter("tocsin_tsdb_damaged_rows", "Rows left out because their check was wrong.", health.damaged_rows)
         yield _counter("tocsin_tsdb_unfinished_rows", "Rows that an end cut short.", health.unfinished_rows)
         yield _counter("tocsin_tsdb_damaged_columns", "Columns left out for lost labels.", health.damaged_columns)
+
+
+def _of_budget(budget: Budget, head: Head) -> Iterator[Metric]:
+    yield _gauge("tocsin_tsdb_series_limit", "How many series may be active; 0 is no limit.", budget.limit)
+    yield _gauge("tocsin_tsdb_active_series", "Series that count towards the limit.", head.active)
+    refused = CounterMetricFamily(
+        "tocsin_tsdb_refused_series", "New series that the limit left out.", labels=["scrape_job"]
+    )
+    refusing = GaugeMetricFamily(
+        "tocsin_tsdb_refusing_series",
+        "New series left out since the limit was reached, and the label with the most values among them.",
+        labels=["scrape_job", "label"],
+    )
+    for refusal in budget.refusals:
+        refused.add_metric([refusal.job], refusal.ever)
+        if refusal.series:
+            refusing.add_metric([refusal.job, refusal.label], refusal.series)
+    yield refused
+    yield refusing
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.labels import METRIC_NAME
+from ruler.tsdb.budget import Budget, Refusal
+from ruler.tsdb.churn import Churn
 from ruler.tsdb.index import Index
 from ruler.tsdb.ring import Ring
 from ruler.tsdb.stream import Ledger
@@ -20,6 +22,7 @@ class Head:
     """Head is the part of the statistics that is cheap: counts, and the times (ms) of what is held."""
 
     series: int
+    active: int
     series_created: int
     pages: int
     strings: int
@@ -29,13 +32,20 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Stats are what Prometheus's status/tsdb tells; each list is (name, count), largest first."""
+    """Stats are what Prometheus's status/tsdb tells, and whose series are too many or come and go.
+
+    Each list is (name, count), largest first. `limit` is that of active series, 0 is none.
+    """
 
     head: Head
     series_by_name: Top
     values_by_label: Top
     memory_by_label: Top
     series_by_pair: Top
+    limit: int
+    refusals: tuple[Refusal, ...]
+    churn_by_name: Top
+    churn_by_job: Top
 
 
 def head_of(index: Index, rings: Sequence[Ring], ledger: Ledger) -> Head:
@@ -43,6 +53,7 @@ def head_of(index: Index, rings: Sequence[Ring], ledger: Ledger) -> Head:
     written = [page for page in pages if page.newest >= page.oldest]
     return Head(
         series=int(np.count_nonzero(ledger.held)),
+        active=index.live,
         series_created=index.count,
         pages=len(pages),
         strings=len(index.strings),
@@ -51,8 +62,8 @@ def head_of(index: Index, rings: Sequence[Ring], ledger: Ledger) -> Head:
     )
 
 
-def stats_of(index: Index, rings: Sequence[Ring], ledger: Ledger, limit: int) -> Stats:
-    """The statistics of the series that open streams hold."""
+def stats_of(index: Index, rings: Sequence[Ring], ledger: Ledger, budget: Budget, churn: Churn, limit: int) -> Stats:
+    """The statistics of the series that open streams hold; the longest lists have `limit` rows."""
     text = index.strings.text
     by_name: dict[str, int] = {}
     by_pair: dict[tuple[str, int], int] = {}
@@ -81,7 +92,25 @@ def stats_of(index: Index, rings: Sequence[Ring], ledger: Ledger, limit: int) ->
         _top(distinct_values, limit),
         _top(memory, limit),
         _top({f"{name}={text(code)}": series for (name, code), series in by_pair.items()}, limit),
+        budget.limit,
+        tuple(refusal for refusal in budget.refusals if refusal.series)[:limit],
+        _top(index.minted_since(churn.first), limit),
+        _top(_minted_by_job(index, churn.first), limit),
     )
+
+
+def _minted_by_job(index: Index, first: int) -> dict[str, int]:
+    """How many series each job got with ids from `first` up, of those that are there."""
+    by_job: dict[str, int] = {}
+    for table in list(index.tables.values()):
+        rows = table.rows
+        if "job" not in rows.names:
+            continue
+        jobs = rows.codes[rows.ids >= first, rows.names.index("job")]
+        for code, series in zip(*(each.tolist() for each in np.unique(jobs, return_counts=True)), strict=True):
+            job = index.strings.text(code)
+            by_job[job] = by_job.get(job, 0) + series
+    return by_job
 
 
 def _top(counts: dict[str, int], limit: int) -> Top:
