@@ -17,6 +17,7 @@ from common.flags import log_flags
 from common.lifecycle import Signals
 from common.logs import facts
 from common.serving import HttpServer, Listener, bind
+from common.sizes import format_size, parse_size
 from ruler.app import Ruler
 from ruler.settings import RulerSettings
 
@@ -35,21 +36,39 @@ class DurationFlag(click.ParamType[int]):
             self.fail(error.problem, param, ctx)
 
 
+class SizeFlag(click.ParamType[int]):
+    """A size flag, in bytes, written like 10GB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_size(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 log = logging.getLogger("ruler")
 
 _file = click.Path(path_type=Path)
 _duration = DurationFlag()
+_size = SizeFlag()
 
 
 @click.command()
 @click.option("--config.file", "config_file", default="prometheus.yml", show_default=True, type=_file)
 @click.option("--tocsin.config", "tocsin_config", type=_file, help="Our own keys (notify …).")
 @click.option("--storage.tsdb.path", "storage", default="data", show_default=True, type=_file)
-@click.option("--storage.ring", "ring", default="6h", show_default=True, type=_duration, help="How long samples stay.")
-@click.option("--storage.tsdb.retention.time", "retention", type=_duration, help="More than --storage.ring: a warning.")
+@click.option(
+    "--storage.tsdb.retention.time", "retention_time", type=_duration, help="How long samples stay.  [default: 15d]"
+)
+@click.option("--storage.tsdb.retention.size", "retention_size", type=_size, help="How much they may take, like 10GB.")
 @click.option("--web.listen-address", "address", default=":9090", show_default=True)
 @click.option("--web.external-url", "external_url", help="Where people reach this ruler; used in links.")
 @click.option("--web.enable-lifecycle/--no-web.enable-lifecycle", "lifecycle", help="Allow POST /-/reload.")
+@click.option("--web.enable-admin-api/--no-web.enable-admin-api", "admin_api", help="Allow what changes the samples.")
 @click.option("--query.lookback-delta", "lookback", default="5m", show_default=True, type=_duration)
 @click.option("--query.timeout", "query_timeout", default="2m", show_default=True, type=_duration)
 @click.option("--query.max-concurrency", "query_concurrency", default=20, show_default=True, type=click.IntRange(1))
@@ -89,6 +108,8 @@ def _flags(ctx: click.Context) -> dict[str, str]:
         value = ctx.params.get(parameter.name or "")
         if parameter.type is _duration and value is not None:
             value = format_duration(value)
+        elif parameter.type is _size and value is not None:
+            value = format_size(value)
         text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
         shown[parameter.opts[0].removeprefix("--")] = text
     return shown
