@@ -29,7 +29,7 @@ from ruler.scrape.parse import Columns, PageParser, PageRefused, Timed
 from ruler.scrape.relabel import relabel
 from ruler.scrape.status import Health, TargetStatus
 from ruler.scrape.target import Target
-from ruler.storage import Appendable, Stream
+from ruler.storage import Appendable, Claim, Stream
 
 REPORTED = (
     "up",
@@ -70,10 +70,12 @@ class ScrapeLoop:
         self._storage, self._metrics = tools.storage, tools.metrics
         self._fetcher = Fetcher(target.url, target.timeout, client)
         self._stream = tools.storage.stream(target.identity, target.interval)
-        self._reports = tools.storage.series([Labels({**target.labels, METRIC_NAME: name}) for name in REPORTED])
+        reported = [Labels({**target.labels, METRIC_NAME: name}) for name in REPORTED]
+        self._reports = tools.storage.series(reported, Claim.OWN)
         self._parser = PageParser(
             SampleLabels(target.labels, job),
             tools.storage.series,
+            lambda: tools.storage.openings,
             reserved=self._reports,
             shapes=tools.shapes,
             sample_limit=job.sample_limit,
@@ -147,7 +149,9 @@ class ScrapeLoop:
             self._metrics.duplicates.inc(columns.duplicates)
         if columns.timed is not None or self._timed:
             self._append_timed(columns.timed or Timed([], [], []), time)
-        self._publish(Health.UP, "", time, seconds, columns.comments)
+        if columns.refused:
+            self._metrics.over_series_limit.inc(columns.refused)
+        self._publish(Health.UP, "", time, seconds, columns)
 
     def _failed(self, due: int, time: int, seconds: float, error: ScrapeError) -> None:
         scraped, kept = (error.scraped, error.kept) if isinstance(error, PageRefused) else (0, 0)
@@ -187,7 +191,7 @@ class ScrapeLoop:
             (self._metrics.over_sample_limit if over_samples else self._metrics.over_body_limit).inc()
 
     def _publish(
-        self, health: Health, error: str, time: int | None, seconds: float, comments: Sequence[bytes] | None = None
+        self, health: Health, error: str, time: int | None, seconds: float, columns: Columns | None = None
     ) -> None:
         old = self.status
         self.status = TargetStatus(
@@ -201,7 +205,8 @@ class ScrapeLoop:
             error,
             time,
             seconds,
-            old.comments if comments is None else comments,
+            old.comments if columns is None else columns.comments,
+            old.refused if columns is None else columns.refused,
         )
 
 

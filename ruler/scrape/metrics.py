@@ -30,6 +30,9 @@ class ScrapeMetrics:
         self.over_sample_limit = counter(
             "prometheus_target_scrapes_exceeded_sample_limit", "Scrapes refused for having too many samples."
         )
+        self.over_series_limit = counter(
+            "tocsin_scrape_samples_refused", "Samples left out because there were as many series as may be."
+        )
         self.over_body_limit = counter(
             "prometheus_target_scrapes_exceeded_body_size_limit", "Scrapes refused for a page that is too large."
         )

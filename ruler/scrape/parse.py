@@ -1,7 +1,8 @@
 """The pages of one target → columns: a series id and a value per sample, in the order of the page's lines.
 
 Labels are parsed, joined with the target's and relabelled once, when a line is first seen. The parser remembers one
-page, the last that was accepted: what it did not have is new, and what it had and the next one lacks is forgotten.
+page, the last that was accepted: what it did not have is new, and what it had and the next one lacks is forgotten. A
+line whose series was refused is remembered too, and asked for again when room has appeared.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from common.labels import METRIC_NAME, Labels
 from common.textformat import LabelPairs, normalised
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.scrape.lines import Known, Scan, Shape, Shapes, scan, scan_whole
+from ruler.storage import REFUSED
 
-_DROPPED = -1  # the "series" of a line that metric relabelling drops
+_DROPPED = REFUSED - 1  # the "series" of a line that metric relabelling drops
 
 Relabel = Callable[[LabelPairs], Labels | None]
 Identify = Callable[[Sequence[Labels]], IntArray]
+Openings = Callable[[], int]
 
 
 class PageRefused(ScrapeError):  # noqa: N818  (what happened, not what to call it)
@@ -45,8 +48,9 @@ class Columns:
     """Columns are what one page says: `values[i]` for the series with id `series[i]`, each series once.
 
     `series` is the very same array as the last page's when the page has the same lines. `scraped` counts the samples of
-    the page, `kept` those that metric relabelling left, `added` the lines new in it and `duplicates` those left out
-    because a line before them gave the same series. `comments` are the page's HELP and TYPE lines.
+    the page, `kept` those that metric relabelling left, `refused` those of them whose series the storage had no room
+    for, `added` the lines new in it and `duplicates` those left out because a line before them gave the same series.
+    `comments` are the page's HELP and TYPE lines.
     """
 
     series: IntArray
@@ -54,6 +58,7 @@ class Columns:
     timed: Timed | None
     scraped: int
     kept: int
+    refused: int
     added: int
     duplicates: int
     comments: Sequence[bytes]
@@ -66,13 +71,14 @@ class PageParser:
         self,
         relabel: Relabel,
         identify: Identify,
+        openings: Openings,
         *,
         reserved: IntArray,
         shapes: Shapes,
         sample_limit: int = 0,
         honor_timestamps: bool = True,
     ) -> None:
-        self._relabel, self._identify, self._shapes = relabel, identify, shapes
+        self._relabel, self._identify, self._openings, self._shapes = relabel, identify, openings, shapes
         self._reserved, self._limit, self._honor = reserved, sample_limit, honor_timestamps
         self._shape: Shape | None = None
         self._ids = np.empty(0, dtype=np.int64)  # one for each sample of the shape, _DROPPED included
@@ -80,14 +86,18 @@ class PageParser:
         self._take: IntArray | None = None
         self._last: Columns | None = None
         self._bring_times = False
+        self._refused_at = 0  # how often room had appeared by then
 
     def parse(self, page: bytes) -> Columns:
         """What `page` says; raises PageRefused, and then remembers nothing of it."""
-        if self._shape is not None and self._last is not None and not self._bring_times:
+        again = self._last is not None and self._last.refused and self._openings() != self._refused_at
+        if self._shape is not None and self._last is not None and not self._bring_times and not again:
             values = self._shape.values(page)
             if values is not None:
                 return self._again(self._last, values)
         known = self._known if self._shape is None else self._shape.known(self._ids.tolist())
+        if again:
+            known = _without_refused(known)
         found = scan(page, known)
         if found is None:
             found = Scan()
@@ -105,6 +115,7 @@ class PageParser:
             None,
             last.scraped,
             last.kept,
+            last.refused,
             0,
             last.duplicates,
             last.comments,
@@ -112,9 +123,11 @@ class PageParser:
 
     def _columns(self, found: Scan) -> Columns:
         ids = self._identified(found)
-        wanted = ids != _DROPPED
-        kept = int(np.count_nonzero(wanted))
-        wanted &= ~np.isin(ids, self._reserved)
+        kept = int(np.count_nonzero(ids != _DROPPED))
+        refused = int(np.count_nonzero(ids == REFUSED))
+        if refused:
+            self._refused_at = self._openings()
+        wanted = (ids >= 0) & ~np.isin(ids, self._reserved)
         timed = None
         if found.timed:
             self._bring_times = True
@@ -133,9 +146,10 @@ class PageParser:
         if self._shape is None:
             for kind, prefix, id_ in zip(found.kinds, found.prefixes, ids.tolist(), strict=True):
                 self._known.setdefault(kind, {}).setdefault(prefix, id_)
+        added = int(np.count_nonzero(ids[[place for place, _ in found.fresh]] != REFUSED))
         duplicates = len(where) - len(take)
         comments = found.comments if self._shape is None else self._shape.comments
-        columns = Columns(series, found.values[take], timed, len(ids), kept, len(found.fresh), duplicates, comments)
+        columns = Columns(series, found.values[take], timed, len(ids), kept, refused, added, duplicates, comments)
         self._last = columns
         return columns
 
@@ -164,3 +178,7 @@ class PageParser:
         where = np.flatnonzero(wanted & own).tolist()
         times = [time for place in where if (time := found.times[place]) is not None]
         return wanted & ~own, Timed(ids[where].tolist(), times, found.values[where].tolist())
+
+
+def _without_refused(known: Known) -> Known:
+    return {kind: {prefix: id_ for prefix, id_ in under.items() if id_ != REFUSED} for kind, under in known.items()}

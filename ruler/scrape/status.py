@@ -24,7 +24,7 @@ class TargetStatus:
 
     `discovered` are its labels before relabelling, `interval` and `timeout` as Prometheus writes durations.
     `last_scrape` is ms, None before the first; `last_duration` is seconds. `comments` are the lines of its last page
-    that carry no value.
+    that carry no value, `refused` how many of its samples were left out because there were too many series.
     """
 
     pool: str
@@ -38,6 +38,7 @@ class TargetStatus:
     last_scrape: int | None = None
     last_duration: float = 0.0
     comments: Sequence[bytes] = ()
+    refused: int = 0
 
     def metadata(self) -> Iterator[Help | Type]:
         """What the last page said of its metrics."""

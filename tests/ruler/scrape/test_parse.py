@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ def parser(
     return PageParser(
         relabel,
         storage.series,
+        lambda: storage.openings,
         reserved=NO_SERIES,
         shapes=shapes or Shapes(),
         sample_limit=limit,
@@ -166,7 +168,7 @@ def test_reserved_series_cannot_be_written_by_a_page() -> None:
     """A target that exposes `up` does not decide whether it is up."""
     storage = ListStorage()
     reserved = storage.series([Labels({"__name__": "up"})])
-    own = PageParser(Labels, storage.series, reserved=reserved, shapes=Shapes())
+    own = PageParser(Labels, storage.series, lambda: storage.openings, reserved=reserved, shapes=Shapes())
     assert [1.0] == own.parse(b"up 7\na 1\n").values.tolist()
 
 
@@ -267,3 +269,44 @@ def test_numbers_in_bulk_are_numbers_one_by_one(numbers: list[float], chance: ra
     texts = [b"NaN" if math.isnan(number) else text for number, text in zip(numbers, texts, strict=True)]
     expected = [parse_value(text) for text in texts]
     assert repr(expected) == repr(parse_values(texts).tolist())
+
+
+def page_of(count: int, value: float = 1.0) -> bytes:
+    return b"".join(b'm{n="%d"} %g\n' % (number, value) for number in range(count))
+
+
+def test_samples_of_refused_series_are_left_out() -> None:
+    """Known series go on, refused ones are counted and never taken for a series; a dropped line is no refused one."""
+    storage = ListStorage(max_series=3)
+    pages = parser(storage, drop="dropped")
+    page = b"dropped 7\n" + page_of(5)
+    for _ in range(3):
+        columns = pages.parse(page)
+        assert {Labels({"__name__": "m", "n": str(n)}): 1.0 for n in range(3)} == read(storage, columns)
+        assert (6, 5, 2) == (columns.scraped, columns.kept, columns.refused)
+    assert 4 == parser(ListStorage(max_series=3), drop="dropped").parse(page).added
+    assert [0, 1] == pages.parse(page_of(2)).series.tolist()
+
+
+@pytest.mark.parametrize("broken", [b"", b'm{n="a\nb"} 1\n'], ids=["line by line", "whole"])
+def test_refused_series_are_asked_for_again_when_room_has_appeared(broken: bytes) -> None:
+    """Until then a page costs no question at all, whether it has a shape or is read whole; then all are asked for."""
+    storage, asked = ListStorage(max_series=3), []
+
+    def identify(labels: Sequence[Labels]) -> IntArray:
+        asked.append(len(labels))
+        return storage.series(labels)
+
+    pages = PageParser(Labels, identify, lambda: storage.openings, reserved=NO_SERIES, shapes=Shapes())
+    page = page_of(5) + broken
+    first = pages.parse(page)
+    again = pages.parse(page)
+    lines = 5 + bool(broken)
+    assert (lines - 3, lines - 3) == (first.refused, again.refused)
+    assert (True, [lines]) == (first.series is again.series, asked)
+    storage.max_series, storage.openings = 4, 1
+    assert lines - 4 == pages.parse(page).refused
+    storage.max_series, storage.openings = 0, 2
+    last = pages.parse(page)
+    assert (0, lines, [lines, lines - 3, lines - 4]) == (last.refused, len(last.series), asked)
+    assert last.series is pages.parse(page).series

@@ -22,7 +22,7 @@ from ruler.model.arrays import FloatArray, IntArray, is_stale
 from ruler.schedule import Scheduler
 from ruler.scrape.config import GlobalSettings, ScrapeSettings, check
 from ruler.scrape.manager import ScrapeManager
-from ruler.storage import Appended
+from ruler.storage import REFUSED, Appended, Claim
 
 PLAIN = "text/plain; version=0.0.4"
 
@@ -40,14 +40,24 @@ class Row:
 
 @dataclass
 class ListStorage:
-    """A ListStorage keeps every append; `ended` has the streams that were closed, with their time."""
+    """A ListStorage keeps every append; `ended` has the streams that were closed, with their time.
+
+    `max_series` other than 0 is how many series it takes, and `openings` is for a test to set.
+    """
 
     known: dict[Labels, int] = field(default_factory=dict)
+    max_series: int = 0
+    openings: int = 0
     rows: list[Row] = field(default_factory=list)
     ended: list[tuple[str, int | None]] = field(default_factory=list)
 
-    def series(self, labels: Sequence[Labels]) -> IntArray:
-        return np.array([self.known.setdefault(each, len(self.known)) for each in labels], dtype=np.int64)
+    def series(self, labels: Sequence[Labels], claim: Claim = Claim.ORDINARY) -> IntArray:
+        return np.array([self._id(each, claim) for each in labels], dtype=np.int64)
+
+    def _id(self, labels: Labels, claim: Claim) -> int:
+        if labels not in self.known and claim is not Claim.OWN and 0 < self.max_series <= len(self.known):
+            return REFUSED
+        return self.known.setdefault(labels, len(self.known))
 
     def stream(self, name: str, interval: int | None) -> ListStream:
         return ListStream(self, name if interval is not None else f"{name} timed")
