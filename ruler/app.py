@@ -19,7 +19,6 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge
 
 from common.clock import Clock, SystemClock
-from common.durations import format_duration
 from common.errors import ConfigError
 from common.logs import facts
 from common.serving import App
@@ -30,6 +29,7 @@ from ruler.config import Config
 from ruler.database import open_database
 from ruler.dispatch.dispatcher import Dispatcher
 from ruler.dispatch.silences import Silences
+from ruler.files import size_of_disk
 from ruler.front import Front, Lifecycle
 from ruler.loop import EventLoop
 from ruler.notify.notifier import Notifier
@@ -39,6 +39,7 @@ from ruler.schedule import Scheduler
 from ruler.scrape.manager import ScrapeManager
 from ruler.settings import RulerSettings
 from ruler.telemetry import new_registry
+from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
 
 RULE_THREADS = 4
@@ -60,7 +61,7 @@ class Ruler:
         self._started_at = self._clock.now()
         self._registry = new_registry()
         self._metrics = _ConfigMetrics(self._registry, self._started_at)
-        self._db = DB.open(settings.storage, ring=settings.ring, registry=self._registry)
+        self._db = DB.open(settings.storage, ring=self._retention(self._config).time, registry=self._registry)
         try:
             self._build(settings)
         except BaseException:
@@ -110,7 +111,7 @@ class Ruler:
 
     def start(self) -> None:
         """Scrape, evaluate and notify from now on."""
-        for warning in (*self._settings.warnings(), *self._config.warnings):
+        for warning in self._config.warnings:
             log.warning(warning)
         self._apply(self._config)
         self._loop.call(lambda: self._scheduler.every(DISPATCH_INTERVAL, 0, self._dispatching.tick))
@@ -157,6 +158,11 @@ class Ruler:
         settings = self._settings
         memory = None if settings.storage is None else settings.storage / APPRISE_FOLDER
         return files.load(settings.config_file, settings.tocsin_config, notify_url=settings.notify_url, memory=memory)
+
+    def _retention(self, config: Config) -> Retention:
+        settings = self._settings
+        disk = None if settings.storage is None else size_of_disk(settings.storage)
+        return config.storage.retention(settings.retention_time, settings.retention_size, disk)
 
     def _apply(self, config: Config) -> None:
         rules = self._rules.load(
@@ -221,7 +227,7 @@ class Ruler:
             "GOMEMLIMIT": 0,
             "GOGC": "",
             "GODEBUG": "",
-            "storageRetention": format_duration(self._settings.ring),
+            "storageRetention": str(self._retention(self._config)),
         }
 
 

@@ -20,6 +20,7 @@ from common.serving import HttpServer, Listener, bind
 from common.sizes import format_size, parse_size
 from ruler.app import Ruler
 from ruler.settings import RulerSettings
+from ruler.tsdb.config import DEFAULT_RETENTION
 
 
 class DurationFlag(click.ParamType[int]):
@@ -103,13 +104,18 @@ def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_
 
 def _flags(ctx: click.Context) -> dict[str, str]:
     """Every flag with the value it has, as /api/v1/status/flags shows them."""
-    shown = {}
-    for parameter in ctx.command.params:
-        value = ctx.params.get(parameter.name or "")
-        if parameter.type is _duration and value is not None:
-            value = format_duration(value)
-        elif parameter.type is _size and value is not None:
-            value = format_size(value)
-        text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
-        shown[parameter.opts[0].removeprefix("--")] = text
+    shown = {
+        parameter.opts[0].removeprefix("--"): _shown(parameter, ctx.params.get(parameter.name or ""))
+        for parameter in ctx.command.params
+    }
+    if not ctx.params["retention_time"] and not ctx.params["retention_size"]:
+        shown["storage.tsdb.retention.time"] = format_duration(DEFAULT_RETENTION)
     return shown
+
+
+def _shown(parameter: click.Parameter, value: Any) -> str:
+    if parameter.type is _duration:
+        return format_duration(value or 0)
+    if parameter.type is _size:
+        return format_size(value or 0)
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from common.config import Document, Settings, load_yaml, parse_yaml, to_yaml
 from common.errors import ConfigError
@@ -21,9 +22,11 @@ from ruler.dispatch.config import RouteSettings, build_route
 from ruler.dispatch.route import Route
 from ruler.notify.config import ReceiverSettings, build_receivers, receiver_of
 from ruler.notify.receiver import Receiver
+from ruler.promql.parser import parse_selector
 from ruler.rule.config import GroupConfig, load_rules
 from ruler.scrape.client import client_of
 from ruler.scrape.config import GlobalSettings, ScrapeSettings, check, native_histogram_keys
+from ruler.tsdb.config import Storage, StorageSettings, build_archives, build_storage, storage_warnings
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*)|(\$))")
 Path_ = tuple[str | int, ...]
@@ -56,6 +59,7 @@ class PrometheusSettings(Settings, frozen=True, rename={"global_": "global"}):
     rule_files: tuple[str, ...] = ()
     scrape_configs: tuple[ScrapeSettings, ...] = ()
     alerting: AlertingSettings = AlertingSettings()
+    storage: StorageSettings = StorageSettings()
 
 
 class NotifySettings(Settings, frozen=True, rename={"global_": "global"}):
@@ -71,6 +75,8 @@ class TocsinSettings(Settings, frozen=True):
 
     notify: NotifySettings | None = None
     notify_file: str = ""
+    archives: tuple[dict[str, Any], ...] = ()
+    builtin_alerts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,9 @@ class Config:
     groups: tuple[GroupConfig, ...]
     evaluation_interval: int
     external_labels: Labels
+    storage: Storage
     notify: Notify
+    builtin_alerts: bool
     warnings: tuple[str, ...]
     yaml: str
 
@@ -111,7 +119,9 @@ def load(
     jobs = check(settings.global_, settings.scrape_configs, document)
     _try_clients(jobs, document)
     _refuse_alertmanagers(settings, document)
-    warnings: list[str] = []
+    ours = parse_yaml("") if tocsin_path is None else load_yaml(tocsin_path)
+    tocsin = ours.decode(TocsinSettings)
+    warnings = storage_warnings(settings.storage)
     groups = _rule_groups(settings, document, warnings)
     if ignored := native_histogram_keys(settings.global_, settings.scrape_configs):
         warnings.append(f"native histograms are not supported yet; without effect: {', '.join(ignored)}")
@@ -122,7 +132,9 @@ def load(
         external_labels=Labels(
             {name: _expanded(value, os.environ) for name, value in settings.global_.external_labels.items()}
         ),
-        notify=_Notifications(Secret(notify_url) if notify_url else None, memory).read(tocsin_path),
+        storage=build_storage(settings.storage, document, build_archives(tocsin.archives, parse_selector, ours)),
+        notify=_Notifications(Secret(notify_url) if notify_url else None, memory).read(tocsin, ours),
+        builtin_alerts=tocsin.builtin_alerts,
         warnings=tuple(warnings),
         yaml=to_yaml(settings),
     )
@@ -166,22 +178,15 @@ class _Notifications:
     url: Secret | None
     memory: Path | None
 
-    def read(self, path: Path | None) -> Notify:
-        if path is None:
-            return self._default()
-        document = load_yaml(path)
-        settings = document.decode(TocsinSettings)
+    def read(self, settings: TocsinSettings, document: Document) -> Notify:
         if settings.notify_file:
             if settings.notify is not None:
                 raise document.error("at most one of notify and notify_file must be given", ("notify_file",))
-            document = load_yaml(path.parent / settings.notify_file)
+            document = load_yaml(Path(document.file).parent / settings.notify_file)
             return self._built(document.decode(NotifySettings), document, ())
         if settings.notify is None:
-            return self._default()
+            return self._built(NotifySettings(), parse_yaml(""), ())
         return self._built(settings.notify, document, ("notify",))
-
-    def _default(self) -> Notify:
-        return self._built(NotifySettings(), parse_yaml(""), ())
 
     def _built(self, settings: NotifySettings, document: Document, path: Path_) -> Notify:
         written = settings.receivers or (ReceiverSettings(name=settings.route.receiver),)  # alerts go to the log

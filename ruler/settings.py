@@ -12,8 +12,8 @@ from common.durations import MINUTE
 class RulerSettings:
     """RulerSettings say where a ruler reads and writes, and its limits; what may change on a reload is in its files.
 
-    `storage` of None keeps samples and state in memory alone; what the files say of retention wins over `retention_time`
-    (ms) and `retention_size` (bytes). `flags` are what /api/v1/status/flags shows.
+    `storage` of None keeps samples and state in memory alone. What the files say of retention wins over
+    `retention_time` and `retention_size` (bytes). `flags` are what /api/v1/status/flags shows.
     """
 
     config_file: Path

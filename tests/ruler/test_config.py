@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.durations import DAY, HOUR, MINUTE
 from common.errors import ConfigError
 from common.labels import Labels
 from ruler.config import load
@@ -105,6 +106,19 @@ def test_notify_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert "ops" == load(prometheus, written(tmp_path, "t.yml", "notify_file: am.yml")).notify.routes.receiver
     with pytest.raises(ConfigError, match=r"t\.yml:2: notify_file: at most one of notify and notify_file"):
         load(prometheus, written(tmp_path, "t.yml", "notify: {}\nnotify_file: am.yml"))
+
+
+def test_storage_is_read_from_both_files(tmp_path: Path) -> None:
+    """Retention is Prometheus's, archives are ours; a bad selector is the error of tocsin.yml."""
+    text = "storage: {tsdb: {out_of_order_time_window: 30m, retention: {time: 30d, size: 10GB}}}"
+    prometheus = written(tmp_path, "p.yml", text)
+    ours = written(tmp_path, "t.yml", "archives: [{match: ['{job=\"node\"}'], raw: 15d, 5m: 90d, 1h: 2y}]")
+    storage = load(prometheus, ours).storage
+    assert (30 * DAY, 10 << 30, 30 * MINUTE) == (storage.time, storage.size, storage.out_of_order_time_window)
+    assert [(5 * MINUTE, 90 * DAY), (HOUR, 730 * DAY)] == list(storage.archives[0].resolutions)
+    with pytest.raises(ConfigError) as caught:
+        load(prometheus, written(tmp_path, "t.yml", "archives:\n- {match: ['{job'], raw: 15d}"))
+    assert f"{tmp_path}/t.yml:2: archives[0].match[0]: not a selector: '{{job'" in str(caught.value)
 
 
 def test_the_config_is_shown_without_its_secrets(tmp_path: Path) -> None:
