@@ -51,6 +51,7 @@ class Scheduler:
         self._clock = clock
         self._queue: list[tuple[int, int, Job]] = []
         self._order = itertools.count()
+        self._latest = clock.now()  # that was seen: an earlier time means that the clock was set back
         self._wake: Callable[[], None] = _no_one
 
     def every(self, interval: int, phase: int, run: Run) -> Job:
@@ -68,15 +69,26 @@ class Scheduler:
                 heapq.heappop(self._queue)
                 continue
             now = self._clock.now()
-            if job.due - now > job.interval:  # the clock stepped back: no job is due later than one interval
-                heapq.heapreplace(self._queue, self._moved(job, now))
+            if now < self._latest:
+                self._rewind(now)
                 continue
+            self._latest = now
             if job.due > now:
                 return job.due
             due = job.due + (now - job.due) // job.interval * job.interval
             heapq.heapreplace(self._queue, self._moved(job, now))
             job.run(due, now)
         return None
+
+    def _rewind(self, now: int) -> None:
+        """The clock was set back: have no job wait until it has caught up, and none run twice at the same tick."""
+        self._latest = now
+        for _, _, job in self._queue:
+            tick = _next_tick(now, job.interval, job.phase)
+            if tick < job.due - job.interval:
+                job.due = tick
+        self._queue = [job.entry for _, _, job in self._queue]
+        heapq.heapify(self._queue)
 
     def _moved(self, job: Job, now: int) -> tuple[int, int, Job]:
         job.due = _next_tick(now, job.interval, job.phase)
