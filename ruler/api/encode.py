@@ -13,6 +13,7 @@ import orjson
 
 from ruler.model.arrays import FloatArray, IntArray
 from ruler.model.golang import format_float
+from ruler.model.numbers import number_texts
 from ruler.model.result import Matrix, Result, Scalar, String, Value, Vector
 from ruler.model.table import LabelTable
 
@@ -36,13 +37,10 @@ def format_value(value: float) -> str:
 
 def format_values(values: FloatArray) -> list[bytes]:
     """Every value of an array as the API writes it."""
-    if not len(values):
-        return []
     size = np.abs(values)
     with np.errstate(invalid="ignore"):
         odd = ~((size >= 1e-4) & (size < 1e15)) & (size != 0)
-    text = orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)
-    texts = (text[1:-1] + b",").replace(b".0,", b",").split(b",")[:-1]
+    texts = number_texts(values)
     for index in np.flatnonzero(odd).tolist():
         texts[index] = format_value(float(values[index])).encode()
     return texts

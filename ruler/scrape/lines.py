@@ -6,7 +6,6 @@ A Shape knows bytes alone: no labels, no series, no target; targets that expose 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,49 +15,16 @@ from struct import Struct
 from typing import Final, cast
 from weakref import WeakValueDictionary
 
-import msgspec
 import numpy as np
 
 from common.errors import ExpositionError
-from common.textformat import Entry, LabelPairs, MetricType, Sample, Type, parse_line, parse_page, parse_value
+from common.textformat import Entry, LabelPairs, MetricType, Sample, Type, parse_line, parse_page
 from ruler.model.arrays import NAN, FloatArray
+from ruler.model.numbers import joined_values, parse_values
 
 _NORMALISED: Final = (MetricType.HISTOGRAM, MetricType.SUMMARY)
-_MINUS_ZERO: Final = re.compile(rb"-0[], \t]")
-_numbers = msgspec.json.Decoder(list[float])
-_numbers_and_nulls = msgspec.json.Decoder(list[float | None])
 
 Pick = Callable[[list[bytes]], tuple[bytes, ...]]
-
-
-def parse_values(texts: Sequence[bytes]) -> FloatArray:
-    """The numbers that `texts` are; raises ValueError when one of them is none."""
-    values = _joined_values(b",".join(texts), Struct(f"{len(texts)}d"))
-    if values is None:
-        values = np.array([parse_value(text.strip(b" \t")) for text in texts], dtype=np.float64)
-        values[np.isnan(values)] = NAN
-    return values
-
-
-def _joined_values(joined: bytes, layout: Struct) -> FloatArray | None:
-    """The numbers that stand in `joined`, separated by commas, as many as `layout` has doubles.
-
-    None when they are not all plain: then each is to be looked at. JSON's numbers are a subset of Prometheus's with the
-    same meaning: no underscores, no hexadecimal, no overflow to infinity. The exceptions are -0 (an integer there) and
-    carriage returns (white space there). NaN goes by as null.
-    """
-    framed = b"[" + joined + b"]"
-    if b"n" in joined or b"\r" in joined or (b"-0" in joined and _MINUS_ZERO.search(framed)):
-        return None
-    try:
-        if b"N" in joined:
-            values = np.array(_numbers_and_nulls.decode(framed.replace(b"NaN", b"null")), dtype=np.float64)
-            values[np.isnan(values)] = NAN
-            return values if len(values) * 8 == layout.size else None
-        numbers = _numbers.decode(framed)
-    except msgspec.DecodeError:
-        return None
-    return np.frombuffer(layout.pack(*numbers)) if len(numbers) * 8 == layout.size else None
 
 
 def _pick(places: Sequence[int]) -> Pick:
@@ -94,7 +60,7 @@ class Shape:
         commas = max(0, len(self.prefixes) - 1)
         if len(joined) - commas != len(page) - self.fixed:  # some line kept the prefix that it should have lost
             return None
-        return _joined_values(joined, self.layout)
+        return joined_values(joined, self.layout)
 
     def known(self, ids: Iterable[int]) -> Known:
         """The id of each line's series, by the kind that the line stands under and its prefix."""

@@ -15,7 +15,8 @@ from common.errors import ScrapeFailure
 from common.labels import Labels
 from common.textformat import LabelPairs, MetricType, Sample, Type, normalised, parse_page, parse_value
 from ruler.model.arrays import NAN_BITS, IntArray
-from ruler.scrape.lines import Shapes, parse_values
+from ruler.model.numbers import parse_values
+from ruler.scrape.lines import Shapes
 from ruler.scrape.parse import Columns, PageParser, PageRefused
 from tests.ruler.scrape.world import ListStorage
 
