@@ -41,7 +41,7 @@ class Stream(Protocol):
     """A Stream is a writer whose samples share their timestamps. All its calls come from the one writer thread."""
 
     def append(self, due: int, time: int, series: IntArray, values: FloatArray) -> Appended:
-        """Store `values[i]` for the series with id `series[i]`, all at `time` (ms).
+        """Store `values[i]` for the series with id `series[i]`, all at `time` (ms), leaving out those of REFUSED.
 
         `due` is the tick of the scheduler that this is for (ms, on the stream's interval grid); it fixes the row, while
         `time` is the real timestamp and must exceed the stream's last. Handing over the very same `series` array as

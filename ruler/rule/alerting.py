@@ -23,6 +23,7 @@ from ruler.rule.output import Output
 from ruler.rule.rows import Ask, vector_of
 from ruler.rule.state import ActiveAlert, AlertState, Policy, Seen, advance, needs_sending
 from ruler.rule.status import AlertStatus, RuleKind, RuleStatus
+from ruler.storage import REFUSED, Claim
 from ruler.template import Template, TemplateData
 
 log = logging.getLogger("rule")
@@ -45,6 +46,7 @@ class AlertingRule:
         self._shown: list[tuple[Labels, AlertState]] = []
         self._shown_ids: IntArray = np.zeros(0, dtype=np.int64)
         self._ids: dict[tuple[Labels, AlertState | None], int] = {}
+        self._refused_at: int | None = None  # how often room for series had appeared when some were refused
 
     def evaluate(self, due: int, time: int, limit: int) -> int:
         """Evaluate at `time`, the data's time of the tick `due`: alerts step on, are sent and shown; samples shown."""
@@ -99,7 +101,7 @@ class AlertingRule:
     def _show(self, current: list[ActiveAlert], due: int, time: int) -> None:
         """Write ALERTS and ALERTS_FOR_STATE of the pending and firing alerts."""
         shown = [(alert.labels, alert.state) for alert in current]
-        if shown != self._shown:
+        if shown != self._shown or (self._refused_at is not None and self.output.openings() != self._refused_at):
             self._shown, self._shown_ids = shown, self._series_of(shown)
         values = np.ones(2 * len(current))
         values[len(current) :] = [alert.active_at // 1000 for alert in current]
@@ -109,10 +111,12 @@ class AlertingRule:
         wanted: list[tuple[Labels, AlertState | None]] = [*shown, *((labels, None) for labels, _ in shown)]
         new = [key for key in wanted if key not in self._ids]
         if new:
-            minted = self.output.mint([_series(labels, state) for labels, state in new]).tolist()
+            minted = self.output.mint([_series(labels, state) for labels, state in new], Claim.ALERT).tolist()
             self._ids.update(zip(new, minted, strict=True))
-        self._ids = {key: self._ids[key] for key in wanted}
-        return np.array(list(self._ids.values()), dtype=np.int64)
+        ids = np.array([self._ids[key] for key in wanted], dtype=np.int64)
+        self._ids = {key: self._ids[key] for key in wanted if self._ids[key] != REFUSED}
+        self._refused_at = None if len(self._ids) == len(wanted) else self.output.openings()
+        return ids
 
     def describe(self) -> RuleStatus:
         """The rule as it was written, with the alerts that it has now."""

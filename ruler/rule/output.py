@@ -10,7 +10,7 @@ import numpy as np
 from common.labels import Labels
 from ruler.model.arrays import NAN, STALE, FloatArray, IntArray
 from ruler.rule.errors import RuleError
-from ruler.storage import Appendable, Appended, Stream
+from ruler.storage import REFUSED, Appendable, Appended, Claim, Stream
 
 T = TypeVar("T")
 _NO_IDS: IntArray = np.zeros(0, dtype=np.int64)
@@ -31,12 +31,30 @@ class Output:
         self._stream: Stream | None = None
         self._written = _NO_IDS
 
-    def mint(self, labels: list[Labels]) -> IntArray:
-        """The ids of the series with these labels."""
-        return self._in_writer(lambda: self._storage.series(labels))
+    def mint(self, labels: list[Labels], claim: Claim = Claim.ORDINARY) -> IntArray:
+        """The ids of the series with these labels, REFUSED where there is no room for one."""
+        return self._in_writer(lambda: self._storage.series(labels, claim))
+
+    def openings(self) -> int:
+        """How many times room for refused series has appeared."""
+        return self._in_writer(lambda: self._storage.openings)
 
     def write(self, due: int, time: int, series: IntArray, values: FloatArray) -> None:
-        """Store the samples of one evaluation, and mark stale what the last one wrote and this one did not."""
+        """Store the samples of one evaluation, and mark stale what the last one wrote and this one did not.
+
+        Where series were refused, those that are known are stored, and RuleError says that the others were not.
+        """
+        taken = series != REFUSED
+        if taken.all():
+            self._write(due, time, series, values)
+            return
+        self._write(due, time, series[taken], values[taken])
+        raise RuleError(
+            f"limit of {self._storage.max_series} active series reached: "
+            f"new series left out: {np.count_nonzero(~taken)}"
+        )
+
+    def _write(self, due: int, time: int, series: IntArray, values: FloatArray) -> None:
         gone = _NO_IDS if series is self._written else np.setdiff1d(self._written, series, assume_unique=True)
         if not len(series) and not len(gone):
             return

@@ -10,6 +10,7 @@ from ruler.rule.errors import RuleError
 from ruler.rule.output import Output
 from ruler.rule.rows import Ask, RowIds, vector_of
 from ruler.rule.status import RuleKind, RuleStatus
+from ruler.storage import REFUSED
 
 
 class RecordingRule:
@@ -24,8 +25,9 @@ class RecordingRule:
     def evaluate(self, due: int, time: int, limit: int) -> int:
         """Evaluate at `time`, the data's time of the tick `due`, and store; how many samples that gave."""
         table, values = vector_of(self._ask(self.config.expr, time).value)
-        ids = self._rows.ids(table, self.output.mint)
-        if len(np.unique(ids)) < len(ids):
+        ids = self._rows.ids(table, self.output)
+        taken = ids[ids != REFUSED]
+        if len(np.unique(taken)) < len(taken):
             raise RuleError("vector contains metrics with the same labelset after applying rule labels")
         if 0 < limit < len(ids):
             raise RuleError(f"exceeded limit of {limit} with {len(ids)} series")

@@ -7,6 +7,7 @@ zero) do not, so they are exchanged for codes that this rule keeps.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -16,11 +17,19 @@ from ruler.model.result import Result, Scalar, Value, Vector
 from ruler.model.table import LabelTable, StringPool
 from ruler.promql.ast import Expr
 from ruler.rule.errors import RuleError
+from ruler.storage import REFUSED
 
 MAX_MINTED = 100_000
 
 Ask = Callable[[str | Expr, int], Result]  # the answer to a query at a time (ms)
-Mint = Callable[[list[Labels]], IntArray]
+
+
+class Minter(Protocol):
+    """A Minter gives the ids of series, and tells when it may have room for those that it refused."""
+
+    def mint(self, labels: list[Labels], /) -> IntArray: ...
+
+    def openings(self) -> int: ...
 
 
 _ONE_WITHOUT_LABELS = LabelTable((), np.zeros((1, 0), dtype=np.int32), StringPool())
@@ -39,7 +48,8 @@ class RowIds:
     """RowIds remember the series id of each row of a rule's last result.
 
     While the result's labels stay the same, `ids` gives the very same array; when they change, labels are built for
-    the new rows only. `relabel` makes a row's labels those of the recorded series.
+    the new rows only. `relabel` makes a row's labels those of the recorded series. Refused rows are remembered as such
+    until room has appeared.
     """
 
     def __init__(self, relabel: Callable[[Labels], Labels]) -> None:
@@ -49,11 +59,15 @@ class RowIds:
         self._codes: CodeArray | None = None
         self._known: dict[bytes, int] = {}
         self._ids: IntArray = np.zeros(0, dtype=np.int64)
+        self._refused_at: int | None = None  # how often room had appeared when rows were refused
 
-    def ids(self, table: LabelTable, mint: Mint) -> IntArray:
-        """The id of the series that each row is recorded as; `mint` gives the ids of labels not seen before."""
+    def ids(self, table: LabelTable, minter: Minter) -> IntArray:
+        """The id of the series that each row is recorded as; `minter` gives the ids of labels not seen before."""
         if len(self._minted) > MAX_MINTED:
             self._minted, self._known, self._codes = {}, {}, None
+        if self._refused_at is not None and minter.openings() != self._refused_at:
+            self._known = {key: series for key, series in self._known.items() if series != REFUSED}
+            self._codes = None
         codes = self._lasting(table)
         if table.names != self._names:
             self._known = {}
@@ -63,11 +77,12 @@ class RowIds:
         new = [row for row, key in enumerate(keys) if key not in self._known]
         if new:
             labels = table.take(np.array(new, dtype=np.int64)).all_labels()
-            minted = mint([self._relabel(each) for each in labels]).tolist()
+            minted = minter.mint([self._relabel(each) for each in labels]).tolist()
             self._known.update((keys[row], series) for row, series in zip(new, minted, strict=True))
         self._ids = np.array([self._known[key] for key in keys], dtype=np.int64)
         self._known = dict(zip(keys, self._ids.tolist(), strict=True))
         self._names, self._codes = table.names, codes
+        self._refused_at = minter.openings() if (self._ids == REFUSED).any() else None
         return self._ids
 
     def _lasting(self, table: LabelTable) -> CodeArray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ruler.model.arrays import NAN_BITS, STALE_BITS, BoolArray, CodeArray, FloatArray, IntArray
-from ruler.storage import Appended
+from ruler.storage import REFUSED, Appended
 from ruler.tsdb.page import ABSENT_CELL, OPEN, SPECIAL, STALES, Bits, Page, Run, Weights
 from ruler.tsdb.ring import Ring
 
@@ -167,19 +167,21 @@ class PageStream:
         """Make `series` what the stream writes, and count it among their holders."""
         if series is self._given:
             return
-        distinct, first, self._kept = series, None, None
-        if len(series) > 1:
+        distinct, refused, self._kept = series, 0, None
+        if len(series):
             ordered = np.sort(series)
-            if (ordered[1:] == ordered[:-1]).any():
+            if ordered[0] == REFUSED or (ordered[1:] == ordered[:-1]).any():
+                refused = int(np.count_nonzero(series == REFUSED))
                 first = np.sort(np.unique(series, return_index=True)[1])
-                distinct, self._kept = series[first], first
+                self._kept = first[series[first] != REFUSED]
+                distinct = series[self._kept]
         held = self._ledger.held
         held[self._series] -= 1
         held[distinct] += 1
         self._ring.live_columns += len(distinct) - len(self._series)
         self._given, self._series, self._count = _EMPTY, distinct, len(distinct)
         self._finite = np.empty(len(distinct), dtype=np.bool_)
-        self._done = Appended(len(distinct), duplicate=len(series) - len(distinct))
+        self._done = Appended(len(distinct), duplicate=len(series) - refused - len(distinct))
 
     def _arrange(self, page: Page, row: int, series: IntArray) -> None:
         """Lay out the cells of a row: each value has its place among the stream's columns, which fall into runs."""

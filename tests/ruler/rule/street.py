@@ -75,10 +75,10 @@ class Outgoing:
 class Street:
     """A Street is one ruler's rules with all that they work with."""
 
-    def __init__(self, directory: Path, interval: int = MINUTE) -> None:
+    def __init__(self, directory: Path, interval: int = MINUTE, max_series: int = 0) -> None:
         self._directory, self.interval = directory, interval
         self.clock = ManualClock(START)
-        self.db = DB.open(None)
+        self.db = DB.open(None, max_series=max_series)
         self.engine = Engine(self.db)
         self.pool, self.sink = Pool(), Outgoing()
         self._pushed: dict[str, tuple[Labels, float]] = {}

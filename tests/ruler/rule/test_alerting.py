@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from common.durations import MINUTE
@@ -135,3 +136,24 @@ def test_a_query_offset_looks_back_but_counts_from_now(street: Street) -> None:
     assert {"a": "pending"} == street.alerts("Hot")
     assert street.tick_time(2) == street.rule("Hot").alerts[0].active_at
     assert {"": float(street.tick_time(1) // 1000)} == {"": max(street.shows("timestamp(ALERTS)").values()) // 1}
+
+
+def test_alerts_go_out_at_the_limit_of_series(tmp_path: Path) -> None:
+    """Alerts have a reserve for the series that show them; beyond it they are sent unseen, and the rule says so."""
+    with closing(Street(tmp_path, max_series=600)) as street:
+        street.rules(HOT.replace("for: 2m", "for: 0s"))
+        street.at(1)
+        for number in range(600):
+            street.push("temperature", 60, instance=str(number))
+        street.tick()
+        assert 600 == len(street.sent())
+        assert ({"": 600.0}, {"": 400.0}) == (
+            street.shows("scalar(count(ALERTS))"),
+            street.shows("scalar(count(ALERTS_FOR_STATE))"),
+        )
+        assert "limit of 600 active series reached: new series left out: 200" == street.rule("Hot").last_error
+        street.at(2).push("temperature", 0, instance="0").tick()
+        assert (RuleHealth.ERR, {"": 599.0}) == (
+            street.rule("Hot").health,
+            street.shows("scalar(count(ALERTS))"),
+        )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from ruler.rule.status import RuleHealth
@@ -146,3 +149,20 @@ def test_a_pause_is_no_burst(street: Street) -> None:
         street.metric(name, rule_group=key)
         for name in ("evaluations_total", "group_iterations_total", "group_iterations_missed_total")
     )
+
+
+def test_a_rule_that_records_too_many_series_says_so_and_goes_on_with_the_old(tmp_path: Path) -> None:
+    """At the limit of active series what was recorded before goes on, and the rule's error names the limit."""
+    with closing(Street(tmp_path, max_series=4)) as street:
+        street.rules(group("twice = 2 * m", "none = 2 * absent"))
+        street.at(1).push("m", 1, a="1").tick()
+        street.at(2).push("m", 2, a="1").push("m", 3, a="2").push("m", 4, a="3").tick()
+        assert {'twice{a="1"}': 4.0} == street.shows("twice")
+        rule = street.rule("twice")
+        assert (RuleHealth.ERR, "limit of 4 active series reached: new series left out: 2") == (
+            rule.health,
+            rule.last_error,
+        )
+        assert RuleHealth.OK == street.rule("none").health
+        street.at(3).push("m", 5, a="1").push("m", None, a="2").push("m", None, a="3").tick()
+        assert (RuleHealth.OK, {'twice{a="1"}': 10.0}) == (street.rule("twice").health, street.shows("twice"))

@@ -13,20 +13,31 @@ from ruler.model.result import Scalar, String, Vector
 from ruler.model.table import LabelTable, Overlay, StringPool, table_of
 from ruler.rule.errors import RuleError
 from ruler.rule.rows import RowIds, vector_of
+from ruler.storage import REFUSED
 
 LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz")).map(Labels)
 
 
 class Register:
-    """A Register gives ids to labels as a storage does, and notes for which it was asked."""
+    """A Register gives ids to labels as a storage does, while it has room, and notes for which it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 1000) -> None:
         self.ids: dict[Labels, int] = {}
         self.asked: list[Labels] = []
+        self._room, self._openings = room, 0
 
-    def __call__(self, labels: list[Labels]) -> IntArray:
+    def mint(self, labels: list[Labels]) -> IntArray:
         self.asked += labels
-        return np.array([self.ids.setdefault(each, len(self.ids)) for each in labels], dtype=np.int64)
+        for each in labels:
+            if len(self.ids) < self._room:
+                self.ids.setdefault(each, len(self.ids))
+        return np.array([self.ids.get(each, REFUSED) for each in labels], dtype=np.int64)
+
+    def openings(self) -> int:
+        return self._openings
+
+    def widen(self, room: int) -> None:
+        self._room, self._openings = room, self._openings + 1
 
 
 def recorded(labels: Labels) -> Labels:
@@ -40,7 +51,7 @@ def test_ids_are_those_of_the_recorded_labels(results: list[list[Labels]], overl
     rows = RowIds(recorded)
     for labels in results:
         table = table_of(labels, Overlay(pool) if overlaid else pool)
-        expected = register([recorded(each) for each in labels]).tolist()
+        expected = register.mint([recorded(each) for each in labels]).tolist()
         assert expected == rows.ids(table, register).tolist()
 
 
@@ -64,6 +75,22 @@ def test_labels_are_built_for_new_rows_only() -> None:
     register.asked.clear()
     rows.ids(table_of([*many[:50], Labels({"a": "new"}), *many[50:]], pool), register)
     assert [Labels({"__name__": "recorded", "a": "new"})] == register.asked
+
+
+def test_refused_rows_are_asked_for_again_when_room_has_appeared() -> None:
+    """What is known keeps its id, what was refused costs nothing until there may be room, and then is asked for."""
+    pool, register = StringPool(), Register(room=2)
+    rows = RowIds(recorded)
+    labels = [Labels({"a": str(n)}) for n in range(4)]
+    first = rows.ids(table_of(labels, pool), register)
+    assert [0, 1, REFUSED, REFUSED] == first.tolist()
+    register.asked.clear()
+    assert first is rows.ids(table_of(labels, pool), register)
+    assert [1, REFUSED] == rows.ids(table_of(labels[1:3], pool), register).tolist()
+    assert [] == register.asked
+    register.widen(3)
+    assert [1, 2] == rows.ids(table_of(labels[1:3], pool), register).tolist()
+    assert [recorded(labels[2])] == register.asked
 
 
 def test_codes_of_a_query_are_not_taken_for_lasting() -> None:
