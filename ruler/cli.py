@@ -66,6 +66,12 @@ _size = SizeFlag()
     "--storage.tsdb.retention.time", "retention_time", type=_duration, help="How long samples stay.  [default: 15d]"
 )
 @click.option("--storage.tsdb.retention.size", "retention_size", type=_size, help="How much they may take, like 10GB.")
+@click.option(
+    "--storage.tsdb.max-series",
+    "max_series",
+    type=click.IntRange(0),
+    help="Active series at most; 0 is no limit.  [default: as many as fit into the memory]",
+)
 @click.option("--web.listen-address", "address", default=":9090", show_default=True)
 @click.option("--web.external-url", "external_url", help="Where people reach this ruler; used in links.")
 @click.option("--web.enable-lifecycle/--no-web.enable-lifecycle", "lifecycle", help="Allow POST /-/reload.")

@@ -13,7 +13,8 @@ class RulerSettings:
     """RulerSettings say where a ruler reads and writes, and its limits; what may change on a reload is in its files.
 
     `storage` of None keeps samples and state in memory alone. What the files say of retention wins over
-    `retention_time` and `retention_size` (bytes). `flags` are what /api/v1/status/flags shows.
+    `retention_time` and `retention_size` (bytes). `max_series` of None is what memory allows, 0 is no limit.
+    `flags` are what /api/v1/status/flags shows.
     """
 
     config_file: Path
@@ -21,6 +22,7 @@ class RulerSettings:
     storage: Path | None = None
     retention_time: int | None = None
     retention_size: int | None = None
+    max_series: int | None = None
     external_url: str = "http://localhost:9090"
     lifecycle: bool = False
     admin_api: bool = False
