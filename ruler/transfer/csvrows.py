@@ -55,9 +55,13 @@ class DescribedRows:
         if len(fields) < self._width:
             raise BadLine(f"{len(fields)} columns of {self._width}: {shown(','.join(fields))}", line=number)
         time = self._now if self._time_at is None else fields[self._time_at]
+        add_id, add_value, add_time, add_line = samples.adders()
         for at, name in self._metrics_at:
             if fields[at] or self._stale:
-                samples.add(self._id(fields, name, number), fields[at].encode(), time.encode(), number)
+                add_id(self._id(fields, name, number))
+                add_value(fields[at].encode())
+                add_time(time.encode())
+                add_line(number)
 
     def _id(self, fields: list[str], name: str, number: int) -> int:
         key = (name, *[fields[at] for at, _ in self._labels_at])

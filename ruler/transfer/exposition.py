@@ -54,7 +54,7 @@ def _tails(times: IntArray) -> list[bytes]:
     short = (seconds * 1000).astype(np.int64) != times
     if short.any():
         seconds[short] = (times[short] * 10 + np.sign(times[short])) / 10_000
-    return [b" %b\n" % text for text in joined_texts(seconds).split(b",")]
+    return (b" " + joined_texts(seconds).replace(b",", b"\n, ") + b"\n").split(b",")
 
 
 def _key(labels: Labels) -> bytes:

@@ -22,6 +22,8 @@ MAX_KEYS = 1 << 18  # remembered
 MAX_KEY = 1 << 16  # bytes
 
 ReadTimes = Callable[[list[bytes]], IntArray]
+AddNumber = Callable[[int], None]
+AddText = Callable[[bytes], None]
 
 
 class Row(NamedTuple):
@@ -68,6 +70,7 @@ class KeyedLines:
 
     def _read(self, lines: list[bytes], number: int, samples: Samples) -> BadLine | None:
         known, separator = self._ids, self._grammar.separator
+        add_id, add_value, add_time, add_line = samples.adders()
         for place, line in enumerate(lines, number):
             try:
                 key, value, time = line.rsplit(separator, 2)
@@ -81,7 +84,10 @@ class KeyedLines:
                     id_ = self._id(key, place)
                 except BadLine as error:
                     return error
-            samples.add(id_, value, time, place)
+            add_id(id_)
+            add_value(value)
+            add_time(time)
+            add_line(place)
         return None
 
     def _id(self, key: bytes, number: int) -> int:
@@ -103,12 +109,9 @@ class Samples:
         self._times: list[bytes] = []
         self._lines: list[int] = []
 
-    def add(self, id_: int, value: bytes, time: bytes, line: int) -> None:
-        """Take a sample of the series with the label set number `id_`, as line number `line` has it."""
-        self._ids.append(id_)
-        self._values.append(value)
-        self._times.append(time)
-        self._lines.append(line)
+    def adders(self) -> tuple[AddNumber, AddText, AddText, AddNumber]:
+        """What takes a sample: the number of its labels, its value, its time, and the number of its line."""
+        return self._ids.append, self._values.append, self._times.append, self._lines.append
 
     def cut(self, labels: Sequence[Labels], read_times: ReadTimes) -> Iterator[SeriesSamples]:
         """The samples series by series, each in the order of its times; raises BadLine, after what came before it."""
