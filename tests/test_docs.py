@@ -193,7 +193,8 @@ def own_metrics(registry: CollectorRegistry) -> Iterator[tuple[str, str, frozens
     """(name, type, labels) of each metric; what every program made with prometheus_client has is left out."""
     for collector in registry._collector_to_names:
         for family in collector.collect():
-            labels = collector._labelnames if isinstance(collector, MetricWrapperBase) else family.samples[0].labels
+            named = collector if isinstance(collector, MetricWrapperBase) else family
+            labels = vars(named)["_labelnames"]
             name = f"{family.name}_total" if family.type == "counter" else family.name
             if not name.startswith(("process_", "python_")):
                 yield name, family.type, frozenset(labels)

@@ -126,7 +126,7 @@ def blueprint(view: View) -> Blueprint:
 
     @routes.get("/status/tsdb")
     def tsdb() -> Response:
-        return success(_tsdb(view.tsdb(params.limit_of(request.values) or 10)))
+        return success(_tsdb(view.tsdb(_rows_of(request.values.get("limit", "")))))
 
     return routes
 
@@ -174,7 +174,7 @@ def _tsdb(stats: Stats) -> dict[str, Any]:
     return {
         "headStats": {
             "numSeries": head.series,
-            "numLabelPairs": head.strings,
+            "numLabelPairs": stats.pairs,
             "chunkCount": head.pages,
             "minTime": head.min_time,
             "maxTime": head.max_time,
@@ -183,7 +183,24 @@ def _tsdb(stats: Stats) -> dict[str, Any]:
         "labelValueCountByLabelName": _named(stats.values_by_label),
         "memoryInBytesByLabelName": _named(stats.memory_by_label),
         "seriesCountByLabelValuePair": _named(stats.series_by_pair),
+        "seriesLimit": stats.limit,
+        "activeSeries": head.active,
+        "refusedSeries": [
+            {"job": refusal.job, "label": refusal.label, "series": refusal.series} for refusal in stats.refusals
+        ],
+        "topChurn": _named(stats.churn_by_name),
+        "topChurnByJob": _named(stats.churn_by_job),
     }
+
+
+def _rows_of(limit: str) -> int:
+    """How many rows the lists of a page have; worded as Prometheus does."""
+    digits = limit.removeprefix("+")
+    if not limit:
+        return 10
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 19 and int(digits)):
+        raise BadRequest("limit must be a positive number")
+    return int(digits)
 
 
 def _named(top: Top) -> list[dict[str, Any]]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 
 import numpy as np
 
 from common.labels import METRIC_NAME
+from ruler.model.arrays import BoolArray, CodeArray, IntArray
+from ruler.model.table import NO_LABEL
 from ruler.tsdb.budget import Budget, Refusal
 from ruler.tsdb.churn import Churn
-from ruler.tsdb.index import Index
+from ruler.tsdb.index import Index, Rows
 from ruler.tsdb.ring import Ring
 from ruler.tsdb.stream import Ledger
 
 Top = tuple[tuple[str, int], ...]
+Text = Callable[[int], str]
+LONG = 255  # bytes: from there on Prometheus writes a length as four
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +39,12 @@ class Head:
 class Stats:
     """Stats are what Prometheus's status/tsdb tells, and whose series are too many or come and go.
 
-    Each list is (name, count), largest first. `limit` is that of active series, 0 is none.
+    Each list is (name, count), largest first. `pairs` counts the distinct pairs of a label and a value. `limit` is that
+    of active series, 0 is none; the lists of churn count what was minted in the last hour.
     """
 
     head: Head
+    pairs: int
     series_by_name: Top
     values_by_label: Top
     memory_by_label: Top
@@ -63,55 +70,78 @@ def head_of(index: Index, rings: Sequence[Ring], ledger: Ledger) -> Head:
 
 
 def stats_of(index: Index, rings: Sequence[Ring], ledger: Ledger, budget: Budget, churn: Churn, limit: int) -> Stats:
-    """The statistics of the series that open streams hold; the longest lists have `limit` rows."""
+    """The statistics of the series that open streams hold; no list has more than `limit` rows."""
     text = index.strings.text
-    by_name: dict[str, int] = {}
-    by_pair: dict[tuple[str, int], int] = {}
-    codes_of: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.int32]]]] = {}
-    for table in list(index.tables.values()):
-        rows = table.rows
-        held = ledger.held[rows.ids] > 0
-        count = int(held.sum())
-        if not count:
-            continue
-        by_name[text(table.name)] = count
-        for column, name in enumerate(rows.names):
-            distinct, counts = np.unique(rows.codes[held, column], return_counts=True)
-            codes_of.setdefault(name, []).append(distinct)
-            for code, series in zip(distinct.tolist(), counts.tolist(), strict=True):
-                if code:
-                    by_pair[name, code] = by_pair.get((name, code), 0) + series
-    values = {name: np.unique(np.concatenate(codes)) for name, codes in codes_of.items()}
-    distinct_values = {name: int(np.count_nonzero(codes)) for name, codes in values.items()}
-    distinct_values[METRIC_NAME] = len(by_name)
-    memory = {name: sum(len(text(code)) for code in codes.tolist()) for name, codes in values.items()}
-    memory[METRIC_NAME] = sum(map(len, by_name))
+    tables = [(table.name, table.rows) for table in list(index.tables.values())]
+    values = _values([(name, rows, ledger.held[rows.ids] > 0) for name, rows in tables])
+    names = values[METRIC_NAME].top(limit)
+    pairs = ((f"{label}={text(code)}", series) for label, each in values.items() for code, series in each.top(limit))
     return Stats(
         head_of(index, rings, ledger),
-        _top(by_name, limit),
-        _top(distinct_values, limit),
-        _top(memory, limit),
-        _top({f"{name}={text(code)}": series for (name, code), series in by_pair.items()}, limit),
+        sum(len(each.codes) for each in values.values()),
+        _top(((text(code), series) for code, series in names), limit),
+        _top(((label, len(each.codes)) for label, each in values.items() if len(each.codes)), limit),
+        _top(((label, each.size(label, text)) for label, each in values.items() if len(each.codes)), limit),
+        _top(pairs, limit),
         budget.limit,
         tuple(refusal for refusal in budget.refusals if refusal.series)[:limit],
-        _top(index.minted_since(churn.first), limit),
-        _top(_minted_by_job(index, churn.first), limit),
+        _top(index.minted_since(churn.first).items(), limit),
+        _top(_minted_by_job([rows for _, rows in tables], churn.first, text).items(), limit),
     )
 
 
-def _minted_by_job(index: Index, first: int) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Values are those that some label has: their codes, and how many series have each."""
+
+    codes: CodeArray
+    series: IntArray
+
+    @staticmethod
+    def of(pieces: Sequence[CodeArray]) -> _Values:
+        codes, series = np.unique(np.concatenate(pieces), return_counts=True)
+        there = codes != NO_LABEL
+        return _Values(codes[there], series[there])
+
+    def top(self, limit: int) -> list[tuple[int, int]]:
+        order = np.lexsort((self.codes, -self.series))[:limit]
+        return list(zip(self.codes[order].tolist(), self.series[order].tolist(), strict=True))
+
+    def size(self, label: str, text: Text) -> int:
+        """The bytes that Prometheus has for the label in all series: both texts, each with its length before it."""
+        sizes = (_encoded(text(code)) for code in self.codes.tolist())
+        each = np.fromiter(sizes, dtype=np.int64, count=len(self.codes))
+        return int((each + _encoded(label)) @ self.series)
+
+
+def _values(tables: Sequence[tuple[int, Rows, BoolArray]]) -> dict[str, _Values]:
+    """The values of each label in those rows of tables (name, rows, which of them)."""
+    having: dict[str, list[tuple[Rows, BoolArray, int]]] = {}
+    for _, rows, which in tables:
+        for column, label in enumerate(rows.names):
+            having.setdefault(label, []).append((rows, which, column))
+    counts = np.array([np.count_nonzero(which) for _, _, which in tables], dtype=np.int64)
+    names = np.array([name for name, _, _ in tables], dtype=np.int32)
+    found = {METRIC_NAME: _Values(names[counts > 0], counts[counts > 0])}
+    for label, places in having.items():
+        found[label] = _Values.of([rows.codes[which, column] for rows, which, column in places])
+    return found
+
+
+def _encoded(text: str) -> int:
+    size = len(text) if text.isascii() else len(text.encode())
+    return size + (1 if size < LONG else 4)
+
+
+def _minted_by_job(tables: Sequence[Rows], first: int, text: Text) -> dict[str, int]:
     """How many series each job got with ids from `first` up, of those that are there."""
-    by_job: dict[str, int] = {}
-    for table in list(index.tables.values()):
-        rows = table.rows
-        if "job" not in rows.names:
-            continue
-        jobs = rows.codes[rows.ids >= first, rows.names.index("job")]
-        for code, series in zip(*(each.tolist() for each in np.unique(jobs, return_counts=True)), strict=True):
-            job = index.strings.text(code)
-            by_job[job] = by_job.get(job, 0) + series
-    return by_job
+    with_jobs = [rows for rows in tables if "job" in rows.names]
+    jobs = [rows.codes[rows.ids >= first, rows.names.index("job")] for rows in with_jobs]
+    if not jobs:
+        return {}
+    minted = _Values.of(jobs)
+    return {text(code): series for code, series in minted.top(len(minted.codes))}
 
 
-def _top(counts: dict[str, int], limit: int) -> Top:
-    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit])
+def _top(counts: Iterable[tuple[str, int]], limit: int) -> Top:
+    return tuple(nsmallest(limit, counts, key=lambda item: (-item[1], item[0])))

@@ -59,10 +59,10 @@ def test_every_alert_has_a_firing_and_a_silent_test(pack: Path) -> None:
 
 
 def test_the_stock_is_neither_thin_nor_a_flood() -> None:
-    """15 to 25 alerts, each name once, each with a severity, a summary and a description."""
+    """15 to 30 alerts, each name once, each with a severity, a summary and a description."""
     groups = [group for pack in PACKS for group in yaml.safe_load(pack.read_text(encoding="utf-8"))["groups"]]
     rules = [rule for group in groups for rule in group["rules"]]
-    assert 15 <= len(rules) <= 25
+    assert 15 <= len(rules) <= 30
     assert len(rules) == len({rule["alert"] for rule in rules})
     assert {"critical", "warning", "info", "none"} == {rule["labels"]["severity"] for rule in rules}
     assert {("summary", "description")} == {tuple(rule["annotations"]) for rule in rules}
