@@ -35,6 +35,12 @@ class Appended:
     out_of_order: int = 0
     too_old: int = 0
     duplicate: int = 0
+    future: int = 0
+
+    @property
+    def refused(self) -> int:
+        """How many samples were not stored."""
+        return self.out_of_order + self.too_old + self.duplicate + self.future
 
 
 class Stream(Protocol):
@@ -46,6 +52,10 @@ class Stream(Protocol):
         `due` is the tick of the scheduler that this is for (ms, on the stream's interval grid); it fixes the row, while
         `time` is the real timestamp and must exceed the stream's last. Handing over the very same `series` array as
         last time (identity, unchanged) takes the fast path. Raises nothing for a full disk: see DB.
+
+        A stream without an interval takes `due` for what the clock says, and `time` for what the samples bring: one too
+        far ahead of the clock is refused, and one that is not the latest is stored where the database's window of
+        late samples has it. The same sample again is neither stored nor refused.
         """
 
     def close(self, time: int | None) -> None:

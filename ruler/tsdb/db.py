@@ -28,6 +28,7 @@ from ruler.tsdb import blocks
 from ruler.tsdb.budget import Budget
 from ruler.tsdb.churn import Churn
 from ruler.tsdb.disk import Disk
+from ruler.tsdb.free import FreeStream
 from ruler.tsdb.index import Index
 from ruler.tsdb.lock import DirectoryLock
 from ruler.tsdb.memory import series_that_fit
@@ -177,7 +178,17 @@ class DB:
         self._churn.mark(now, self._index.count)
 
     def stream(self, name: str, interval: int | None) -> PageStream:
-        return PageStream(name, self._ring(interval or 0), self._ledger, self._weights)
+        kind = PageStream if interval else FreeStream
+        return kind(name, self._ring(interval or 0), self._ledger, self._weights)
+
+    @property
+    def out_of_order_window(self) -> int:
+        """How late (ms) samples with times of their own may come, against the newest time there is."""
+        return self._ledger.out_of_order_window
+
+    @out_of_order_window.setter
+    def out_of_order_window(self, window: int) -> None:
+        self._ledger.out_of_order_window = window
 
     def _ring(self, interval: int) -> Ring:
         ring = self._rings.get(interval)

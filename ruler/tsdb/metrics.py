@@ -38,7 +38,15 @@ class Metrics(Collector):
             "Samples refused because they were older than their stream's last.",
             ledger.out_of_order,
         )
-        yield _typed("prometheus_tsdb_too_old_samples", "Samples refused as older than the ring.", ledger.too_old)
+        yield _typed(
+            "prometheus_tsdb_too_old_samples", "Samples refused as older than the out-of-order window.", ledger.too_old
+        )
+        yield _typed(
+            "prometheus_tsdb_out_of_bound_samples",
+            "Samples refused as too old, without an out-of-order window.",
+            ledger.out_of_bounds,
+        )
+        yield _counter("tocsin_tsdb_future_samples", "Samples refused as ahead of the clock.", ledger.future)
         yield _counter(
             "tocsin_tsdb_duplicate_samples", "Samples refused because their time was taken.", ledger.duplicate
         )

@@ -25,12 +25,17 @@ class Ledger:
     """A Ledger is what the writer keeps about all streams: counts, and how many open streams hold each series."""
 
     keep: int
+    out_of_order_window: int = 0  # ms; how late samples with times of their own may come
     held: CodeArray = field(default_factory=lambda: np.zeros(1024, dtype=np.int32))
     stored: int = 0
     out_of_order: int = 0
-    too_old: int = 0
+    too_old: int = 0  # for the out-of-order window
+    out_of_bounds: int = 0  # too old where there is no such window
     duplicate: int = 0
+    future: int = 0
     rewinds: int = 0
+    head: int = 0  # the newest time there was when the clock said `head_for`
+    head_for: int = NEVER
 
     def grow(self, count: int) -> None:
         """Make room for series with ids below `count`."""
@@ -85,9 +90,9 @@ class PageStream:
     def close(self, time: int | None) -> None:
         alone = self._series[self._ledger.held[self._series] == 1]
         if time is not None and len(alone):
-            last = self._last if self._last != NEVER else time
+            rewound = self._last - time > self._half
             stale = np.full(len(alone), _STALE, dtype=np.uint64).view(np.float64)
-            self._unusual(time, max(time, last + 1), alone, stale)
+            self._unusual(time, time if rewound else max(time, self._last + 1), alone, stale)
         self._hold(_EMPTY)
         self._leave()
         self._ring.live_slots -= 1
@@ -98,7 +103,7 @@ class PageStream:
             raise ValueError(f"{self.name}: {len(values)} values for series: {len(series)}")
         if values.dtype != np.float64:
             raise ValueError(f"{self.name}: values are not float64: {values.dtype}")
-        refused = self._refusal(due, time, len(series))
+        refused = self._refusal(time, len(series))
         if refused is not None:
             return refused
         if not -self._half <= time - due <= self._half:
@@ -114,12 +119,9 @@ class PageStream:
             except OSError as error:
                 self._ring.give_up(page, row, error)
 
-    def _refusal(self, due: int, time: int, count: int) -> Appended | None:
+    def _refusal(self, time: int, count: int) -> Appended | None:
         ledger = self._ledger
-        if not self._interval and time < due - ledger.keep:
-            ledger.too_old += count
-            return Appended(0, too_old=count)
-        if time > self._last or (self._interval and self._last - time > self._half):
+        if time > self._last or self._last - time > self._half:
             return None  # later than the last, or so much earlier that the clock must have been set back
         if time == self._last:
             ledger.duplicate += count
@@ -250,3 +252,9 @@ class PageStream:
         bits[where] = odd
         page.flags[self._written_columns[where]] |= np.where(stale, STALES, SPECIAL).astype(np.uint8)
         return bits, (STALES if stale.any() else 0) | (SPECIAL if not stale.all() else 0)
+
+
+def normalised(values: FloatArray) -> Bits:
+    """The bits of `values` with only the NaNs that exist inside."""
+    bits: Bits = values.view(np.uint64)
+    return np.where(np.isnan(values) & (bits != _STALE), _NAN, bits)

@@ -23,6 +23,9 @@ def test_metrics_follow_what_was_appended() -> None:
     stream.append(BASE + INTERVAL, BASE + INTERVAL, series[:2], np.zeros(2))
     free = db.stream("b", None)
     free.append(BASE, BASE - 7 * 3_600_000, series[2:], np.zeros(1))
+    free.append(BASE, BASE + 600_001, series[2:], np.zeros(1))
+    db.out_of_order_window = 7_200_000
+    free.append(BASE, BASE - 7_200_001, series[2:], np.zeros(1))
     stream.append(BASE, BASE - 3_600_000, series[:2], np.zeros(2))
     expected = {
         ("prometheus_tsdb_head_series", None): 2,
@@ -32,7 +35,9 @@ def test_metrics_follow_what_was_appended() -> None:
         ("prometheus_tsdb_head_samples_appended_total", "float"): 7,
         ("prometheus_tsdb_out_of_order_samples_total", "float"): 3,
         ("prometheus_tsdb_too_old_samples_total", "float"): 1,
+        ("prometheus_tsdb_out_of_bound_samples_total", "float"): 1,
         ("tocsin_tsdb_duplicate_samples_total", None): 3,
+        ("tocsin_tsdb_future_samples_total", None): 1,
         ("tocsin_tsdb_clock_steps_back_total", None): 1,
         ("tocsin_tsdb_degraded", None): 0,
     }

@@ -17,7 +17,8 @@ from common.clock import ManualClock
 from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS
 from ruler.storage import Stream
 from ruler.tsdb.db import DB
-from tests.ruler.tsdb.reading import BASE, EVERYTHING, bits, named, read
+from tests.ruler.tsdb.reading import BASE, EVERYTHING, named, read
+from tests.ruler.tsdb.verdicts import AHEAD, Verdicts, kept
 
 INTERVAL = 15_000
 PATTERNS = st.one_of(
@@ -27,11 +28,6 @@ PATTERNS = st.one_of(
     ),
 )
 NAMES = [named("m", n=str(n)) for n in range(8)]
-
-
-def kept(value: float) -> int:
-    """What becomes of the bits of a value: every NaN but the stale marker becomes the one NaN."""
-    return NAN_BITS if np.isnan(value) and bits(value) != STALE_BITS else bits(value)
 
 
 @contextmanager
@@ -52,8 +48,16 @@ class Writer:
         self.held: set[int] = set()
 
     def accepts(self, time: int) -> bool:
-        back = 0 if self.last is None else self.last - time
-        return self.last is None or back < 0 or (self.interval is not None and back > self.interval // 2)
+        return self.last is None or time > self.last or self.rewound(time)
+
+    def rewound(self, time: int) -> bool:
+        return self.interval is not None and self.last is not None and self.last - time > self.interval // 2
+
+    def end(self, time: int) -> int:
+        """The time of the stale markers of a stream that is closed at `time`."""
+        if self.last is None or self.rewound(time) or (self.interval is None and self.last > time + AHEAD):
+            return time
+        return max(time, self.last + 1)
 
 
 class History:
@@ -63,12 +67,14 @@ class History:
         self.path, self.samples = path, dict[str, dict[int, int]]()
         self.writers: list[Writer] = []
         self.begun = 0
+        self.free = Verdicts()
         self.open()
 
     def open(self) -> None:
         self.db = DB.open(self.path, clock=ManualClock(BASE))
         self.ids = self.db.series(NAMES)
         self.writers = []
+        self.free.restart()
 
     def close(self) -> None:
         self.db.close()
@@ -79,6 +85,9 @@ class History:
 
     def append(self, writer: Writer, due: int, time: int, series: list[int], values: list[float]) -> None:
         elsewhere = {held for other in self.writers if other is not writer for held in other.held}
+        if writer.interval is None:
+            self.append_free(writer, due, time, series, values, elsewhere)
+            return
         accepted = writer.accepts(time)
         done = writer.stream.append(due, time, self.ids[series], np.array(values, dtype=np.float64))
         assert done.stored == (len(series) if accepted else 0)
@@ -90,12 +99,25 @@ class History:
             if kept(value) != STALE_BITS or one not in elsewhere:
                 self.samples.setdefault(str(NAMES[one]), {}).setdefault(time, kept(value))
 
+    def append_free(
+        self, writer: Writer, due: int, time: int, series: list[int], values: list[float], elsewhere: set[int]
+    ) -> None:
+        name = str(writer.number)
+        expected, stored = self.free.append(name, due, time, series, values, elsewhere)
+        done = writer.stream.append(due, time, self.ids[series], np.array(values, dtype=np.float64))
+        assert done == expected
+        writer.last = self.free.latest.get(name)
+        writer.held = stored or writer.held
+        for one in stored:
+            if time in self.free.samples[one]:
+                self.samples.setdefault(str(NAMES[one]), {}).setdefault(time, self.free.samples[one][time])
+
     def close_stream(self, writer: Writer, time: int | None) -> None:
         self.writers.remove(writer)
         elsewhere = {held for other in self.writers for held in other.held}
         writer.stream.close(time)
         if time is not None:
-            at = max(time, -1 if writer.last is None else writer.last + 1)
+            at = writer.end(time)
             for one in writer.held - elsewhere:
                 self.samples.setdefault(str(NAMES[one]), {}).setdefault(at, STALE_BITS)
 

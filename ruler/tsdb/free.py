@@ -1,0 +1,114 @@
+"""How samples with times of their own get in: they may be ahead of the clock, come late, or come again.
+
+What is refused is what Prometheus refuses, told apart as it does. A late sample takes the next row as any other does:
+rows of a ring without a grid are in the order in which samples came, and readers put them in the order of their times.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from common.durations import HOUR, MINUTE
+from ruler.model.arrays import FloatArray, IntArray
+from ruler.storage import Appended
+from ruler.tsdb.page import ABSENT_CELL, TIME_SIGN, Bits, Page
+from ruler.tsdb.stream import NEVER, PageStream, normalised
+
+FURTHEST_AHEAD: Final = 10 * MINUTE  # what a sample's own time may be ahead of the clock
+REACH: Final = HOUR  # how far behind the newest time samples come in without a window: half a block of Prometheus
+
+
+class FreeStream(PageStream):
+    """A FreeStream is the Stream of samples that bring their own times; `due` is what the clock says."""
+
+    _latest: int | None = None  # the newest time of its series, as far as that matters; None: not looked up yet
+
+    def append(self, due: int, time: int, series: IntArray, values: FloatArray) -> Appended:
+        count, ledger = len(series), self._ledger
+        if time > due + FURTHEST_AHEAD:
+            ledger.future += count
+            return Appended(0, future=count)
+        latest = self._latest
+        if latest is None or latest > due + FURTHEST_AHEAD:  # a new stream, or the clock was set back
+            latest = self._latest = self._recalled(series, due)
+        head, window = self._head(due), ledger.out_of_order_window
+        kept = due - ledger.keep
+        floor = max(head - REACH, kept)
+        if (time < floor or time < latest) and (not window or time < max(head - window, kept)):
+            if time >= floor and not window:
+                ledger.out_of_order += count
+                return Appended(0, out_of_order=count)
+            if window:
+                ledger.too_old += count
+            else:
+                ledger.out_of_bounds += count
+            return Appended(0, too_old=count)
+        if time > latest:
+            self._latest = time
+            return self._put(time, series, values)
+        return self._put_new(time, series, values)
+
+    def close(self, time: int | None) -> None:
+        latest = NEVER if self._latest is None else self._latest
+        self._last = NEVER if time is not None and latest > time + FURTHEST_AHEAD else latest
+        super().close(time)
+
+    def _put(self, time: int, series: IntArray, values: FloatArray) -> Appended:
+        self._last = NEVER  # rows need no order here
+        return super().append(time, time, series, values)
+
+    def _put_new(self, time: int, series: IntArray, values: FloatArray) -> Appended:
+        """Store what has no sample at `time` yet: the same again is no news, another value is a duplicate."""
+        cells = normalised(values) ^ ABSENT_CELL
+        if time == self._last and series is self._given and self._place is None and (cells == self._in_order).all():
+            return Appended(0)
+        held = self._held_at(time, series)
+        new = held == 0
+        duplicate = int(np.count_nonzero(~new & (held != cells)))
+        self._ledger.duplicate += duplicate
+        if not new.any():
+            return Appended(0, duplicate=duplicate)
+        done = self._put(time, series, values) if new.all() else self._put(time, series[new], values[new])
+        return Appended(done.stored, duplicate=done.duplicate + duplicate)
+
+    def _head(self, due: int) -> int:
+        """The newest time there is: now, or what samples had that were ahead of it; the same for all of one `due`."""
+        ledger = self._ledger
+        if ledger.head_for != due:
+            ahead = [page.newest for page in self._ring.pages if due < page.newest <= due + FURTHEST_AHEAD]
+            ledger.head_for, ledger.head = due, max(ahead, default=due)
+        return ledger.head
+
+    def _recalled(self, series: IntArray, due: int) -> int:
+        """The newest time at which any of `series` has a sample, where it is near enough to decide anything."""
+        since, until = self._head(due) - max(REACH, self._ledger.out_of_order_window), due + FURTHEST_AHEAD
+        latest = NEVER
+        for page in self._ring.pages:
+            low, high = page.rows_about(since - 1, until)
+            for columns in _columns_of(page, series) if low < high else ():
+                stored = page.times[low:high][:, page.slot_of[columns]]
+                held = stored[(page.cells[low:high][:, columns] != 0) & (stored <= np.uint64(until + TIME_SIGN))]
+                latest = max(latest, int(held.max(initial=0)) - TIME_SIGN)
+        return max(latest, NEVER)
+
+    def _held_at(self, time: int, series: IntArray) -> Bits:
+        """The cell that each of `series` has at `time`, zero where there is none."""
+        held: Bits = np.zeros(len(series), dtype=np.uint64)
+        for page in self._ring.pages:
+            low, high = page.rows_about(time - 1, time)
+            for columns in _columns_of(page, series) if low < high else ():
+                rows, places = np.nonzero(page.times[low:high][:, page.slot_of[columns]] == np.uint64(time + TIME_SIGN))
+                cells = page.cells[low + rows, columns[places]]
+                some = np.flatnonzero(cells)[::-1]  # of several rows at one time the first has the last word
+                some = some[held[places[some]] == 0]
+                held[places[some]] = cells[some]
+        return held
+
+
+def _columns_of(page: Page, series: IntArray) -> list[IntArray]:
+    """As the page's own; one series of a page that still grows is looked for, which costs less than to sort it."""
+    if page.limit and len(series) == 1:
+        return list(1 + np.flatnonzero(page.series_of[1 : page.used] == series[0])[:, None])
+    return page.columns_of(series)
