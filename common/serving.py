@@ -22,6 +22,7 @@ from common.errors import StartError
 
 HEAD_SECONDS = 10
 BODY_SECONDS = 30
+BODY_STEP = 1 << 20  # bytes, after which a body gets BODY_SECONDS anew
 MAX_CONNECTIONS = 512
 STOP_SECONDS = 3
 
@@ -98,11 +99,12 @@ class _Deadlines(HttpToolsProtocol):
     """uvicorn's protocol, with a deadline for the head and one for the body of each request.
 
     The timer of the head starts with its first byte (a connection's idle time is uvicorn's keep-alive), so a client
-    that drips bytes cannot hold a connection.
+    that drips bytes cannot hold a connection. A large body may take longer, as long as it comes on.
     """
 
     _deadline: asyncio.TimerHandle | None = None
     _in_request = False
+    _body_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         if not self._in_request:
@@ -111,8 +113,16 @@ class _Deadlines(HttpToolsProtocol):
         super().data_received(data)
 
     def on_headers_complete(self) -> None:
+        self._body_bytes = 0
         self._arm(BODY_SECONDS)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes >= BODY_STEP:
+            self._body_bytes = 0
+            self._arm(BODY_SECONDS)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._disarm()

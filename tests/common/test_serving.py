@@ -68,6 +68,17 @@ def test_slow_clients_are_cut_and_others_are_served(address: str) -> None:
     assert "3" == requests.post(f"http://{address}/", data=b"abc", timeout=5).text
 
 
+def test_a_large_body_may_take_its_time(address: str) -> None:
+    """A body that goes on coming is not cut, however long it takes as a whole."""
+
+    def slowly() -> Iterator[bytes]:
+        for _ in range(4):
+            yield bytes(serving.BODY_STEP)
+            time.sleep(0.15)
+
+    assert str(4 * serving.BODY_STEP) == requests.post(f"http://{address}/", data=slowly(), timeout=10).text
+
+
 def test_idle_keep_alive_connections_stay(address: str) -> None:
     """The deadlines are those of a request: between two requests a connection may rest."""
     with requests.Session() as session:
