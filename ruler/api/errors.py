@@ -21,6 +21,10 @@ class NotFound(TocsinError):  # noqa: N818
     """A request for what is not there."""
 
 
+class Forbidden(TocsinError):  # noqa: N818
+    """A request that the operator has not allowed."""
+
+
 class Unavailable(TocsinError):  # noqa: N818
     """A request that could be answered later."""
 
@@ -28,6 +32,7 @@ class Unavailable(TocsinError):  # noqa: N818
 # The first class that fits decides: the narrower stand before the wider.
 ANSWERS: tuple[tuple[type[TocsinError], str, int], ...] = (
     (BadRequest, "bad_data", 400),
+    (Forbidden, "forbidden", 403),
     (NotFound, "not_found", 404),
     (Unavailable, "unavailable", 503),
     (ParseError, "bad_data", 400),

@@ -61,6 +61,15 @@ def duration_of(form: Form, name: str) -> int | None:
         raise BadRequest(msg) from None
 
 
+def span(form: Form, earliest: int | None = None, latest: int | None = None) -> tuple[int, int]:
+    """start and end (ms), which may be left out only where there are defaults."""
+    start, end = time_of(form, "start", earliest), time_of(form, "end", latest)
+    if end < start:
+        msg = 'invalid parameter "end": end timestamp must not be before start time'
+        raise BadRequest(msg)
+    return start, end
+
+
 def limit_of(form: Form) -> int:
     """The `limit` parameter; 0 is no limit."""
     text = form.get("limit", "0") or "0"

@@ -70,7 +70,7 @@ def blueprint(engine: Engine, storage: Searchable, clock: Clock, *, timeout: flo
     def query_range() -> Response:
         form = request.values
         limit = params.limit_of(form)
-        start, end = _span(form)
+        start, end = params.span(form)
         step = _step(form)
         if (end - start) // step > MAX_POINTS:
             msg = (
@@ -99,7 +99,7 @@ def blueprint(engine: Engine, storage: Searchable, clock: Clock, *, timeout: flo
     def series() -> Response:
         form = request.values
         selectors = params.matchers_of(form, required=True)
-        start, end = _span(form, params.EARLIEST, params.LATEST)
+        start, end = params.span(form, params.EARLIEST, params.LATEST)
         found: dict[bytes, None] = {}
         for matchers in selectors:
             found.update(dict.fromkeys(encode_labels(storage.tables(matchers, start, end))))
@@ -123,7 +123,7 @@ def blueprint(engine: Engine, storage: Searchable, clock: Clock, *, timeout: flo
 def _names(find: Callable[[Sequence[Matcher], int, int], list[str]]) -> Response:
     form = request.values
     selectors = params.matchers_of(form) or [()]
-    start, end = _span(form, params.EARLIEST, params.LATEST)
+    start, end = params.span(form, params.EARLIEST, params.LATEST)
     names = sorted({name for matchers in selectors for name in find(matchers, start, end)})
     limit = params.limit_of(form)
     if limit and len(names) > limit:
@@ -135,15 +135,6 @@ def _cut(rows: list[bytes], limit: int) -> tuple[list[bytes], bytes]:
     if limit and len(rows) > limit:
         return rows[:limit], b',"warnings":["' + TRUNCATED.encode() + b'"]'
     return rows, b""
-
-
-def _span(form: params.Form, earliest: int | None = None, latest: int | None = None) -> tuple[int, int]:
-    """start and end (ms), which may be left out only where there are defaults."""
-    start, end = params.time_of(form, "start", earliest), params.time_of(form, "end", latest)
-    if end < start:
-        msg = 'invalid parameter "end": end timestamp must not be before start time'
-        raise BadRequest(msg)
-    return start, end
 
 
 def _step(form: params.Form) -> int:
