@@ -54,7 +54,7 @@ def _cgroup_limits(root: Path) -> list[int]:
 
 def _limits_above(mount: Path, path: str, names: tuple[str, ...]) -> list[int]:
     """The limits in the group at `path` and every one above it, as far as they can be seen from here."""
-    group = mount / path.strip("/")
+    group = mount if ".." in path.split("/") else mount / path.strip("/")
     groups = [group, *(parent for parent in group.parents if parent.is_relative_to(mount))]
     return [limit for each in groups for name in names if (limit := _limit(each / name)) is not None]
 
