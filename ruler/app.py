@@ -38,6 +38,8 @@ from ruler.rule.manager import RuleManager
 from ruler.schedule import Scheduler
 from ruler.scrape.manager import ScrapeManager
 from ruler.settings import RulerSettings
+from ruler.selfwatch import INTERVAL as WATCH_INTERVAL
+from ruler.selfwatch import StorageWatch
 from ruler.telemetry import new_registry
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
@@ -109,6 +111,8 @@ class Ruler:
         """The ASGI app."""
         return self._front.app
 
+        self._watch = StorageWatch(self._dispatcher, self._db.health, settings.storage, settings.external_url)
+        self._watching = _Ticker("selfwatch", self._watch.tick)
     def start(self) -> None:
         """Scrape, evaluate and notify from now on."""
         for warning in self._config.warnings:
@@ -123,6 +127,8 @@ class Ruler:
         with self._reloading:
             try:
                 config = self._load()
+        self._loop.call(lambda: self._scheduler.every(WATCH_INTERVAL, 0, self._watching.tick))
+        self._loop.call(lambda: self._scheduler.every(MINUTE, 0, lambda _due, now: self._db.mark(now)))
                 self._apply(config)
             except ConfigError as error:
                 self._metrics.failed()
@@ -155,6 +161,7 @@ class Ruler:
         self._db.close()
 
     def _load(self) -> Config:
+        self._watching.close()
         settings = self._settings
         memory = None if settings.storage is None else settings.storage / APPRISE_FOLDER
         return files.load(settings.config_file, settings.tocsin_config, notify_url=settings.notify_url, memory=memory)
@@ -183,6 +190,7 @@ class Ruler:
         self._dispatcher.tick(now)
         self._silences.tick(now)
 
+            self._watch.apply(config.external_labels, enabled=config.builtin_alerts)
     def _build_front(self) -> Front:
         settings = self._settings
         v1 = (
@@ -235,7 +243,7 @@ class _Ticker:
     """Runs a function on a thread of its own at every tick, and leaves out a tick that finds the last one running."""
 
     def __init__(self, name: str, run: Callable[[int], None]) -> None:
-        self._run = run
+        self._name, self._run = name, run
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._running: Future[None] | None = None
 
@@ -250,7 +258,7 @@ class _Ticker:
         try:
             self._run(now)
         except Exception:  # the boundary of a loop that must go on
-            log.exception("dispatching failed")
+            log.exception("%s failed", self._name)
 
 
 class _ConfigMetrics:
