@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -151,6 +151,7 @@ def _target(target: TargetStatus) -> dict[str, Any]:
         "health": str(target.health),
         "scrapeInterval": target.interval,
         "scrapeTimeout": target.timeout,
+        "refusedSamples": asdict(target.mistimed),
     }
 
 

@@ -14,7 +14,7 @@ from time import perf_counter as clock  # the event loop's own clock has only mi
 
 import numpy as np
 
-from common.durations import MINUTE, format_duration
+from common.durations import format_duration
 from common.errors import ScrapeError, ScrapeFailure
 from common.labels import METRIC_NAME, Labels
 from common.logs import facts
@@ -27,9 +27,9 @@ from ruler.scrape.lines import Shapes
 from ruler.scrape.metrics import ScrapeMetrics
 from ruler.scrape.parse import Columns, PageParser, PageRefused, Timed
 from ruler.scrape.relabel import relabel
-from ruler.scrape.status import Health, TargetStatus
+from ruler.scrape.status import Health, Mistimed, TargetStatus
 from ruler.scrape.target import Target
-from ruler.storage import Appendable, Claim, Stream
+from ruler.storage import Appendable, Appended, Claim, Stream
 
 REPORTED = (
     "up",
@@ -39,7 +39,6 @@ REPORTED = (
     "scrape_series_added",
 )
 SNAP = 2  # ms
-FURTHEST_AHEAD = 10 * MINUTE  # what a sample's own timestamp may be ahead of the clock
 _NOTHING: IntArray = np.empty(0, dtype=np.int64)
 
 log = logging.getLogger("scrape")
@@ -83,7 +82,8 @@ class ScrapeLoop:
         )
         self._live = _NOTHING  # the series that have no stale marker yet
         self._row = (_NOTHING, self._reports)  # the page's series, and those with the automatic ones behind them
-        self._timed: dict[int, TimedStream] = {}
+        self._timed: dict[int, tuple[Stream, IntArray]] = {}  # by series, those that bring their own times
+        self._mistimed = Mistimed()
         self._task: asyncio.Task[None] | None = None
         self._interval_length = tools.metrics.interval_length.labels(self.status.interval)
         self._last_start: float | None = None
@@ -108,8 +108,8 @@ class ScrapeLoop:
         """Close the stream; with a `time` (ms), mark its series stale."""
         self._stop()
         self._stream.close(time)
-        for stream in self._timed.values():
-            stream.close()
+        for stream, _ in self._timed.values():
+            stream.close(None)
         self._timed.clear()
 
     def _stop(self) -> None:
@@ -146,7 +146,7 @@ class ScrapeLoop:
             self._append(due, time, self._row[1], (columns.values, report))
         self._live = columns.series
         if columns.duplicates:
-            self._metrics.duplicates.inc(columns.duplicates)
+            self._appended(Appended(0, duplicate=columns.duplicates))
         if columns.timed is not None or self._timed:
             self._append_timed(columns.timed or Timed([], [], []), time)
         if columns.refused:
@@ -168,21 +168,24 @@ class ScrapeLoop:
         self._publish(Health.DOWN, str(error), time, seconds)
 
     def _append(self, due: int, time: int, series: IntArray, values: Sequence[FloatArray]) -> None:
-        self._metrics.appended(self._stream.append(due, time, series, np.concatenate(values)))
+        self._appended(self._stream.append(due, time, series, np.concatenate(values)))
 
     def _append_timed(self, timed: Timed, now: int) -> None:
         """Append samples that bring their own times, each series to a stream of its own."""
         for id_, time, value in zip(timed.series, timed.times, timed.values, strict=True):
-            if time > now + FURTHEST_AHEAD:
-                self._metrics.out_of_bounds.inc()
-                continue
-            stream = self._timed.get(id_)
-            if stream is None:
-                name = f"{self.target.identity} {id_}"
-                stream = self._timed[id_] = TimedStream(self._storage.stream(name, None), id_)
-            stream.append(time, value, self._metrics)
+            known = self._timed.get(id_)
+            if known is None:
+                stream = self._storage.stream(f"{self.target.identity} {id_}", None)
+                known = self._timed[id_] = (stream, np.array([id_], dtype=np.int64))
+            stream, series = known
+            self._appended(stream.append(now, time, series, np.array([value])))
         for id_ in self._timed.keys() - set(timed.series):
-            self._timed.pop(id_).close()
+            self._timed.pop(id_)[0].close(None)
+
+    def _appended(self, result: Appended) -> None:
+        if result.refused:
+            self._mistimed = self._mistimed.plus(result)
+            self._metrics.refused(self.target.pool, result)
 
     def _count(self, error: ScrapeError) -> None:
         self._metrics.failed.labels(error.reason.value).inc()
@@ -207,28 +210,8 @@ class ScrapeLoop:
             seconds,
             old.comments if columns is None else columns.comments,
             old.refused if columns is None else columns.refused,
+            self._mistimed,
         )
-
-
-class TimedStream:
-    """A TimedStream takes the samples of one series that brings its own timestamps."""
-
-    def __init__(self, stream: Stream, id_: int) -> None:
-        self._stream = stream
-        self._series: IntArray = np.array([id_], dtype=np.int64)
-        self._last: int | None = None
-
-    def append(self, time: int, value: float, metrics: ScrapeMetrics) -> None:
-        """Store a sample that is newer than the last; the same one again is no news, an older one is counted."""
-        if self._last is not None and time <= self._last:
-            if time < self._last:
-                metrics.out_of_order.inc()
-            return
-        metrics.appended(self._stream.append(time, time, self._series, np.array([value])))
-        self._last = time
-
-    def close(self) -> None:
-        self._stream.close(None)
 
 
 class SampleLabels:

@@ -46,6 +46,9 @@ class ScrapeMetrics:
         self.out_of_bounds = counter(
             "prometheus_target_scrapes_sample_out_of_bounds", "Samples left out for a time too far off."
         )
+        self.mistimed = counter(
+            "tocsin_target_refused_samples", "Samples left out for their times.", "scrape_job", "reason"
+        )
         self.failed = counter("tocsin_scrapes_failed", "Scrapes that gave no samples.", "reason")
         self.skipped = counter("tocsin_scrapes_skipped", "Scrapes left out because the last one was still running.")
         self.discovered = gauge("prometheus_sd_discovered_targets", "Targets discovered.", "name", "config")
@@ -54,17 +57,16 @@ class ScrapeMetrics:
             "prometheus_sd_file_mtime_seconds", "When a discovery file was last changed.", "filename"
         )
 
-    def appended(self, result: Appended) -> None:
-        """Count what the storage refused."""
-        if result.out_of_order:
-            self.out_of_order.inc(result.out_of_order)
-        if result.too_old:
-            self.out_of_bounds.inc(result.too_old)
-        if result.duplicate:
-            self.duplicates.inc(result.duplicate)
+    def refused(self, job: str, result: Appended) -> None:
+        """Count what was refused of an append for a target of this job."""
+        self.out_of_order.inc(result.out_of_order)
+        self.out_of_bounds.inc(result.too_old + result.future)
+        self.duplicates.inc(result.duplicate)
+        for reason in ("out_of_order", "too_old", "duplicate", "future"):
+            self.mistimed.labels(job, reason).inc(getattr(result, reason))
 
     def forget(self, job: str) -> None:
         """Drop the series of a pool that is gone."""
-        for metric in (self.pool_targets, self.syncs, self.sync_failed):
+        for metric in (self.pool_targets, self.syncs, self.sync_failed, self.mistimed):
             metric.remove_by_labels({"scrape_job": job})
         self.discovered.remove_by_labels({"name": "scrape", "config": job})

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from common.labels import Labels
 from common.textformat import Help, Type, parse_line
+from ruler.storage import Appended
 
 
 class Health(StrEnum):
@@ -16,6 +17,25 @@ class Health(StrEnum):
     UNKNOWN = "unknown"
     UP = "up"
     DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Mistimed:
+    """Mistimed are how many samples of a target were refused for their times since it was found, by reason."""
+
+    out_of_order: int = 0
+    too_old: int = 0
+    duplicate: int = 0
+    future: int = 0
+
+    def plus(self, more: Appended) -> Mistimed:
+        """These and what one more append refused."""
+        return Mistimed(
+            self.out_of_order + more.out_of_order,
+            self.too_old + more.too_old,
+            self.duplicate + more.duplicate,
+            self.future + more.future,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +59,7 @@ class TargetStatus:
     last_duration: float = 0.0
     comments: Sequence[bytes] = ()
     refused: int = 0
+    mistimed: Mistimed = Mistimed()
 
     def metadata(self) -> Iterator[Help | Type]:
         """What the last page said of its metrics."""
