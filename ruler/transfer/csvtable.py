@@ -73,33 +73,20 @@ def parse(
 
     Raises BadLine, after what came before it.
     """
+    rows = whole_rows(batches(chunks, max_line), max_line)
     if columns is not None:
-        yield from DescribedRows(columns, now, stale=False).read(whole_rows(batches(chunks, max_line), max_line))
+        yield from DescribedRows(columns, now, stale=False).read(rows)
         return
-    stream = iter(chunks)
-    first, rest = _first_line(stream, max_line)
+    number, lines = next((batch for batch in rows if batch[1]), (1, [b""]))
     try:
-        columns = headed(_fields(first, 1))
+        columns = headed(_fields(lines[0], number))
     except BadColumns as error:
-        raise BadLine(str(error), line=1) from None
-    following = chain((b"\n", rest), stream)  # an empty line for the header, so that lines keep their numbers
-    rows = whole_rows(batches(following, max_line), max_line)
+        raise BadLine(str(error), line=number) from None
+    rest = chain(((number, [b"", *lines[1:]]),), rows)
     if [column.kind for column in columns[-2:]] == [Kind.METRIC, Kind.TIME]:
-        yield from KeyedLines(_Table(columns)).read(rows)
+        yield from KeyedLines(_Table(columns)).read(rest)
     else:
-        yield from DescribedRows(columns, now, stale=True).read(rows)
-
-
-def _first_line(stream: Iterator[bytes], max_line: int) -> tuple[bytes, bytes]:
-    held = b""
-    for chunk in stream:
-        held += chunk
-        line, end, rest = held.partition(b"\n")
-        if end:
-            return line.removesuffix(b"\r"), rest
-        if len(held) > max_line:
-            break
-    return held, b""
+        yield from DescribedRows(columns, now, stale=True).read(rest)
 
 
 def _fields(line: bytes, number: int) -> list[str]:
