@@ -87,7 +87,7 @@ def _encoded(
     if gapped.any():
         apart = gaps.pack(missing[gapped], stored[gapped])
         gaps.fill(values, missing)
-    moving = (values[:, 1:] != values[:, :-1]).any(axis=1)
+    moving = np.bitwise_or.reduce(values, axis=1) != np.bitwise_and.reduce(values, axis=1)
     still = ~moving
     forms, numbers = numbers_of(values[moving])
     still_forms, constants = numbers_of(values[still, :1])
@@ -96,17 +96,16 @@ def _encoded(
     return joined((squeezed(notes), integers.pack(constants[:, 0], numbers, codec.level), apart))
 
 
-def _decoded(
-    data: bytes | memoryview, columns: int, rows: int, stored_of: Callable[[Bytes, IntArray], Bits]
-) -> Bits:
+def _decoded(data: bytes | memoryview, columns: int, rows: int, stored_of: Callable[[Bytes, IntArray], Bits]) -> Bits:
     stored = np.empty((columns, rows), dtype=np.uint64)
     if not stored.size:
         return stored
     noted, numbered, apart = parted(data, 3)
     notes = expansion(noted, np.uint8, columns)
-    forms, still = notes & FORM, (notes & CONSTANT) > 0
-    moving, still = np.flatnonzero(~still), np.flatnonzero(still)
-    constants, numbers = integers.unpack(numbered, len(still), len(moving), rows)
+    forms = notes & FORM
+    still, moving = np.flatnonzero(notes & CONSTANT), np.flatnonzero(~notes & CONSTANT)
+    constants, order, numbers = integers.unpack(numbered, len(still), len(moving), rows)
+    moving = moving[order]
     stored[still] = stored_of(forms[still], constants[:, None])
     stored[moving] = stored_of(forms[moving], numbers)
     gapped = np.flatnonzero(notes & GAPS)

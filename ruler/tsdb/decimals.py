@@ -17,46 +17,30 @@ from ruler.model.arrays import BoolArray, FloatArray, IntArray
 Bits = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]
 
-EXACT: Final = float(1 << 53)  # integers below it are float64 without rounding
-_DECIMALS: Final = range(1, 10)
 # n ÷ 10^k; n × 10^-k, which rounds differently (Go's `* 0.001`); n ÷ 1000 ÷ 1000, as node_exporter does for pressure
 _FORMS: Final = np.array(
     [(1.0, 1.0, 1.0, 1.0)]
-    + [(1.0, 10.0**k, 1.0, 10.0**k) for k in _DECIMALS]
-    + [(float(f"1e-{k}"), 1.0, 1.0, 10.0**k) for k in _DECIMALS]
+    + [(1.0, 10.0**k, 1.0, 10.0**k) for k in range(1, 10)]
+    + [(float(f"1e-{k}"), 1.0, 1.0, 10.0**k) for k in (1, 2, 3, 6, 9)]
     + [(1.0, 1e3, 1e3, 1e6), (1.0, 1.0, 1.0, 1.0)]
 )
 MULTIPLY, DIVIDE, AGAIN, INVERSE = (np.ascontiguousarray(column) for column in _FORMS.T)
-WHOLE: Final = 0
-BITS: Final = len(_FORMS) - 1
+WHOLE, BITS = 0, len(_FORMS) - 1
+COMPUTED: Final = np.arange(WHOLE + 1, BITS)
 SAMPLED: Final = 8  # rows that rule forms out before one is tried on all rows
 
 
 def as_integers(values: Bits) -> tuple[Bytes, IntArray]:
     """For each column of `values` [columns × rows], bits of finite floats, its form, and its integers."""
+    forms = np.full(len(values), WHOLE, dtype=np.uint8)
     floats = values.view(np.float64)
-    forms = np.full(len(values), BITS, dtype=np.uint8)
-    numbers = ordered(values.view(np.int64))
-
-    def take(columns: IntArray, form: IntArray | int, whole: FloatArray) -> None:
-        forms[columns], numbers[columns] = form, whole.astype(np.int64)
-
-    with np.errstate(over="ignore"):
-        whole = np.rint(floats) + 0.0  # a negative zero becomes positive, and is no whole number
-        exact = (whole.view(np.uint64) == values).all(axis=1) & (np.abs(whole).max(axis=1, initial=0) < EXACT)
-        take(np.flatnonzero(exact), WHOLE, whole[exact])
-        left = np.flatnonzero(~exact)
-        sampled = floats[left[:, None], np.linspace(0, values.shape[1] - 1, SAMPLED).astype(np.int64)]
-        possible = _computed(sampled[None], np.arange(BITS)[:, None, None])[1].all(axis=2)
-        possible[WHOLE] = False
-        while len(left := left[(still := possible.any(axis=0))]):
-            possible = possible[:, still]
-            form = possible.argmax(axis=0)
-            whole, same = _computed(floats[left], form[:, None])
-            exact = same.all(axis=1)
-            take(left[exact], form[exact], whole[exact])
-            possible[form, np.arange(len(left))] = False
-            possible[:, exact] = False
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers = floats.astype(np.int64)
+        left = np.flatnonzero((numbers.astype(np.float64).view(np.uint64) != values).any(axis=1))
+        forms[left] = BITS
+        numbers[left] = ordered(values[left].view(np.int64))
+        if values.shape[1] > 1:  # a constant is not worth a search
+            _search(floats, left, forms, numbers)
     return forms, numbers
 
 
@@ -78,12 +62,29 @@ def ordered(bits: IntArray) -> IntArray:
     return bits ^ ((bits >> np.int64(63)) & np.int64((1 << 63) - 1))
 
 
-def _arithmetic(whole: FloatArray, form: IntArray | Bytes) -> FloatArray:
-    return whole * MULTIPLY[form] / DIVIDE[form] / AGAIN[form]
+def _search(floats: FloatArray, left: IntArray, forms: Bytes, numbers: IntArray) -> None:
+    """Find forms for the columns that are left: ruled out on a few rows, the rest tried on all rows in their order."""
+    rows = np.arange(SAMPLED) * (floats.shape[1] - 1) // (SAMPLED - 1)
+    same = _computed(floats[left[:, None], rows][None], COMPUTED[:, None, None])[1]
+    possible: BoolArray = np.logical_and.reduce(same, axis=2)
+    while len(open_ := np.flatnonzero(possible.any(axis=0))):
+        left, possible = left[open_], possible[:, open_]
+        place = possible.argmax(axis=0)
+        whole, same = _computed(floats[left], COMPUTED[place, None])
+        found = np.flatnonzero(same.all(axis=1))
+        forms[left[found]], numbers[left[found]] = COMPUTED[place[found]], whole[found]
+        possible[place, np.arange(len(left))] = False
+        possible[:, found] = False
 
 
-def _computed(floats: FloatArray, form: IntArray) -> tuple[FloatArray, BoolArray]:
+def _computed(floats: FloatArray, form: IntArray) -> tuple[IntArray, BoolArray]:
     """The whole numbers that floats come from in these forms, and where they do so in every bit."""
-    whole = np.rint(floats * INVERSE[form]) + 0.0
-    same = _arithmetic(whole, form).view(np.uint64) == floats.view(np.uint64)
-    return whole, same & (np.abs(whole) < EXACT)
+    whole = np.rint(floats * INVERSE[form]).astype(np.int64)
+    back = _arithmetic(whole.astype(np.float64), form)
+    same: BoolArray = np.equal(back.view(np.uint64), floats.view(np.uint64))
+    return whole, same
+
+
+def _arithmetic(whole: FloatArray, form: IntArray | Bytes) -> FloatArray:
+    result: FloatArray = whole * MULTIPLY[form] / DIVIDE[form] / AGAIN[form]
+    return result

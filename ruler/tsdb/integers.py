@@ -14,15 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ruler.model.arrays import IntArray
-from ruler.tsdb.packing import expanded, expansion, joined, parted, squeezed
+from ruler.tsdb.packing import expansion, joined, parted, squeezed
 
 Bytes = npt.NDArray[np.uint8]
 
 WIDTHS: Final = (np.int8, np.int16, np.int32, np.int64)
 WIDEST: Final = np.array([np.iinfo(width).max for width in WIDTHS[:-1]])
 PIECE: Final = 1000  # residuals to a table: with fewer the tables weigh more, with more they fit less
-STEPS: Final = 0x40  # in a column's shift: its residuals are differences from row to row
-SHIFT: Final = 0x3F
+# A column's key, by which columns are sorted: two bits of width, STEPS, five bits of how large residuals are.
+STEPS: Final = np.uint8(0x20)  # residuals are differences from row to row
+LARGEST: Final = 31
+KINDS: Final = 2 * len(WIDTHS)
 
 
 def pack(constants: IntArray, columns: IntArray, level: int) -> bytes:
@@ -31,39 +33,43 @@ def pack(constants: IntArray, columns: IntArray, level: int) -> bytes:
     keys, shifts, residuals = _residuals(columns)
     order = np.argsort(keys, kind="stable")
     piece = max(PIECE, residuals.shape[1])
-    parts = [squeezed(bases), squeezed(keys), squeezed(shifts)]
+    parts = [squeezed(bases), squeezed(np.concatenate((keys, shifts)))]
     start = 0
-    for width, count in zip(WIDTHS, _columns_by_width(keys), strict=True):
-        parts.append(squeezed(residuals[order[start : start + count]].astype(width), level, piece))
-        start += count
+    for width, (levels, steps) in zip(WIDTHS, _counts(keys), strict=True):
+        end = start + levels + steps
+        parts.append(squeezed(residuals[order[start:end]].astype(width), level, piece))
+        start = end
     return joined(parts)
 
 
-def unpack(data: bytes, constants: int, columns: int, rows: int) -> tuple[IntArray, IntArray]:
-    """The numbers of the constant columns, and the others [columns × rows]. May raise ValueError."""
-    bases, keys, shifts, *parts = parted(data, 3 + len(WIDTHS))
-    first = expansion(bases, np.int64, constants + columns)
-    sizes, notes = expansion(keys, np.uint8, columns), expansion(shifts, np.uint8, columns)
-    order = np.argsort(sizes, kind="stable")
+def unpack(data: bytes, constants: int, columns: int, rows: int) -> tuple[IntArray, IntArray, IntArray]:
+    """The numbers of the constant columns, and an order of the others with [columns × rows] in that order.
+
+    May raise ValueError.
+    """
+    based, described, *parts = parted(data, 2 + len(WIDTHS))
+    bases = expansion(based, np.int64, constants + columns)
+    keys, shifts = expansion(described, np.uint8, 2 * columns).reshape(2, columns)
+    order = np.argsort(keys, kind="stable")
     numbers = np.zeros((columns, rows), dtype=np.int64)
     start = 0
-    for width, count, part in zip(WIDTHS, _columns_by_width(sizes), parts, strict=True):
-        residuals = expansion(part, width, count * (rows - 1))
-        numbers[order[start : start + count], 1:] = residuals.reshape(count, rows - 1)
-        start += count
-    stepping = np.flatnonzero(notes & STEPS)
-    numbers[stepping] = np.cumsum(numbers[stepping], axis=1)
-    numbers <<= (notes & SHIFT).astype(np.int64)[:, None]
-    numbers += first[constants:, None]
-    return first[:constants], numbers
+    for width, (levels, steps), part in zip(WIDTHS, _counts(keys), parts, strict=True):
+        middle, end = start + levels, start + levels + steps
+        residuals = expansion(part, width, (end - start) * (rows - 1)).reshape(end - start, rows - 1)
+        numbers[start:middle, 1:] = residuals[:levels]
+        np.cumsum(residuals[levels:], axis=1, dtype=np.int64, out=numbers[middle:end, 1:])
+        start = end
+    numbers <<= (shifts[order] & np.uint8(63)).astype(np.int64)[:, None]
+    numbers += bases[constants:][order, None]
+    return bases[:constants], order, numbers
 
 
 def _residuals(columns: IntArray) -> tuple[Bytes, Bytes, IntArray]:
-    """For each column how wide and how large its residuals are (a key to sort by), its shift, and the residuals."""
+    """For each column its key, how many low bits are left out, and its residuals."""
     rises = columns - columns[:, :1]
     low = np.bitwise_or.reduce(rises, axis=1).view(np.uint64)
-    zeros = np.minimum(np.bitwise_count((low & (~low + np.uint64(1))) - np.uint64(1)), SHIFT)
-    rises >>= zeros.astype(np.int64)[:, None]
+    shifts = np.minimum(np.bitwise_count((low & (~low + np.uint64(1))) - np.uint64(1)), np.uint8(63))
+    rises >>= shifts.astype(np.int64)[:, None]
     levels, steps = rises[:, 1:], np.diff(rises, axis=1)
     rows = max(1, levels.shape[1])
     # A sum that overflows chooses the worse of two ways, no more.
@@ -71,14 +77,15 @@ def _residuals(columns: IntArray) -> tuple[Bytes, Bytes, IntArray]:
     between = np.abs(steps).sum(axis=1)
     noisy = np.flatnonzero(around < between)
     steps[noisy] = levels[noisy]
-    shifts = zeros | np.uint8(STEPS)
-    shifts[noisy] = zeros[noisy]
     extent = np.maximum(steps.max(axis=1, initial=0), ~steps.min(axis=1, initial=0))
-    widths = np.searchsorted(WIDEST, extent).astype(np.uint8)
     typical = np.maximum(np.minimum(around, between), 0) / rows
-    sizes = np.minimum(4 * np.log2(1 + typical), SHIFT).astype(np.uint8)
-    return widths << np.uint8(6) | sizes, shifts, steps
+    keys = np.minimum(2 * np.log2(1 + typical), LARGEST).astype(np.uint8)
+    keys |= np.searchsorted(WIDEST, extent).astype(np.uint8) << np.uint8(6) | STEPS
+    keys[noisy] ^= STEPS
+    return keys, shifts, steps
 
 
-def _columns_by_width(keys: Bytes) -> list[int]:
-    return np.bincount(keys >> np.uint8(6), minlength=len(WIDTHS)).tolist()
+def _counts(keys: Bytes) -> list[list[int]]:
+    """How many columns there are of each width: those with levels, those with steps."""
+    counts: list[list[int]] = np.bincount(keys >> np.uint8(5), minlength=KINDS).reshape(-1, 2).tolist()
+    return counts

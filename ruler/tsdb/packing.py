@@ -31,7 +31,8 @@ def squeezed(numbers: npt.NDArray[Any], level: int = LEVEL, piece: int = WHOLE) 
         paging_spec=pcodec.PagingSpec.equal_pages_up_to(piece),
         enable_8_bit=True,
     )
-    return simple_compress(numbers.reshape(-1), config)
+    data: bytes = simple_compress(numbers.reshape(-1), config)
+    return data
 
 
 def expanded(data: bytes, numbers: npt.NDArray[Any]) -> None:
