@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from common.logs import facts
-from ruler.schedule import Job, Scheduler, offset
+from ruler.schedule import Job, Scheduler, company
 from ruler.scrape.client import Client
 from ruler.scrape.config import ScrapeSettings
 from ruler.scrape.loop import ScrapeLoop, Tools
@@ -115,7 +115,7 @@ class ScrapePool:
 
     def _start(self, identity: str, target: Target) -> None:
         loop = ScrapeLoop(target, self.settings, self._client, self._tools)
-        phase = offset(target.identity, target.interval)
+        phase = company(target.identity, target.interval)
         self._active[identity] = Active(loop, self._scheduler.every(target.interval, phase, loop.tick))
 
     def _retire(self, identity: str) -> None:
@@ -123,7 +123,7 @@ class ScrapePool:
         active.loop.retire()
         active.job.cancel()
         target = active.loop.target
-        phase = offset(target.identity, target.interval)
+        phase = company(target.identity, target.interval)
         farewell = partial(self._end, active.loop)
         self._ending[active.loop] = Ending(self._scheduler.every(target.interval, phase, farewell))
 

@@ -6,7 +6,7 @@ import pytest
 
 from common.clock import ManualClock
 from common.durations import DAY, HOUR, SECOND
-from ruler.schedule import Run, Scheduler, offset
+from ruler.schedule import Run, Scheduler, company, offset
 
 START = 1_700_000_000_000
 INTERVALS = (5 * SECOND, 15 * SECOND, 60 * SECOND, HOUR)
@@ -91,3 +91,22 @@ def test_a_cancelled_job_does_not_run() -> None:
     job.cancel()
     clock.advance(HOUR)
     assert None is scheduler.run_due()
+
+
+@pytest.mark.parametrize(
+    ("interval", "starts"),
+    [
+        (SECOND, range(0, SECOND, 100)),
+        (15 * SECOND, range(0, 15 * SECOND, 100)),
+        (200, range(0, 200, 20)),
+        (1250, range(0, 1200, 100)),
+        (5, range(5)),
+        (1, range(1)),
+    ],
+)
+def test_many_start_in_company_and_spread_over_their_interval(interval: int, starts: range) -> None:
+    """Targets start together on a grid, as many at each place of it as at any other, and always at the same one."""
+    found = [company(f"target {number}", interval) for number in range(40 * len(starts))]
+    assert set(starts) == set(found)
+    assert max(found.count(start) for start in starts) < 100
+    assert found == [company(f"target {number}", interval) for number in range(40 * len(starts))]
