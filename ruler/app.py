@@ -19,6 +19,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge
 
 from common.clock import Clock, SystemClock
+from common.durations import MINUTE
 from common.errors import ConfigError
 from common.logs import facts
 from common.serving import App
@@ -37,9 +38,9 @@ from ruler.promql.engine import Engine
 from ruler.rule.manager import RuleManager
 from ruler.schedule import Scheduler
 from ruler.scrape.manager import ScrapeManager
-from ruler.settings import RulerSettings
 from ruler.selfwatch import INTERVAL as WATCH_INTERVAL
 from ruler.selfwatch import StorageWatch
+from ruler.settings import RulerSettings
 from ruler.telemetry import new_registry
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
@@ -63,7 +64,12 @@ class Ruler:
         self._started_at = self._clock.now()
         self._registry = new_registry()
         self._metrics = _ConfigMetrics(self._registry, self._started_at)
-        self._db = DB.open(settings.storage, ring=self._retention(self._config).time, registry=self._registry)
+        self._db = DB.open(
+            settings.storage,
+            retention=self._retention(self._config),
+            max_series=settings.max_series,
+            registry=self._registry,
+        )
         try:
             self._build(settings)
         except BaseException:
@@ -72,7 +78,9 @@ class Ruler:
 
     def _build(self, settings: RulerSettings) -> None:
         registry, config = self._registry, self._config
-        self._database = open_database(None if settings.storage is None else settings.storage / STATE_FILE)
+        self._database = open_database(
+            None if settings.storage is None else settings.storage / STATE_FILE, self._registry
+        )
         self._loop = EventLoop("street")
         self._scheduler = Scheduler(self._clock)
         self._scraper = ScrapeManager(self._db, self._scheduler, registry)
@@ -103,6 +111,8 @@ class Ruler:
             external_url=settings.external_url,
         )
         self._dispatching = _Ticker("dispatch", self._dispatch)
+        self._watch = StorageWatch(self._dispatcher, self._db.health, settings.storage, settings.external_url)
+        self._watching = _Ticker("selfwatch", self._watch.tick)
         self._ready = False
         self._front = self._build_front()
 
@@ -111,14 +121,14 @@ class Ruler:
         """The ASGI app."""
         return self._front.app
 
-        self._watch = StorageWatch(self._dispatcher, self._db.health, settings.storage, settings.external_url)
-        self._watching = _Ticker("selfwatch", self._watch.tick)
     def start(self) -> None:
         """Scrape, evaluate and notify from now on."""
         for warning in self._config.warnings:
             log.warning(warning)
         self._apply(self._config)
         self._loop.call(lambda: self._scheduler.every(DISPATCH_INTERVAL, 0, self._dispatching.tick))
+        self._loop.call(lambda: self._scheduler.every(WATCH_INTERVAL, 0, self._watching.tick))
+        self._loop.call(lambda: self._scheduler.every(MINUTE, 0, lambda _due, now: self._db.mark(now)))
         self._loop.start(self._scheduler.drive())
         self._ready = True
 
@@ -127,8 +137,6 @@ class Ruler:
         with self._reloading:
             try:
                 config = self._load()
-        self._loop.call(lambda: self._scheduler.every(WATCH_INTERVAL, 0, self._watching.tick))
-        self._loop.call(lambda: self._scheduler.every(MINUTE, 0, lambda _due, now: self._db.mark(now)))
                 self._apply(config)
             except ConfigError as error:
                 self._metrics.failed()
@@ -153,6 +161,7 @@ class Ruler:
         self._loop.call(self._rules.close)
         self._loop.start(self._scraper.close()).result()
         self._rule_pool.shutdown(cancel_futures=True)
+        self._watching.close()
         self._dispatching.close()
         self._notifier.close()
         self._loop.stop()
@@ -161,7 +170,6 @@ class Ruler:
         self._db.close()
 
     def _load(self) -> Config:
-        self._watching.close()
         settings = self._settings
         memory = None if settings.storage is None else settings.storage / APPRISE_FOLDER
         return files.load(settings.config_file, settings.tocsin_config, notify_url=settings.notify_url, memory=memory)
@@ -182,6 +190,7 @@ class Ruler:
             self._dispatcher.apply(config.notify.routes, config.notify.resolve_timeout)
             self._rules.apply(rules, self._clock.now())
             self._engine.subquery_step = config.evaluation_interval
+            self._watch.apply(config.external_labels, enabled=config.builtin_alerts)
 
         self._loop.call(swap)
 
@@ -190,7 +199,6 @@ class Ruler:
         self._dispatcher.tick(now)
         self._silences.tick(now)
 
-            self._watch.apply(config.external_labels, enabled=config.builtin_alerts)
     def _build_front(self) -> Front:
         settings = self._settings
         v1 = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +16,7 @@ NO_LABEL = 0  # the code of the empty string: the label is absent
 
 
 class Strings(Protocol):
-    """Strings map label names' values to int32 codes and back. Append-only: a code never changes its meaning.
+    """Strings map label names' values to int32 codes and back. A code never changes its meaning.
 
     Code 0 is the empty string. Negative codes belong to an overlay (strings that one query mints).
     """
@@ -31,21 +32,33 @@ class Strings(Protocol):
 
 
 class StringPool:
-    """The Strings of a database: codes from 0 up. One writer; readers see only codes that they were handed."""
+    """The Strings of a database: codes from 0 up, each for one string for good. Any thread; a hit takes no lock.
+
+    Strings that nobody uses any more are let go in steps: `doom`, then `spare` for all that are in use, and later than
+    any query lasts `drop`. Who asks for a string in between keeps it.
+    """
 
     def __init__(self) -> None:
-        self._texts: list[str] = [""]
+        self._texts: dict[int, str] = {NO_LABEL: ""}
         self._codes: dict[str, int] = {"": NO_LABEL}
+        self._next = 1
+        self._doomed: set[int] = set()
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._texts)
 
     def code(self, text: str) -> int:
         code = self._codes.get(text)
-        if code is None:
-            code = len(self._texts)
-            self._texts.append(text)
-            self._codes[text] = code
+        if code is None or self._doomed:
+            with self._lock:
+                code = self._codes.get(text)
+                if code is None:
+                    code = self._next
+                    self._next += 1
+                    self._texts[code] = text
+                    self._codes[text] = code
+                self._doomed.discard(code)
         return code
 
     def find(self, text: str) -> int | None:
@@ -53,6 +66,24 @@ class StringPool:
 
     def text(self, code: int) -> str:
         return self._texts[code]
+
+    def doom(self) -> None:
+        """Begin to let strings go: all, but for those that are asked for, or spared, until `drop`."""
+        with self._lock:
+            self._doomed = self._texts.keys() - {NO_LABEL}
+
+    def spare(self, codes: CodeArray) -> None:
+        """These are in use."""
+        with self._lock:
+            self._doomed.difference_update(codes.tolist())
+
+    def drop(self) -> int:
+        """Let go of the strings that are still doomed; how many."""
+        with self._lock:
+            for code in self._doomed:
+                del self._codes[self._texts.pop(code)]
+            dropped, self._doomed = len(self._doomed), set()
+        return dropped
 
 
 class Overlay:

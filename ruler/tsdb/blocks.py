@@ -13,7 +13,7 @@ import numpy as np
 
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.storage import Block, Selection
-from ruler.tsdb.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits, Page
+from ruler.tsdb.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits, Leaf
 from ruler.tsdb.ring import Ring
 from ruler.tsdb.selected import Frame, Selected
 
@@ -25,9 +25,9 @@ _SIGN = np.uint64(TIME_SIGN)
 
 
 class Layer(NamedTuple):
-    """A Layer is the rows [low, high) of a page, and for each series its column there (0: none)."""
+    """A Layer is the rows [low, high) of a leaf, and for each series its column there (0: none)."""
 
-    page: Page
+    page: Leaf
     columns: IntArray
     low: int
     high: int
@@ -77,9 +77,11 @@ def living(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> B
 
 
 def _layers(selected: Selected, ring: Ring, start: int, end: int) -> list[Layer]:
-    """What the ring's pages have of the selection in a window; several layers of a page that has a series twice."""
+    """What the ring's leaves have of the selection in a window; several layers of one that has a series twice."""
     layers = []
-    for page in ring.pages:
+    for leaf in ring.leaves:
+        if leaf.oldest > end or leaf.newest <= start or (page := leaf.opened()) is None:
+            continue
         low, high = page.rows_about(start, end)
         if low >= high:
             continue
@@ -90,7 +92,7 @@ def _layers(selected: Selected, ring: Ring, start: int, end: int) -> list[Layer]
             elif alive.any():
                 layers.append(Layer(page, np.where(alive, columns, 0), low, high, whole=False))
     if len(layers) > 1 and ring.interval:
-        layers.sort(key=lambda layer: (layer.page.first, layer.page.shape.number))
+        layers.sort(key=lambda layer: (layer.page.first, layer.page.order))
     return layers
 
 
@@ -137,7 +139,7 @@ def _framed(selected: Selected, layers: list[Layer], merged: BoolArray | None) -
         layers = [layer for layer in layers if layer.columns.any()]
         if not layers:
             return Frame(rows, (), (), np.empty(0, dtype=np.int32)), []
-    slots, stream_of = _streams([layer.page.slot_of[layer.columns] for layer in layers])
+    slots, stream_of = streams_of([layer.page.slot_of[layer.columns] for layer in layers])
     frame = Frame(rows, tuple(layer.columns for layer in layers), slots, stream_of)
     if key is not None:
         selected.remember(key, frame)
@@ -152,7 +154,7 @@ def _anywhere(layers: list[Layer]) -> BoolArray:
     return here
 
 
-def _streams(slots_of: list[CodeArray]) -> tuple[tuple[IntArray, ...], CodeArray]:
+def streams_of(slots_of: list[CodeArray]) -> tuple[tuple[IntArray, ...], CodeArray]:
     """The streams of a block, each a slot (or none) in each layer, and the stream of each column."""
     place = np.zeros(len(slots_of[0]), dtype=np.int64)
     first = place[:1]
@@ -235,16 +237,16 @@ def _gathered(
     values = np.empty((height, width), dtype=np.uint64)
     present = np.zeros(width, dtype=np.uint64)
     gaps = False
+    pieces = [_Piece(layer, layer.page.first - base) for layer in layers]
     for low in range(0, height, step):
         part = values[low : low + step]
         high, filled = low + len(part), 0
-        for page, columns, first, last, _ in layers:
-            offset = page.first - base
-            begin, stop = max(low, first + offset), min(high, last + offset)
+        for piece in pieces:
+            begin, stop = max(low, piece.begin), min(high, piece.end)
             if begin < stop:
                 at = begin - low
                 part[filled:at] = 0
-                _gather(page, begin - offset, stop - offset, columns, part[at : stop - low], filled - at)
+                piece.gather(begin, stop, part[at : stop - low], filled - at)
                 filled = max(filled, stop - low)
         part[filled:] = 0
         for row in range(low, high):
@@ -256,16 +258,30 @@ def _gathered(
     return values, present != 0, gaps
 
 
-def _gather(page: Page, low: int, high: int, columns: IntArray, into: Bits, overlap: int) -> None:
-    """Copy columns of some rows; the first `overlap` rows of `into` hold cells of other streams already."""
-    rows = page.cells[low:high]
-    if page.torn is not None and page.torn[low:high].any():
-        sure = rows[:, columns]
-        for row in np.flatnonzero(page.torn[low:high]).tolist():
-            sure[row, page.times[low + row, page.slot_of[columns]] == 0] = 0
-        into[max(0, overlap) :] = 0
-        into |= sure
-        return
+class _Piece:
+    """A _Piece is the cells of one layer, taken from its leaf when they are first wanted and let go after the last."""
+
+    def __init__(self, layer: Layer, offset: int) -> None:
+        self._layer, self._offset = layer, offset
+        self.begin, self.end = layer.low + offset, layer.high + offset  # rows of the block
+        self._taken: tuple[Bits, IntArray, int] | None = None
+
+    def gather(self, begin: int, stop: int, into: Bits, overlap: int) -> None:
+        """Copy these rows of the block; the first `overlap` rows of `into` hold cells of other streams already."""
+        page, columns, low, high, _ = self._layer
+        if self._taken is None:
+            self._taken = page.cells_of(columns, low, high)
+        cells, places, first = self._taken
+        rows = cells[begin - self._offset - first : stop - self._offset - first]
+        if page.torn is not None:
+            _gather_sure(page, page.torn, begin - self._offset, rows, columns, into, overlap)
+        else:
+            _gather(rows, places, into, overlap)
+        if stop == self.end:
+            self._taken = None
+
+
+def _gather(rows: Bits, columns: IntArray, into: Bits, overlap: int) -> None:
     if overlap > 0:
         into[:overlap] |= rows[:overlap, columns]
         rows, into = rows[overlap:], into[overlap:]
@@ -273,6 +289,17 @@ def _gather(page: Page, low: int, high: int, columns: IntArray, into: Bits, over
         into[:] = rows[:, columns[0] : columns[-1] + 1]
     else:
         rows.take(columns, axis=1, out=into, mode="clip")
+
+
+def _gather_sure(
+    page: Leaf, torn: BoolArray, low: int, rows: Bits, columns: IntArray, into: Bits, overlap: int
+) -> None:
+    """The same where cells may be there that no entry vouches for."""
+    sure = rows[:, columns]
+    for row in np.flatnonzero(torn[low : low + len(rows)]).tolist():
+        sure[row, page.times[low + row, page.slot_of[columns]] == 0] = 0
+    into[max(0, overlap) :] = 0
+    into |= sure
 
 
 def _block(
@@ -303,14 +330,15 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
     times: list[IntArray] = []
     found: list[Bits] = []
     flags = 0
-    for page, all_columns, low, high, _ in sorted(layers, key=lambda layer: layer.page.shape.number):
+    for page, all_columns, low, high, _ in sorted(layers, key=lambda layer: layer.page.order):
         here = np.flatnonzero(all_columns[rows])
         columns = all_columns[rows[here]]
         if not len(columns):
             continue
         stored = page.times[low:high][:, page.slot_of[columns]].T
         real = (stored ^ _SIGN).view(np.int64)
-        bits = page.cells[low:high][:, columns].T
+        cells, places, first = page.cells_of(columns, low, high)
+        bits = cells[low - first : high - first, places].T
         column, row = np.nonzero((real > start) & (real <= end) & (bits != 0))
         series.append(here[column])
         times.append(real[column, row])
@@ -323,9 +351,9 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
     if not later.all():
         order = np.lexsort((when, which))  # stable: among equal times the older page's sample comes first
         which, when, what = which[order], when[order], what[order]
-        first = np.ones(len(which), dtype=np.bool_)
-        first[1:] = (which[1:] != which[:-1]) | (when[1:] != when[:-1])
-        which, when, what = which[first], when[first], what[first]
+        leads = np.ones(len(which), dtype=np.bool_)
+        leads[1:] = (which[1:] != which[:-1]) | (when[1:] != when[:-1])
+        which, when, what = which[leads], when[leads], what[leads]
     if not len(which):
         return None
     starts = np.searchsorted(which, np.arange(len(rows)))

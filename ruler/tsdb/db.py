@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,31 +16,33 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from common.clock import Clock, SystemClock
-from common.errors import StartError
 from common.labels import Labels
 from common.logs import facts
-from ruler.model.arrays import IntArray
+from ruler.model.arrays import BoolArray, IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
 from ruler.storage import REFUSED, Claim, Selection
 from ruler.tsdb import blocks
 from ruler.tsdb.budget import Budget
+from ruler.tsdb.chunk import Chunk
 from ruler.tsdb.churn import Churn
+from ruler.tsdb.config import Retention
+from ruler.tsdb.directory import Directory
 from ruler.tsdb.disk import Disk
 from ruler.tsdb.free import FreeStream
+from ruler.tsdb.health import Health
 from ruler.tsdb.index import Index
-from ruler.tsdb.lock import DirectoryLock
+from ruler.tsdb.keeper import Keeper
 from ruler.tsdb.memory import series_that_fit
 from ruler.tsdb.metrics import Metrics
 from ruler.tsdb.page import Page, Shape, Weights
-from ruler.tsdb.pagefiles import Health, PageFiles
+from ruler.tsdb.renewal import finish
 from ruler.tsdb.ring import PageSource, Ring
-from ruler.tsdb.selected import Catalog
-from ruler.tsdb.serieslog import SeriesLog, open_log
+from ruler.tsdb.selected import Catalog, Selected
 from ruler.tsdb.stats import Head, Stats, head_of, stats_of
 from ruler.tsdb.stream import Ledger, PageStream
 
-DEFAULT_RING = 6 * 3_600_000
+DEFAULT_RETENTION = Retention()
 
 log = logging.getLogger("tsdb")
 
@@ -66,21 +67,20 @@ class MemoryPages:
 
 
 class DB:
-    """A DB holds the samples of the last `ring` milliseconds."""
+    """A DB holds the samples of as long as its retention says."""
 
-    def __init__(self, ring: int, max_series: int = 0) -> None:
-        self._keep = ring
+    def __init__(self, retention: Retention, max_series: int = 0) -> None:
+        self._retention = retention
         self._budget = Budget(max_series)
         self._churn = Churn()
         self._index = Index()
         self._catalog = Catalog(self._index)
-        self._ledger = Ledger(ring)
+        self._ledger = Ledger(retention.time)
         self._weights = Weights()
         self._rings: dict[int, Ring] = {}
         self._source: PageSource = MemoryPages()
-        self._files: PageFiles | None = None
-        self._labels: SeriesLog | None = None
-        self._lock: DirectoryLock | None = None
+        self._directory: Directory | None = None
+        self._keeper: Keeper | None = None
         self.health = Health()
         self.open_seconds = 0.0
 
@@ -88,7 +88,7 @@ class DB:
     def open(
         path: Path | None,
         *,
-        ring: int = DEFAULT_RING,
+        retention: Retention = DEFAULT_RETENTION,
         max_series: int | None = None,
         clock: Clock | None = None,
         registry: CollectorRegistry | None = None,
@@ -100,70 +100,81 @@ class DB:
         """
         began = time.monotonic()
         now = (clock or SystemClock()).now()
-        db = DB(ring, series_that_fit() if max_series is None else max_series)
+        db = DB(retention, series_that_fit() if max_series is None else max_series)
         if path is not None:
-            db._open_files(path, disk or Disk(), now)
+            db._open_directory(path, disk or Disk(), clock or SystemClock())
         db.mark(now)
         db.open_seconds = time.monotonic() - began
         if registry is not None:
             registry.register(Metrics(db.head, db._budget, db.health, db._ledger, db.open_seconds))
         return db
 
-    def _open_files(self, path: Path, disk: Disk, now: int) -> None:
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            self._lock = DirectoryLock(path)
-            self._labels, salvaged = open_log(path / "series.log", disk, self._index)
-        except OSError as error:
-            if self._lock is not None:
-                self._lock.release()
-            raise StartError(f"{path}: cannot be used: {error.strerror}") from None
-        self._files = files = PageFiles(path, disk, self._labels)
-        self._source, self.health = files, files.health
-        self.health.corrupt_files += bool(salvaged.damaged)
-        pages, top = files.read_all(self._index.labelled(), self._weights)
-        self._index.reserve(top)
+    def _open_directory(self, path: Path, disk: Disk, clock: Clock) -> None:
+        self._directory = directory = Directory(path, disk, self._index, self._weights)
+        self._source, self.health = directory.pages, directory.health
+        for leaf in directory.leaves:
+            self._ring(leaf.interval).adopt(leaf)
         self._ledger.grow(self._index.count)
-        for page in pages:
-            if page.newest < now - self._keep:
-                files.retire(page)
-            else:
-                self._ring(page.interval).adopt(page)
-        files.start()
-        log.info("opened", extra=facts(directory=path, pages=len(pages), series=self._index.count))
+        self._keeper = directory.start(self._rings, self._index, clock, self._held, lambda: self._churn.first)
+        self._keeper.retention = self._retention
+        log.info("opened", extra=facts(directory=path, files=len(directory.leaves), series=self._index.live))
 
     def close(self) -> None:
         """Make everything durable and let go of the directory."""
-        if self._files is not None and self._labels is not None and self._lock is not None:
-            try:
-                self._labels.flush()
-            except OSError as error:
-                self._files.failed(error)
-            self._files.close()
-            os.close(self._labels.descriptor)
-            self._lock.release()
-            self._files = None
+        if self._directory is not None:
+            self._directory.close()
+            self._directory = None
 
     def sync(self) -> None:
-        """Do now what the helper thread does every few seconds."""
-        if self._files is not None:
-            self._files.sync()
+        """Do now what a helper thread does every few seconds."""
+        if self._directory is not None:
+            self._directory.pages.sync()
+
+    def maintain(self, now: int) -> None:
+        """Do now what the keeper does every few seconds: seal, merge, drop, renew. May raise OSError."""
+        if self._keeper is not None:
+            self._keeper.round(now)
+
+    def apply(self, retention: Retention) -> None:
+        """Keep samples as long as this says from now on."""
+        self._retention, self._ledger.keep = retention, retention.time
+        if self._keeper is not None:
+            self._keeper.retention = retention
+
+    def _held(self) -> IntArray:
+        return np.flatnonzero(self._ledger.held)
 
     # What the writer calls.
 
     def series(self, labels: Sequence[Labels], claim: Claim = Claim.ORDINARY) -> IntArray:
+        self._renew()
         ids, minted = self._index.series(labels, self._budget.room(self._index.live, claim))
         refused = np.flatnonzero(ids == REFUSED).tolist()
         if refused:
             self._budget.refuse([labels[place] for place in refused])
         if minted:
             self._ledger.grow(self._index.count)
-            if self._labels is not None:
+            if self._directory is not None:
                 try:
-                    self._labels.append(minted)
+                    self._directory.labels.append(minted)
                 except OSError as error:
                     self._source.failed(error)
         return ids
+
+    def known(self, series: IntArray) -> BoolArray:
+        """Whether ids that were given out earlier still stand for their series."""
+        return self._index.known(series)
+
+    @property
+    def generation(self) -> int:
+        return self._index.generation
+
+    def _renew(self) -> None:
+        """Put live tables in place that the keeper has prepared."""
+        keeper = self._keeper
+        if keeper is not None and keeper.renewed is not None:
+            finish(self._index, keeper.renewed, lambda ids: self._ledger.held[ids] > 0)
+            keeper.renewed = None
 
     @property
     def max_series(self) -> int:
@@ -193,7 +204,9 @@ class DB:
     def _ring(self, interval: int) -> Ring:
         ring = self._rings.get(interval)
         if ring is None:
-            ring = self._rings[interval] = Ring(interval, self._keep, self._source, self._rings)
+            has_keeper = self._directory is not None
+            keep = self._retention.time
+            ring = self._rings[interval] = Ring(interval, keep, self._source, self._rings, has_keeper=has_keeper)
         return ring
 
     # What readers call.
@@ -203,13 +216,13 @@ class DB:
         return self._index.strings
 
     def cells(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
-        return blocks.cells(self._catalog.select(matchers), list(self._rings.values()), start, end)
+        return blocks.cells(self._selected(matchers, start, end), list(self._rings.values()), start, end)
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> Selection:
-        return blocks.select(self._catalog.select(matchers), list(self._rings.values()), start, end)
+        return blocks.select(self._selected(matchers, start, end), list(self._rings.values()), start, end)
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:
-        selected = self._catalog.select(matchers)
+        selected = self._selected(matchers, start - 1, end)
         living = blocks.living(selected, list(self._rings.values()), start, end)
         return selected.table if living.all() else selected.table.take(np.flatnonzero(living))
 
@@ -222,6 +235,15 @@ class DB:
         """The values of one label among the same series, sorted."""
         codes = np.unique(self.tables(matchers, start, end).column(name)).tolist()
         return sorted(self._index.strings.text(code) for code in codes if code)
+
+    def _selected(self, matchers: Sequence[Matcher], start: int, end: int) -> Selected:
+        """The series with samples about start < time ≤ end; to be called before any leaf is looked into."""
+
+        def chunks() -> list[Chunk]:
+            every = [chunk for ring in list(self._rings.values()) for chunk in ring.chunks]
+            return [chunk for chunk in every if chunk.oldest <= end and chunk.newest > start]
+
+        return self._catalog.select(matchers, chunks)
 
     def head(self) -> Head:
         """What there is, as far as it is cheap to tell."""

@@ -38,6 +38,10 @@ class Disk:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
                     raise
 
+    def cut(self, descriptor: int, size: int) -> None:
+        """End the file at `size`."""
+        os.ftruncate(descriptor, size)
+
     def write(self, descriptor: int, data: Data, offset: int, size: int) -> None:
         """Write all `size` bytes of `data`, or raise OSError."""
         if os.pwrite(descriptor, data, offset) != size:  # type: ignore[arg-type]  # typeshed knows no arrays
@@ -45,6 +49,11 @@ class Disk:
 
     def sync(self, descriptor: int) -> None:
         _datasync(descriptor)
+
+    def forget(self, descriptor: int) -> None:
+        """Let the system drop what it caches of the file, which is synced and not read soon."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def sync_names(self, directory: Path) -> None:
         sync_directory(directory)

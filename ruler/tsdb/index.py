@@ -1,12 +1,13 @@
 """The labels of all series, as columns: for each metric name one table of int32 codes, and each series' id.
 
 One thread mints; any thread reads, without a lock: rows are added behind what was published, and published by assigning
-one tuple. Ids count up from 0 and are never reused. The index knows no samples and no files.
+one tuple. Ids count up from 0 and are never reused. The index knows no samples and no files. It holds what is *live*:
+series that have samples in pages, or are being written; `renewal.py` takes the others out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
@@ -17,6 +18,7 @@ from common.labels import METRIC_NAME, Labels
 from ruler.model.arrays import BoolArray, CodeArray, IntArray
 from ruler.model.table import LabelTable, StringPool
 from ruler.storage import REFUSED
+from ruler.tsdb.sparse import SparseArray
 
 UNBOUNDED: Final = 1 << 62
 
@@ -83,6 +85,12 @@ class MetricTable:
         self._by_codes.update(zip(_keys(codes), ids.tolist(), strict=True))
         self._publish(total)
 
+    def labels_of(self, ids: IntArray) -> tuple[tuple[str, ...], CodeArray]:
+        """The names of labels, and the codes of the series with these ids, which are in the table."""
+        rows = self.rows
+        order = np.argsort(rows.ids, kind="stable")
+        return rows.names, rows.codes[order[np.searchsorted(rows.ids, ids, sorter=order)]]
+
     def _publish(self, count: int) -> None:
         self.rows = Rows(self.names, self._codes[:count], self._ids[:count])
 
@@ -95,7 +103,10 @@ class Index:
         self.tables: dict[int, MetricTable] = {}
         self.count = 0  # ids given out so far
         self.live = 0  # series that are in the tables
-        self._name_of = np.zeros(1024, dtype=np.int32)  # of each id: the code of its metric name
+        self.generation = 0  # how often series were taken out
+        self.asked: list[IntArray] | None = None  # ids that were given out while a renewal is prepared
+        self._name_of = SparseArray(np.int32)  # of each id: the code of its metric name
+        self._known = SparseArray(np.bool_)  # of each id: whether it is in a table
 
     def series(self, labels: Sequence[Labels], room: int = UNBOUNDED) -> tuple[IntArray, list[Minted]]:
         """The id of the series with each of these labels, and what had to be minted for that.
@@ -117,10 +128,14 @@ class Index:
                 fresh = self._mint(table, codes, found)
                 minted.append(fresh)
             ids[positions] = np.array(found, dtype=np.int64)
+        if self.asked is not None:
+            self.asked.append(ids)
         return ids, minted
 
     def _within(self, labels: Sequence[Labels], room: int) -> tuple[IntArray, list[Minted]]:
         ids = np.array([self._find(each) for each in labels], dtype=np.int64)
+        if self.asked is not None:
+            self.asked.append(ids[ids != REFUSED])
         new = np.flatnonzero(ids == REFUSED).tolist()
         admitted = list(islice(dict.fromkeys(labels[place] for place in new), room))
         if not admitted:
@@ -150,39 +165,71 @@ class Index:
         return REFUSED if found is None else found
 
     def restore(self, minted: Minted) -> None:
-        """Take back series that were minted by an earlier process."""
+        """Take back series that were minted by an earlier process; those that are here already stay as they are."""
         table = self.tables.get(minted.name)
         if table is None:
             table = self.tables[minted.name] = MetricTable(minted.name)
         new = [name for name in minted.names if name not in table.names]
         if new:
             table.add_names(new)
-        codes = np.zeros((len(minted.ids), len(table.names)), dtype=np.int32)
-        codes[:, [table.names.index(name) for name in minted.names]] = minted.codes
-        table.add(codes, minted.ids)
-        self._note(minted.name, minted.ids)
+        fresh = ~self.known(minted.ids)
+        ids = minted.ids[fresh]
+        if len(ids):
+            codes = np.zeros((len(ids), len(table.names)), dtype=np.int32)
+            codes[:, [table.names.index(name) for name in minted.names]] = minted.codes[fresh]
+            table.add(codes, ids)
+            self._note(minted.name, ids)
 
     def reserve(self, count: int) -> None:
-        """Never give out an id below `count`: their labels are lost, and values under them may turn up."""
+        """Never give out an id below `count`: values under them may turn up."""
         self.count = max(self.count, count)
-        self._grow(self.count)
 
-    def labelled(self) -> BoolArray:
-        """Of each id, whether there is a series with it."""
-        known = np.zeros(self.count, dtype=np.bool_)
-        for table in self.tables.values():
-            known[table.rows.ids] = True
+    def known(self, ids: IntArray) -> BoolArray:
+        """Whether there is a live series with each id."""
+        known: BoolArray = self._known[ids]
         return known
 
+    def names_of_ids(self, ids: IntArray) -> CodeArray:
+        """The code of the metric name of the series with each id."""
+        names: CodeArray = self._name_of[ids]
+        return names
+
     def names_of(self, since: int, until: int) -> list[int]:
-        """The codes of the metric names that the ids from `since` up to `until` belong to."""
-        names: list[int] = np.unique(self._name_of[since:until]).tolist()
+        """The codes of the metric names that the live ids from `since` up to `until` belong to."""
+        ids = np.arange(since, until)
+        names: list[int] = np.unique(self._name_of[ids[self._known[ids]]]).tolist()
         return names
 
     def minted_since(self, first: int) -> dict[str, int]:
         """How many series each metric got with ids from `first` up."""
-        counts = np.bincount(self._name_of[first : self.count])
-        return {self.strings.text(name): int(counts[name]) for name in np.flatnonzero(counts).tolist() if name}
+        codes, counts = np.unique(self._name_of[np.arange(first, self.count)], return_counts=True)
+        return {
+            self.strings.text(code): count for code, count in zip(codes.tolist(), counts.tolist(), strict=True) if code
+        }
+
+    def used_codes(self) -> CodeArray:
+        """The codes of all strings in the tables, and of the names of metrics that were minted lately."""
+        parts = [np.unique(table.rows.codes) for table in list(self.tables.values())]
+        return np.concatenate([np.unique(self._name_of.values()), np.array(list(self.tables), np.int32), *parts])
+
+    def replace(self, tables: Mapping[int, MetricTable], dropped: IntArray) -> None:
+        """Put other tables in the place of those of some metrics, which lack the series `dropped`."""
+        for name, table in tables.items():
+            if len(table):
+                self.tables[name] = table
+            else:
+                del self.tables[name]
+        self._known[dropped] = False
+        self._known.release()
+        self.live -= len(dropped)
+        self.generation += 1
+        self.asked = None
+
+    def forget_names(self, below: int) -> None:
+        """Forget the names of series that are not live and whose ids are below `below`."""
+        ids = self._name_of.nonzero()
+        self._name_of[ids[(ids < below) & ~self._known[ids]]] = 0
+        self._name_of.release()
 
     def _table(self, name: str) -> MetricTable:
         code = self.strings.code(name)
@@ -226,17 +273,10 @@ class Index:
         return Minted(table.name, table.names, codes[rows], ids)
 
     def _note(self, name: int, ids: IntArray) -> None:
-        count = max(self.count, int(ids[-1]) + 1)
-        self._grow(count)
         self._name_of[ids] = name
-        self.count = count
+        self._known[ids] = True
+        self.count = max(self.count, int(ids[-1]) + 1)
         self.live += len(ids)
-
-    def _grow(self, count: int) -> None:
-        if count > len(self._name_of):
-            grown = np.zeros(max(count, 2 * len(self._name_of)), dtype=np.int32)
-            grown[: len(self._name_of)] = self._name_of
-            self._name_of = grown
 
 
 def union(parts: Sequence[tuple[int, Rows, IntArray]], strings: StringPool) -> LabelTable:

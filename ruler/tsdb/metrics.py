@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from ruler.tsdb.budget import Budget
-from ruler.tsdb.pagefiles import Health
+from ruler.tsdb.health import Health
 from ruler.tsdb.stats import Head
 from ruler.tsdb.stream import Ledger
 

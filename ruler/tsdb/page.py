@@ -5,7 +5,7 @@ a file reads where nothing was written): cells are XOR the ABSENT pattern, times
 in this order:
 
     header     4096 B                    twice: magic, version, interval, first tick, rows, columns, slots, number, CRC
-    columns    16 B × columns            series + 1 u32 | slot u32 | check u64
+    columns    16 B × columns            twice: series + 1 and slot, 40 and 24 bits | check u64
     entries    16 B × rows × slots       time u64 | check u64
     cells       8 B × rows × columns
 
@@ -31,10 +31,11 @@ from ruler.tsdb.disk import Disk
 Bits = npt.NDArray[np.uint64]
 
 MAGIC: Final = b"tocsinpg"
-VERSION: Final = 1
+VERSION: Final = 2
 HEADER: Final = struct.Struct("<8sIIqqqqqq")
 HEADER_SIZE: Final = 4096
 COLUMN_SIZE: Final = 16
+SERIES_BITS: Final = np.uint64(40)
 ENTRY: Final = struct.Struct("<2Q")
 ABSENT_CELL: Final = np.uint64(ABSENT_BITS)
 NO_TIME: Final = np.int64(-(1 << 63))
@@ -45,6 +46,10 @@ CHECKED: Final = U64 - 3
 
 SPECIAL, STALES = 1, 2  # notes of a row and flags of a column: may hold ±Inf or NaN; may hold stale markers
 OPEN: Final = (1 << 31) - 1  # the last row of a column or slot that is still written
+
+
+class NewerVersionError(Exception):
+    """A file that a newer version has written: not to be touched."""
 
 
 class Shape(NamedTuple):
@@ -58,8 +63,13 @@ class Shape(NamedTuple):
     number: int
 
     @property
+    def records_at(self) -> tuple[int, int]:
+        """Where the two copies of the columns' records are."""
+        return HEADER_SIZE, HEADER_SIZE + COLUMN_SIZE * self.columns
+
+    @property
     def entries_at(self) -> int:
-        return HEADER_SIZE + COLUMN_SIZE * self.columns
+        return HEADER_SIZE + 2 * COLUMN_SIZE * self.columns
 
     @property
     def cells_at(self) -> int:
@@ -79,7 +89,65 @@ class Run(NamedTuple):
     weights: Bits
 
 
-class Page:
+class Leaf:
+    """A Leaf is what readers see of a stretch of a ring: a page, or a chunk that is open."""
+
+    number: int
+    key: int  # no page has the key of a chunk
+    order: int  # among samples of one time the one of the first leaf wins
+    interval: int
+    first: int
+    rows: int
+    used: int  # columns, column 0 included
+    oldest: int
+    newest: int
+    ahead: int  # how far rows lie at most from where their times would put them
+    behind: int
+    series_of: IntArray
+    slot_of: CodeArray
+    first_row: CodeArray
+    last_row: CodeArray
+    flags: npt.NDArray[np.uint8]
+    slot_first: CodeArray
+    slot_last: CodeArray
+    times: Bits  # [rows × slots]
+    torn: BoolArray | None = None  # rows with cells that no entry vouches for
+    writes = 0
+    _sorted: tuple[int, IntArray, IntArray] = (0, np.empty(0, np.int64), np.empty(0, np.int64))
+
+    def columns_of(self, series: IntArray) -> list[IntArray]:
+        """For each series its column (0: none); a second array and more where series have several columns."""
+        used = self.used
+        if self._sorted[0] != used:
+            order = np.argsort(self.series_of[1:used], kind="stable").astype(np.int64) + 1
+            self._sorted = (used, self.series_of[order], order)
+        _, known, order = self._sorted
+        if not len(known):
+            return [np.zeros(len(series), dtype=np.int64)]
+        left, right = np.searchsorted(known, series, "left"), np.searchsorted(known, series, "right")
+        count = right - left
+        last = len(order) - 1
+        return [
+            np.where(count > layer, order[np.minimum(left + layer, last)], 0)
+            for layer in range(max(1, int(count.max(initial=0))))
+        ]
+
+    def rows_about(self, start: int, end: int) -> tuple[int, int]:
+        """The rows [low, high) outside of which no time is in (start, end]."""
+        if self.oldest > end or self.newest <= start:
+            return 0, 0
+        if not self.interval:
+            return 0, self.rows
+        low = (start + 1) // self.interval - self.first - self.behind
+        high = end // self.interval - self.first + self.ahead + 1
+        return max(0, low), min(self.rows, max(0, high))
+
+    def cells_of(self, columns: IntArray, low: int, high: int) -> tuple[Bits, IntArray, int]:
+        """Stored cells with the rows [low, high) of `columns`: an array, where in it those are, and its first row."""
+        raise NotImplementedError
+
+
+class Page(Leaf):
     """A Page is a rectangle of cells with the times of its rows, in a file or in anonymous memory.
 
     Structure (which column is which series) is published by `used`, samples by their entry; `writes` is odd while a row
@@ -90,13 +158,14 @@ class Page:
         self, shape: Shape, entries: Bits, cells: Bits, disk: Disk | None = None, descriptor: int = -1
     ) -> None:
         self.shape = shape
+        self.number = self.key = self.order = shape.number
         self.interval, self.first, self.rows = shape.interval, shape.first, shape.rows
         self.entries, self.cells = entries, cells  # [rows × slots × 2], [rows × columns]
         self.times: Bits = entries[:, :, 0]
         self._disk, self.descriptor = disk, descriptor
         self._entries_at, self._cells_at = shape.entries_at, shape.cells_at
         self._slots, self._row_size = shape.slots, 8 * shape.columns
-        self.series_of: CodeArray = np.full(shape.columns, -1, dtype=np.int32)
+        self.series_of: IntArray = np.full(shape.columns, -1, dtype=np.int64)
         self.slot_of: CodeArray = np.zeros(shape.columns, dtype=np.int32)
         self.first_row: CodeArray = np.zeros(shape.columns, dtype=np.int32)
         self.last_row: CodeArray = np.full(shape.columns, -1, dtype=np.int32)
@@ -109,16 +178,18 @@ class Page:
         self.rewound = False  # begun because the clock was set back
         self.path: Path | None = None
         self.writes = self.writes_synced = 0
-        self.torn: BoolArray | None = None  # rows with cells that no entry vouches for
         self.oldest, self.newest = 1 << 62, -(1 << 62)
-        self.ahead = self.behind = 1  # how far rows lie at most from where their times would put them
-        self._sorted: tuple[int, IntArray, IntArray] = (0, np.empty(0, np.int64), np.empty(0, np.int64))
+        self.ahead = self.behind = 1
 
     @staticmethod
     def in_memory(shape: Shape) -> Page:
         """A new page that no file backs; memory that is never written costs nothing."""
         entries = np.zeros((shape.rows, shape.slots, 2), dtype=np.uint64)
         return Page(shape, entries, np.zeros((shape.rows, shape.columns), dtype=np.uint64))
+
+    @property
+    def size(self) -> int:
+        return self.shape.size
 
     @property
     def expectant(self) -> bool:
@@ -148,7 +219,8 @@ class Page:
         start, stop = self.used, self.used + len(series)
         if self._disk is not None:
             records = column_records(series, slot, start)
-            self._disk.write(self.descriptor, records, HEADER_SIZE + COLUMN_SIZE * start, records.nbytes)
+            for at in self.shape.records_at:
+                self._disk.write(self.descriptor, records, at + COLUMN_SIZE * start, records.nbytes)
         self.series_of[start:stop] = series
         self.slot_of[start:stop] = slot
         self.first_row[start:stop] = row
@@ -188,32 +260,11 @@ class Page:
             self.torn = np.zeros(self.rows, dtype=np.bool_)
         self.torn[row] = True
 
-    def columns_of(self, series: IntArray) -> list[IntArray]:
-        """For each series its column (0: none); a second array and more where series have several columns."""
-        used = self.used
-        if self._sorted[0] != used:
-            order = np.argsort(self.series_of[1:used], kind="stable").astype(np.int64) + 1
-            self._sorted = (used, self.series_of[order].astype(np.int64), order)
-        _, known, order = self._sorted
-        if not len(known):
-            return [np.zeros(len(series), dtype=np.int64)]
-        left, right = np.searchsorted(known, series, "left"), np.searchsorted(known, series, "right")
-        count = right - left
-        last = len(order) - 1
-        return [
-            np.where(count > layer, order[np.minimum(left + layer, last)], 0)
-            for layer in range(max(1, int(count.max(initial=0))))
-        ]
+    def opened(self) -> Page:
+        return self
 
-    def rows_about(self, start: int, end: int) -> tuple[int, int]:
-        """The rows [low, high) outside of which no time is in (start, end]."""
-        if self.oldest > end or self.newest <= start:
-            return 0, 0
-        if not self.interval:
-            return 0, self.rows
-        low = (start + 1) // self.interval - self.first - self.behind
-        high = end // self.interval - self.first + self.ahead + 1
-        return max(0, low), min(self.rows, max(0, high))
+    def cells_of(self, columns: IntArray, low: int, high: int) -> tuple[Bits, IntArray, int]:  # noqa: ARG002  (has all)
+        return self.cells, columns, 0
 
 
 def mixed(numbers: Bits) -> Bits:
@@ -232,18 +283,20 @@ def header_of(shape: Shape) -> bytes:
 
 
 def shape_in(header: bytes) -> Shape | None:
-    """What the header of a page's file says, or None when neither of its halves is intact."""
+    """What the header of a page's file says, or None when neither half is intact; may raise NewerVersionError."""
     for at in (0, HEADER_SIZE // 2):
         fields, check = header[at : at + HEADER.size], header[at + HEADER.size : at + HEADER.size + 4]
         if len(check) == 4 and zlib.crc32(fields) == int.from_bytes(check, "little"):
             magic, version, _, *numbers = HEADER.unpack(fields)
+            if magic == MAGIC and version > VERSION:
+                raise NewerVersionError(f"written in format {version}, which is newer than {VERSION}")
             return Shape(*numbers) if (magic, version) == (MAGIC, VERSION) else None
     return None
 
 
-def column_records(series: IntArray | CodeArray, slots: CodeArray | int, start: int) -> Bits:
+def column_records(series: IntArray, slots: CodeArray | int, start: int) -> Bits:
     """The records of neighbouring columns from `start` on, as they lie in the file."""
-    named = (series.astype(np.uint64) + np.uint64(1)) | (np.asarray(slots, dtype=np.uint64) << np.uint64(32))
+    named = (series.astype(np.uint64) + np.uint64(1)) | (np.asarray(slots, dtype=np.uint64) << SERIES_BITS)
     return np.stack([named, column_checks(named, start)], axis=1)
 
 

@@ -7,22 +7,23 @@ memory once there is room again, and removes what is too old. Nothing here makes
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from common.logs import facts
-from ruler.model.arrays import BoolArray
+from ruler.model.arrays import BoolArray, IntArray
 from ruler.tsdb.disk import Disk
-from ruler.tsdb.page import COLUMN_SIZE, HEADER_SIZE, Page, Shape, Weights, column_records, header_of
-from ruler.tsdb.salvage import CorruptPageError, map_page, read_page
+from ruler.tsdb.health import Health
+from ruler.tsdb.page import COLUMN_SIZE, Page, Shape, Weights, column_records, header_of
+from ruler.tsdb.salvage import CorruptPageError, Damage, map_page, read_page
 from ruler.tsdb.serieslog import SeriesLog
 
 SYNC_SECONDS = 5.0
@@ -31,26 +32,12 @@ SUFFIX = ".page"
 log = logging.getLogger("tsdb")
 
 
-@dataclass(slots=True)
-class Health:
-    """Health is what became of the files: `degraded` while new pages live in memory alone."""
-
-    degraded: bool = False
-    write_errors: int = 0
-    sync_errors: int = 0
-    corrupt_files: int = 0
-    damaged_rows: int = 0
-    damaged_columns: int = 0
-    unfinished_rows: int = 0
-
-
 class PageFiles:
     """PageFiles are the pages of one directory."""
 
-    def __init__(self, directory: Path, disk: Disk, labels: SeriesLog) -> None:
-        self._directory, self._disk, self._labels = directory, disk, labels
-        self.health = Health()
-        self._last_number = 0
+    def __init__(self, directory: Path, disk: Disk, labels: SeriesLog, health: Health) -> None:
+        self._directory, self._disk, self._labels, self.health = directory, disk, labels, health
+        self._numbers = itertools.count(1)
         self._open: tuple[Page, ...] = ()  # pages with a descriptor; replaced by the writer, read by the helper
         self._homeless: tuple[Page, ...] = ()  # pages that should be in a file and are in memory
         self._retired: deque[Page] = deque()
@@ -59,28 +46,42 @@ class PageFiles:
         self._helper = threading.Thread(target=self._help, name="tsdb-sync", daemon=True)
         self._lists = threading.Lock()  # guards the two tuples while they are replaced
 
-    def read_all(self, known: BoolArray, weights: Weights) -> tuple[list[Page], int]:
-        """Every page that earlier processes left, oldest first, and 1 + the highest series id that they name."""
+    def read_all(
+        self, superseded: Collection[int], taken: int, known: Callable[[IntArray], BoolArray], weights: Weights
+    ) -> tuple[list[Page], int]:
+        """Every page that earlier processes left, oldest first, and 1 + the highest series id that they name.
+
+        Pages whose numbers are `superseded` by chunks are removed. Numbers up to `taken` are not given out again.
+        """
         pages, top = [], 0
         for path in sorted(self._directory.glob(f"*{SUFFIX}")):
-            with contextlib.suppress(ValueError):
-                self._last_number = max(self._last_number, int(path.stem))
+            if path.stem.isdigit():
+                taken = max(taken, int(path.stem))
+                if int(path.stem) in superseded:
+                    self._unlink(path)
+                    continue
             try:
                 page, damage, names = read_page(path, self._disk, known, weights)
             except (CorruptPageError, OSError, ValueError) as error:
-                self._set_aside(path, error)
+                self.health.corrupt(path, str(error))
                 continue
-            self.health.unfinished_rows += damage.unfinished
-            if damage.rows or damage.columns or damage.cut_short:
-                self.health.corrupt_files += damage.cut_short
-                self.health.damaged_rows += damage.rows
-                self.health.damaged_columns += damage.columns
-                lost = facts(file=path, rows=damage.rows, columns=damage.columns)
-                log.warning("a page is damaged in part; the rest of it is kept", extra=lost)
+            self._judge(path, damage)
             page.path = path
             pages.append(page)
             top = max(top, names)
+        self._numbers = itertools.count(taken + 1)
         return pages, top
+
+    def _judge(self, path: Path, damage: Damage) -> None:
+        health = self.health
+        health.unfinished_rows += damage.unfinished
+        if damage.rows or damage.columns or damage.records or damage.cut_short:
+            health.corrupt_files += damage.cut_short
+            health.damaged_rows += damage.rows
+            health.damaged_columns += damage.columns
+            health.damaged_blocks += damage.records
+            lost = facts(file=path, rows=damage.rows, columns=damage.columns)
+            log.warning("a page is damaged in part; the rest of it is kept", extra=lost)
 
     def start(self) -> None:
         self._helper.start()
@@ -96,8 +97,7 @@ class PageFiles:
             os.close(page.descriptor)
 
     def next_number(self) -> int:
-        self._last_number += 1
-        return self._last_number
+        return next(self._numbers)
 
     def new(self, shape: Shape) -> Page:
         if not self.health.degraded:
@@ -148,12 +148,6 @@ class PageFiles:
     def _path(self, shape: Shape) -> Path:
         return self._directory / f"{shape.number:08d}{SUFFIX}"
 
-    def _set_aside(self, path: Path, error: Exception) -> None:
-        self.health.corrupt_files += 1
-        log.warning("a page cannot be read and is set aside", extra=facts(file=path, error=error))
-        with contextlib.suppress(OSError):
-            self._disk.rename(path, path.with_name(f"{path.name}.corrupt"))
-
     # The helper thread.
 
     def _help(self) -> None:
@@ -168,9 +162,7 @@ class PageFiles:
         if self._new_names:
             self._new_names = False
             self._synced(partial(self._disk.sync_names, self._directory))
-        if self._labels.dirty:
-            self._labels.dirty = False
-            self._synced(partial(self._disk.sync, self._labels.descriptor))
+        self._synced(self._labels.sync)
         for page in self._open:
             if page.writes != page.writes_synced:
                 page.writes_synced = page.writes
@@ -198,10 +190,13 @@ class PageFiles:
         if had_descriptor:
             os.close(page.descriptor)
         if page.path is not None:
-            try:
-                self._disk.remove(page.path)
-            except OSError as error:
-                log.warning("an old page stays", extra=facts(file=page.path, error=error.strerror))
+            self._unlink(page.path)
+
+    def _unlink(self, path: Path) -> None:
+        try:
+            self._disk.remove(path)
+        except OSError as error:
+            log.warning("an old page stays", extra=facts(file=path, error=error.strerror))
 
     def _move_in(self) -> None:
         """Once there is room: end the pages in memory, so that the writer goes on in a file, and write them out."""
@@ -228,7 +223,8 @@ class PageFiles:
         moved = self._in_file(page.shape)
         try:
             records = column_records(page.series_of[1 : page.used], page.slot_of[1 : page.used], 1)
-            self._disk.write(moved.descriptor, records, HEADER_SIZE + COLUMN_SIZE, records.nbytes)
+            for at in page.shape.records_at:
+                self._disk.write(moved.descriptor, records, at + COLUMN_SIZE, records.nbytes)
             for row in np.flatnonzero(page.entries[:, :, 0].any(axis=1)).tolist():
                 cells, entries = page.cells[row, : page.used], page.entries[row]
                 cells_at = page.shape.cells_at + 8 * row * page.shape.columns

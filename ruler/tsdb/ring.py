@@ -1,21 +1,25 @@
-"""The pages of one interval: where a tick's row is, when a page is followed by the next, and how large that one is.
+"""The pages and chunks of one interval: where a tick's row is, when a page is followed by the next, and its size.
 
 Pages end at fixed ticks (staggered by interval), so a page that begins in between (columns ran out, the process
-restarted, the clock was set) is shorter. Only the writer thread calls; readers take `pages` as it is.
+restarted, the clock was set) is shorter. The writer thread begins pages, the keeper puts chunks in the place of old
+ones; readers take `leaves` as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from ruler.schedule import offset
+from ruler.tsdb.chunk import Chunk
 from ruler.tsdb.page import Page, Shape
 
-PAGES_PER_RING = 6
-MIN_ROWS, MAX_ROWS = 16, 1024
+PAGE_SPAN = 30 * 60_000  # ms: what is older is in chunks, in a fraction of the room
+PAGES_KEPT = 6  # at least: samples are let go page by page
+MIN_ROWS, MAX_ROWS = 16, 256
 FREE_ROWS = 256  # of pages whose rows are on no grid
-MIN_COLUMNS, COLUMN_STEP = 512, 512  # a row of 512 cells is a block of the disk
+MIN_COLUMNS, COLUMN_STEP = 128, 128
 MIN_SLOTS = 16
 MAX_SPARE_COLUMNS = 1 << 20
 DROPPED_PER_TURN = 2  # a clock that jumps must not empty the ring at once
@@ -34,22 +38,48 @@ class PageSource(Protocol):
 
 
 class Ring:
-    """A Ring is the pages of one interval (0: streams without a tick), in the order in which they were begun."""
+    """A Ring is the pages and chunks of one interval (0: streams without a tick), in the order in which they begin.
 
-    def __init__(self, interval: int, keep: int, source: PageSource, rings: Mapping[int, Ring]) -> None:
+    Samples stay for `keep` ms; without a keeper, the writer drops what is older.
+    """
+
+    def __init__(
+        self, interval: int, keep: int, source: PageSource, rings: Mapping[int, Ring], *, has_keeper: bool
+    ) -> None:
         self.interval, self._keep, self._source, self._rings = interval, keep, source, rings
+        self._has_keeper = has_keeper
         self.rows = FREE_ROWS
         if interval:
-            self.rows = min(max(keep // PAGES_PER_RING // interval, MIN_ROWS), MAX_ROWS)
+            self.rows = min(max(min(PAGE_SPAN, keep // PAGES_KEPT) // interval, MIN_ROWS), MAX_ROWS)
         self._stagger = offset(f"pages of {interval}", self.rows)
-        self.pages: tuple[Page, ...] = ()
+        self.leaves: tuple[Page | Chunk, ...] = ()
+        self._replacing = threading.Lock()  # held while `leaves` is replaced, by the writer or the keeper
         self.current: Page | None = None
         self.live_columns = 0  # of open streams
         self.live_slots = 0
 
-    def adopt(self, page: Page) -> None:
-        """Take in a page of an earlier process, to read."""
-        self.pages = (*self.pages, page)
+    @property
+    def pages(self) -> list[Page]:
+        return [leaf for leaf in self.leaves if isinstance(leaf, Page)]
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        return [leaf for leaf in self.leaves if isinstance(leaf, Chunk)]
+
+    def adopt(self, leaf: Page | Chunk) -> None:
+        """Take in what an earlier process left, to read."""
+        self.swap((), leaf)
+
+    def swap(self, old: Collection[Page | Chunk], new: Page | Chunk | None) -> None:
+        """Put `new` where `old` were, for every reader at once."""
+        with self._replacing:
+            leaves = [leaf for leaf in self.leaves if leaf not in old]
+            if new is not None:
+                place = len(leaves)
+                while place and (leaves[place - 1].first, leaves[place - 1].order) > (new.first, new.order):
+                    place -= 1
+                leaves.insert(place, new)
+            self.leaves = tuple(leaves)
 
     def give_up(self, page: Page, row: int, error: OSError) -> None:
         """Write no more to `page`, which failed in `row`: the next one will be wherever there is room."""
@@ -92,17 +122,20 @@ class Ring:
         return page
 
     def drop_old(self, now: int) -> None:
-        """Let go of some pages of which no sample is in the ring any more."""
-        old = [page for page in self.pages if page.newest < now - self._keep and not page.expectant]
-        old = old[:DROPPED_PER_TURN]
+        """Let go of some pages of which no sample is kept any more, when no keeper does that."""
+        if self._has_keeper:
+            return
+        horizon = now - self._keep
+        old = [page for page in self.pages if page.newest < horizon and not page.expectant][:DROPPED_PER_TURN]
         if old:
-            self.pages = tuple(page for page in self.pages if page not in old)
+            self.swap(old, None)
         for page in old:
             page.limit = 0
             self._source.retire(page)
 
     def _begin(self, tick: int, end: int, columns: int, slots: int) -> Page:
-        last = self.pages[-1] if self.pages else None
+        pages = self.pages
+        last = pages[-1] if pages else None
         live_columns, live_slots = self.live_columns * 5 // 4 + columns, self.live_slots * 5 // 4 + slots
         wanted_columns, wanted_slots = live_columns, live_slots
         if last is not None:  # as many series will come and go as in the last page; twice as many when they did not fit
@@ -118,7 +151,7 @@ class Ring:
             self._source.next_number(),
         )
         page = self._source.new(shape)
-        self.pages = (*self.pages, page)
+        self.swap((), page)
         return page
 
     def _end(self, tick: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ruler.tsdb.page import (
     CHECKED,
     COLUMN_SIZE,
     HEADER_SIZE,
+    SERIES_BITS,
     SPECIAL,
     STALES,
     TIME_SIGN,
@@ -29,7 +31,7 @@ from ruler.tsdb.page import (
 
 _STALE = np.uint64(STALE_BITS) ^ ABSENT_CELL
 _EXPONENT = np.uint64(0x7FF0000000000000)
-_LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+_SERIES = (np.uint64(1) << SERIES_BITS) - np.uint64(1)
 
 
 class CorruptPageError(ValueError):
@@ -45,23 +47,26 @@ class Damage:
 
     rows: int = 0
     columns: int = 0
+    records: int = 0  # of columns, of which the other copy is intact
     unfinished: int = 0
     cut_short: bool = False
 
 
-def map_page(descriptor: int, shape: Shape) -> tuple[Bits, Bits, Bits]:
-    """The columns' records, the entries and the cells of a page's file, which has its full length: to read."""
+def map_page(descriptor: int, shape: Shape) -> tuple[list[Bits], Bits, Bits]:
+    """Both copies of the columns' records, the entries and the cells of a page's file of full length: to read."""
     content = mmap.mmap(descriptor, shape.size, access=mmap.ACCESS_READ)
 
     def array(at: int, *sizes: int) -> Bits:
         return np.frombuffer(content, np.uint64, int(np.prod(sizes)), at).reshape(sizes)
 
-    records = array(HEADER_SIZE, shape.columns, COLUMN_SIZE // 8)
+    records = [array(at, shape.columns, COLUMN_SIZE // 8) for at in shape.records_at]
     entries = array(shape.entries_at, shape.rows, shape.slots, 2)
     return records, entries, array(shape.cells_at, shape.rows, shape.columns)
 
 
-def read_page(path: Path, disk: Disk, known: BoolArray, weights: Weights) -> tuple[Page, Damage, int]:
+def read_page(
+    path: Path, disk: Disk, known: Callable[[IntArray], BoolArray], weights: Weights
+) -> tuple[Page, Damage, int]:
     """The page in a file, what is damaged in it, and 1 + the highest series id that it names; raises CorruptPageError.
 
     `known` says of each series id whether its labels survived: a column of another series is left out.
@@ -94,26 +99,33 @@ def _height(entries: Bits, cells: Bits) -> int:
     return height
 
 
-def _read_columns(page: Page, records: Bits, known: BoolArray, damage: Damage) -> int:
-    """Learn which column is which series; 1 + the highest id."""
-    given = np.flatnonzero(records.any(axis=1))
+def _read_columns(page: Page, copies: list[Bits], known: Callable[[IntArray], BoolArray], damage: Damage) -> int:
+    """Learn which column is which series, from either copy of its record; 1 + the highest id."""
+    given = np.flatnonzero(copies[0].any(axis=1) | copies[1].any(axis=1))
     if not len(given):
         return 0
     page.used = used = int(given[-1]) + 1
-    named, checks = records[:used, 0], records[:used, 1]
-    intact = (named != 0) & (column_checks(named, 0) == checks)
-    series = (named & _LOW).astype(np.int64) - 1
-    slots = (named >> _HALF).astype(np.int64)
+    first, second = (_intact(records[:used]) for records in copies)
+    intact = first | second
+    named = np.where(first, copies[0][:used, 0], copies[1][:used, 0])
+    damage.records = int((first != second).sum())
+    series = (named & _SERIES).astype(np.int64) - 1
+    slots = (named >> SERIES_BITS).astype(np.int64)
     intact &= slots < page.shape.slots
     page.slot_of[:used] = np.where(intact, slots, 0)
     page.slots_used = int(slots[intact].max(initial=0)) + 1
     top = int(series[intact].max(initial=-1)) + 1
     labelled = intact.copy()
-    labelled[intact] = series[intact] < len(known)
-    labelled[labelled] = known[series[labelled]]
+    labelled[intact] = known(series[intact])
     page.series_of[:used] = np.where(labelled, series, -1)
     damage.columns = used - 1 - int(labelled[1:].sum())
     return top
+
+
+def _intact(records: Bits) -> BoolArray:
+    named, checks = records[:, 0], records[:, 1]
+    intact: BoolArray = (named != 0) & (column_checks(named, 0) == checks)
+    return intact
 
 
 def _sums(page: Page, weights: Bits) -> Bits:

@@ -7,7 +7,7 @@ readers need no lock; two that extend the same selection at once do the same wor
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,13 +16,17 @@ from common.labels import METRIC_NAME
 from ruler.model.arrays import CodeArray, IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable
+from ruler.tsdb.chunk import Chunk
 from ruler.tsdb.index import Index, MetricTable, union
 from ruler.tsdb.matching import select_absent, select_codes, wanted
-from ruler.tsdb.page import Page
+from ruler.tsdb.page import Leaf
 
 MAX_SELECTIONS, MAX_SERIES = 4096, 4_000_000
 MAX_FRAMES = 8
-MAX_LOOKUPS = 64  # pages whose columns a selection remembers
+MAX_LOOKUPS = 64  # leaves whose columns a selection remembers
+NO_SERIES = -2  # (lost columns are −1)
+
+Key = tuple[tuple[Matcher, ...], tuple[int, ...]]  # and the numbers of the chunks that know more than the index
 
 
 class Lookup(NamedTuple):
@@ -49,28 +53,33 @@ class Frame(NamedTuple):
 
 
 class Selected:
-    """A Selected is the series that a list of matchers selects among the first `seen` of the index."""
+    """A Selected is the series that a list of matchers selects among the first `seen` of the index.
 
-    def __init__(self, ids: IntArray, table: LabelTable, seen: int, rows_seen: dict[int, int]) -> None:
-        self.ids, self.table, self.seen, self.rows_seen = ids, table, seen, rows_seen
+    `ids` are those of live series; `others` those that series had before. NO_SERIES where there is none.
+    """
+
+    def __init__(
+        self, ids: IntArray, table: LabelTable, seen: int, rows_seen: dict[int, int], others: tuple[IntArray, ...] = ()
+    ) -> None:
+        self.ids, self.table, self.seen, self.rows_seen, self.others = ids, table, seen, rows_seen, others
         self._lookups: OrderedDict[int, Lookup] = OrderedDict()
         self.frames: OrderedDict[tuple[int, ...], Frame] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def lookup(self, page: Page) -> Lookup:
+    def lookup(self, page: Leaf) -> Lookup:
         """Where the series are in `page`."""
         used = page.used
-        known = self._lookups.get(page.shape.number)
+        known = self._lookups.get(page.key)
         if known is not None and known.used == used:
             return known
         if known is not None and not self._any_in(page, known.used, used):
             found = Lookup(used, known.layers)
         else:
-            layers = tuple(page.columns_of(self.ids))
-            found = Lookup(used, layers if layers[0].any() else ())
-        self._lookups[page.shape.number] = found
+            layers = (columns for ids in (self.ids, *self.others) for columns in page.columns_of(ids))
+            found = Lookup(used, tuple(columns for columns in layers if columns.any()))
+        self._lookups[page.key] = found
         if len(self._lookups) > MAX_LOOKUPS:
             self._lookups.popitem(last=False)
         return found
@@ -80,7 +89,7 @@ class Selected:
         if len(self.frames) > MAX_FRAMES:
             self.frames.popitem(last=False)
 
-    def _any_in(self, page: Page, since: int, until: int) -> bool:
+    def _any_in(self, page: Leaf, since: int, until: int) -> bool:
         return bool(np.isin(page.series_of[since:until], self.ids).any())
 
 
@@ -89,15 +98,37 @@ class Catalog:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._known: OrderedDict[tuple[Matcher, ...], Selected] = OrderedDict()
+        self._generation = 0
+        self._known: OrderedDict[Key, Selected] = OrderedDict()
         self._series = 0  # in all of `_known`
 
-    def select(self, matchers: Sequence[Matcher]) -> Selected:
-        key = tuple(matchers)
+    def select(self, matchers: Sequence[Matcher], chunks: Callable[[], Iterable[Chunk]]) -> Selected:
+        """The series that matchers select: live ones, and those that only some of `chunks` (asked for later) know."""
+        index = self._index
+        if self._generation != index.generation:
+            self.forget()
+        generation, count = index.generation, index.count
+        wanted_ = tuple(matchers)
+        live = self._known.get((wanted_, ()))
+        if live is None or live.seen != count:
+            live = self._remember((wanted_, ()), self._extend(wanted_, live))
+        cold = [chunk for chunk in chunks() if (opened := chunk.opened()) is not None and opened.cold(index).any()]
+        if not cold:
+            return live
+        key = (wanted_, tuple(chunk.number for chunk in cold))
         known = self._known.get(key)
-        if known is not None and known.seen == self._index.count:
+        if known is not None and known.seen == live.seen and generation == index.generation:
             return known
-        selected = self._extend(key, known)
+        return self._remember(key, _with_cold(live, wanted_, cold, index))
+
+    def forget(self) -> None:
+        """Remember nothing: series have been taken out of the index."""
+        self._generation = self._index.generation
+        self._known = OrderedDict()
+        self._series = 0
+
+    def _remember(self, key: Key, selected: Selected) -> Selected:
+        known = self._known.get(key)
         self._series += len(selected) - (len(known) if known is not None else 0)
         self._known[key] = selected
         while len(self._known) > 1 and (len(self._known) > MAX_SELECTIONS or self._series > MAX_SERIES):
@@ -157,6 +188,38 @@ class Catalog:
 
     def _name_wanted(self, matchers: tuple[Matcher, ...], name: str) -> bool:
         return all(wanted(matcher).accepts(name) for matcher in matchers if matcher.name == METRIC_NAME)
+
+
+def _with_cold(live: Selected, matchers: tuple[Matcher, ...], chunks: Sequence[Chunk], index: Index) -> Selected:
+    """The live series and those of the chunks; a series that has had several ids is one series."""
+    table, ids = live.table, [live.ids]
+    for chunk in chunks:
+        opened = chunk.opened()
+        if opened is not None:
+            columns, labels = opened.dictionary.select(matchers, opened.cold(index)[1:], index.strings)
+            if len(columns):
+                table = _joined(table, labels)
+                ids.append(opened.series_of[columns + 1])
+    if len(ids) == 1:
+        return live
+    every = np.concatenate(ids)
+    rows_as_bytes = np.ascontiguousarray(table.codes).view(f"V{4 * table.codes.shape[1]}").reshape(-1)
+    _, first, where = np.unique(rows_as_bytes, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # live series first, as they are; then the others, as they came
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    pairs = np.unique(np.stack([place[where], every]), axis=1)
+    row, series = pairs
+    live_ids = np.concatenate([live.ids, np.full(len(order) - len(live), NO_SERIES)])
+    other = series != live_ids[row]
+    row, series = row[other], series[other]
+    nth = np.arange(len(row)) - np.searchsorted(row, row)
+    others = []
+    for layer in range(int(nth.max(initial=-1)) + 1):
+        each = np.full(len(order), NO_SERIES)
+        each[row[nth == layer]] = series[nth == layer]
+        others.append(each)
+    return Selected(live_ids, table.take(first[order]), live.seen, live.rows_seen, tuple(others))
 
 
 def _joined(first: LabelTable, second: LabelTable) -> LabelTable:

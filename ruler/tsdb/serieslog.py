@@ -1,101 +1,200 @@
-"""series.log: the labels of every series, on disk before its first value. Append-only; a damaged record is left out.
+"""The labels of live series, on disk before their first value: numbered segments of records, `00000003.series`.
 
     header    8 B magic | u32 version | u32 0
     record    u32 magic | u32 size of the body | u32 CRC-32 of size and body | u32 0 | body
-    body      u32 first code | u32 strings | u32 bytes | u32 groups | u32 length (in characters) × strings | UTF-8 text
-    group     u32 code of the metric name | u32 labels | u32 series | u32 first id
-              | i32 code of a label name × labels | i32 code of a value × series × labels
+    body      packed arrays: a dictionary (see dictionary.py) and the id of each of its rows
 
-Ids and codes are never given twice, so a record that is lost takes with it its own series and no other meaning changes.
+Each record stands for itself and is written twice, so that damage costs no series. Ids are never given twice. Segments
+are appended to by the writer, and compacted by another thread into one that holds what is live.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import struct
+import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from common.logs import facts
-from ruler.model.arrays import CodeArray, IntArray
-from ruler.model.table import StringPool
+from ruler.model.table import Strings
+from ruler.tsdb.chunkfile import CorruptChunkError, pack, unpack
+from ruler.tsdb.dictionary import Dictionary, Part
 from ruler.tsdb.disk import Disk
 from ruler.tsdb.index import Index, Minted
+from ruler.tsdb.page import NewerVersionError
 
-HEADER = struct.pack("<8sII", b"tocsinsl", 1, 0)
+MAGIC = b"tocsinsr"
+VERSION = 1
+HEADER = struct.pack("<8sII", MAGIC, VERSION, 0)
 RECORD = struct.Struct("<IIII")
-BODY = struct.Struct("<IIII")
 RECORD_MAGIC = 0x6C62616C  # "labl"
 MAX_BODY = 1 << 30
+SERIES_PER_RECORD = 1 << 14  # of a compacted segment
+SUFFIX = ".series"
+LEVEL = 3  # of compression: the writer waits for it
 
 log = logging.getLogger("tsdb")
 
+Report = Callable[[Path, str, bytes], None]  # of damage: the file, what is wrong, the bytes to set aside
+
 
 class SeriesLog:
-    """A SeriesLog keeps what an index mints."""
+    """A SeriesLog keeps what an index mints. `lock` guards the current segment, which two threads may end or begin."""
 
-    def __init__(self, disk: Disk, descriptor: int, strings: StringPool, length: int) -> None:
-        self._disk, self.descriptor, self._strings = disk, descriptor, strings
-        self._strings_kept = len(strings)
-        self._written = length
+    def __init__(self, directory: Path, disk: Disk, strings: Strings, number: int) -> None:
+        self._directory, self._disk, self._strings = directory, disk, strings
+        self._number = number  # of the last segment
+        self._descriptor: int | None = None
+        self._written = 0
+        self._lock = threading.Lock()
+        self.records = 0  # since the last compaction
         self.waiting = b""  # what there was no room for
-        self.dirty = True  # not synced since it was written
+        self._dirty = False  # not synced since it was written
 
     def append(self, minted: Sequence[Minted]) -> None:
         """Keep these series. May raise OSError: then they wait, and `flush` writes them."""
-        names = [[self._strings.code(name) for name in group.names] for group in minted]
-        texts = [self._strings.text(code) for code in range(self._strings_kept, len(self._strings))]
-        text = "".join(texts).encode(errors="surrogatepass")
-        body = b"".join(
-            [
-                BODY.pack(self._strings_kept, len(texts), len(text), len(minted)),
-                np.array([len(each) for each in texts], dtype=np.uint32).tobytes(),
-                text,
-                *(_group(group, codes) for group, codes in zip(minted, names, strict=True)),
-            ]
-        )
-        self._strings_kept = len(self._strings)
-        self.waiting += RECORD.pack(RECORD_MAGIC, len(body), _crc(body), 0) + body
+        self.waiting += _record(minted, self._strings)
+        self.records += 1
         self.flush()
 
     def flush(self) -> None:
         """Write what waits. May raise OSError."""
-        if self.waiting:
-            self._disk.write(self.descriptor, self.waiting, self._written, len(self.waiting))
+        if not self.waiting:
+            return
+        with self._lock:
+            descriptor = self._begin() if self._descriptor is None else self._descriptor
+            self._disk.write(descriptor, self.waiting, self._written, len(self.waiting))
             self._written += len(self.waiting)
             self.waiting = b""
-            self.dirty = True
+            self._dirty = True
+
+    def sync(self) -> None:
+        """Make durable what was written. May raise OSError."""
+        with self._lock:
+            if self._dirty and self._descriptor is not None:
+                self._dirty = False
+                try:
+                    self._disk.sync(self._descriptor)
+                except OSError:
+                    self._close()  # what the kernel has dropped it will not report again: the next record begins a file
+                    raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def size(self) -> int:
+        """How many bytes the segments take."""
+        return sum(path.stat().st_size for path in segments(self._directory))
+
+    def compact(self, index: Index) -> None:
+        """Put the series that are live into one segment in the place of all before. May raise OSError."""
+        with self._lock:
+            if self._descriptor is not None and self._dirty:
+                self._disk.sync(self._descriptor)
+                self._dirty = False
+            self._close()
+            number, self.records = self._number, 0
+        path = self._path(number)
+        beside = path.with_suffix(".tmp")
+        descriptor = self._disk.open(beside)
+        try:
+            at = 0
+            for data in chain((HEADER,), (_record(group, index.strings) for group in _live(index))):
+                self._disk.write(descriptor, data, at, len(data))
+                at += len(data)
+            self._disk.cut(descriptor, at)
+            self._disk.sync(descriptor)
+        except OSError:
+            self._disk.remove(beside)
+            raise
+        finally:
+            os.close(descriptor)
+        self._disk.rename(beside, path)
+        self._disk.sync_names(self._directory)
+        for old in segments(self._directory):
+            if int(old.stem) < number:
+                self._disk.remove(old)
+
+    def _begin(self) -> int:
+        """Begin a segment; its descriptor."""
+        self._number += 1
+        descriptor = self._disk.open(self._path(self._number))
+        try:
+            self._disk.write(descriptor, HEADER, 0, len(HEADER))
+            self._disk.sync_names(self._directory)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._descriptor, self._written = descriptor, len(HEADER)
+        return descriptor
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _path(self, number: int) -> Path:
+        return self._directory / f"{number:08d}{SUFFIX}"
 
 
-class Salvaged:
-    """Salvaged is what could be read of a log: how long it is, and where it is damaged."""
+def segments(directory: Path) -> list[Path]:
+    """The segments of a directory, oldest first."""
+    return sorted(path for path in directory.glob(f"*{SUFFIX}") if path.stem.isdigit())
+
+
+def open_log(directory: Path, disk: Disk, index: Index, report: Report) -> SeriesLog:
+    """The log of a directory, its series restored into `index`. May raise OSError or NewerVersionError."""
+    number = 0
+    for path in segments(directory):
+        number = max(number, int(path.stem))
+        content = path.read_bytes()
+        if content[:8] == MAGIC and int.from_bytes(content[8:12], "little") > VERSION:
+            raise NewerVersionError(f"{path.name} was written by a newer version")
+        records = Records(content)
+        for body in records.bodies():
+            try:
+                _restore(body, index)
+            except (CorruptChunkError, KeyError, ValueError, IndexError):
+                records.damaged.append((0, 0))
+        if records.damaged:
+            report(path, "records are damaged", b"".join(content[start:stop] for start, stop in records.damaged))
+    return SeriesLog(directory, disk, index.strings, number)
+
+
+class Records:
+    """Records are what can be read of a segment; `damaged` says where it cannot."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
-        self.length = len(HEADER)
         self.damaged: list[tuple[int, int]] = []
+        self.torn = False  # at its end, as when the machine lost power
 
     def bodies(self) -> Iterator[bytes]:
-        """The body of each intact record; what is damaged is jumped over."""
+        """The body of each record, once; what is damaged, or torn at the end, is jumped over."""
         content = self._content
-        at = len(HEADER)
+        at, last = len(HEADER), b""
+        if content[: len(HEADER)] != HEADER:
+            self.damaged.append((0, min(len(HEADER), len(content))))
         while at < len(content):
             body = self._body_at(at)
             if body is None:
                 resumed = self._next_after(at)
                 if resumed is None:
+                    self.torn = True
                     break
                 self.damaged.append((at, resumed))
                 at = resumed
                 continue
             at += RECORD.size + len(body)
-            self.length = at
-            yield body
-        if self.length < len(content):
-            self.damaged.append((self.length, len(content)))
+            if body != last:  # its copy
+                yield body
+            last = body
 
     def _body_at(self, at: int) -> bytes | None:
         if at + RECORD.size > len(self._content):
@@ -113,69 +212,39 @@ class Salvaged:
         return None
 
 
-def open_log(path: Path, disk: Disk, index: Index) -> tuple[SeriesLog, Salvaged]:
-    """The log at `path`, its series restored into `index`; damage is set aside beside it. May raise OSError."""
-    descriptor = disk.open(path)
-    content = path.read_bytes()
-    if content[: len(HEADER)] != HEADER:
-        if content:
-            _set_aside(path, content)
-        disk.resize(descriptor, 0)
-        disk.write(descriptor, HEADER, 0, len(HEADER))
-        content = HEADER
-    salvaged = Salvaged(content)
-    lost_codes: set[int] = set()
-    for body in salvaged.bodies():
-        _restore(body, index, lost_codes)
-    if salvaged.damaged:
-        _set_aside(path, b"".join(content[start:stop] for start, stop in salvaged.damaged))
-    if salvaged.length < len(content):
-        disk.resize(descriptor, salvaged.length)
-    return SeriesLog(disk, descriptor, index.strings, salvaged.length), salvaged
+def _record(minted: Sequence[Minted], strings: Strings) -> bytes:
+    """The record of some series, twice."""
+    parts = [Part(strings.text(group.name), group.names, group.codes) for group in minted]
+    ids = np.concatenate([group.ids for group in minted])
+    body = pack({"ids": ids, **Dictionary.of_parts(parts, strings).arrays()}, LEVEL)
+    return 2 * (RECORD.pack(RECORD_MAGIC, len(body), _crc(body), 0) + body)
 
 
-def _group(group: Minted, names: list[int]) -> bytes:
-    head = BODY.pack(group.name, len(names), len(group.ids), int(group.ids[0]))
-    return head + np.array(names, dtype=np.int32).tobytes() + np.ascontiguousarray(group.codes).tobytes()
+def _restore(body: bytes, index: Index) -> None:
+    arrays = unpack(body)
+    ids = arrays["ids"].astype(np.int64)
+    dictionary = Dictionary.of_arrays(arrays)
+    everything = np.ones(len(ids), dtype=np.bool_)
+    for rows, part in dictionary.parts(index.strings, everything):
+        index.restore(Minted(index.strings.code(part.name), part.names, part.codes, ids[rows]))
 
 
-def _restore(body: bytes, index: Index, lost_codes: set[int]) -> None:
-    strings = index.strings
-    first, count, size, groups = BODY.unpack_from(body)
-    at = BODY.size
-    lengths = np.frombuffer(body, np.uint32, count, at).tolist()
-    at += 4 * count
-    text = body[at : at + size].decode(errors="surrogatepass")
-    at += size
-    while len(strings) < first:  # these were in a record that is lost: keep their codes from being given again
-        lost_codes.add(len(strings))
-        strings.code(f"\0lost {len(strings)}")
-    start = 0
-    for length in lengths:
-        strings.code(text[start : start + length])
-        start += length
-    for _ in range(groups):
-        name, width, series, first_id = BODY.unpack_from(body, at)
-        at += BODY.size
-        name_codes = np.frombuffer(body, np.int32, width, at).tolist()
-        at += 4 * width
-        codes: CodeArray = np.frombuffer(body, np.int32, series * width, at).reshape(series, width)
-        at += 4 * series * width
-        ids: IntArray = np.arange(first_id, first_id + series, dtype=np.int64)
-        if lost_codes:
-            if not lost_codes.isdisjoint((name, *name_codes)):
-                continue
-            known = ~np.isin(codes, list(lost_codes)).any(axis=1)
-            codes, ids = codes[known], ids[known]
-        if len(ids):
-            index.restore(Minted(name, tuple(strings.text(code) for code in name_codes), codes, ids))
+def _live(index: Index) -> Iterator[list[Minted]]:
+    """Every series of the index, as many at a time as make a record."""
+    group: list[Minted] = []
+    count = 0
+    for table in list(index.tables.values()):
+        names, codes, ids = table.rows
+        for start in range(0, len(ids), SERIES_PER_RECORD):
+            stop = min(start + SERIES_PER_RECORD, len(ids))
+            if count + stop - start > SERIES_PER_RECORD:
+                yield group
+                group, count = [], 0
+            group.append(Minted(table.name, names, codes[start:stop], ids[start:stop]))
+            count += stop - start
+    if group:
+        yield group
 
 
 def _crc(body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(len(body).to_bytes(4, "little")))
-
-
-def _set_aside(path: Path, damage: bytes) -> None:
-    aside = path.with_name(f"{path.name}.corrupt")
-    aside.write_bytes(damage)
-    log.warning("series.log is damaged in part", extra=facts(file=path, bytes=len(damage), kept_in=aside))

@@ -32,6 +32,7 @@ from ruler.promql.ast import (
 from ruler.promql.engine import Engine
 from ruler.promql.parser import parse
 from ruler.storage import Queryable
+from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
 from tests.conformance.script import Clear, Eval, Load, Points, Series, parse_script
 from tests.peers import testdata_folder
@@ -339,7 +340,7 @@ class PagedStorage:
     """A PagedStorage is the database without a directory; every load is a stream that brings its own timestamps."""
 
     def __init__(self) -> None:
-        self.queryable = DB.open(None, ring=LONGEST)
+        self.queryable = DB.open(None, retention=Retention(LONGEST))
 
     def load(self, interval: int, series: list[Series]) -> None:
         if not series:

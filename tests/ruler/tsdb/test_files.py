@@ -14,6 +14,7 @@ import pytest
 
 from common.clock import ManualClock
 from common.errors import StartError
+from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
 from tests.ruler.tsdb.reading import BASE, EVERYTHING, Samples, bits, named, read
 
@@ -124,12 +125,12 @@ def damaged(content: bytes, mode: str, at: int, chance: random.Random) -> bytes:
 def test_damage_is_noticed_and_the_rest_kept(tmp_path: Path, mode: str) -> None:
     """However a file is cut, zeroed or flipped, the database opens, every sample it gives is true, a loss is told."""
     original, copy = tmp_path / "original", tmp_path / "copy"
-    db = DB.open(original, ring=INTERVAL * 16, clock=ManualClock(BASE))
+    db = DB.open(original, retention=Retention(INTERVAL * 16), clock=ManualClock(BASE))
     expected = fill(db, 5)
     db.close()
     total, chance = sum(map(len, expected.values())), random.Random(2)
     kept = opened = 0
-    for name in ("00000001.page", "series.log"):
+    for name in ("00000001.page", "00000001.series"):
         content = (original / name).read_bytes()
         for at in range(0, len(content), 64):
             harmed = damaged(content, mode, at, chance)
@@ -143,7 +144,8 @@ def test_damage_is_noticed_and_the_rest_kept(tmp_path: Path, mode: str) -> None:
                 assert set(samples) <= set(expected[series]), (name, at)
             here = sum(map(len, found.values()))
             health = db.health
-            told = health.corrupt_files or health.damaged_rows or health.damaged_columns or health.unfinished_rows
+            lost = health.damaged_rows or health.damaged_columns or health.unfinished_rows
+            told = health.corrupt_files or health.damaged_blocks or lost
             assert told or here == total, (name, at)
             kept, opened = kept + here, opened + 1
     if mode == "flipped":

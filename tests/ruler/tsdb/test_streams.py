@@ -10,6 +10,7 @@ import pytest
 from common.clock import ManualClock
 from ruler.model.arrays import STALE, STALE_BITS
 from ruler.storage import Appended
+from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
 from tests.ruler.tsdb.reading import BASE, EVERYTHING, Samples, bits, named, read
 
@@ -25,25 +26,26 @@ def one(value: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
 def test_ring_wraps(tmp_path: Path, in_files: bool) -> None:
     """After many turns the last ring of samples is all there, what is older goes page by page, and disk stays flat."""
     ring = 96 * INTERVAL
-    db = DB.open(tmp_path if in_files else None, ring=ring, clock=ManualClock(BASE))
+    db = DB.open(tmp_path if in_files else None, retention=Retention(ring), clock=ManualClock(BASE))
     series = db.series([named("m", n=str(n)) for n in range(3)])
     stream = db.stream("a", INTERVAL)
     expected: Samples = {f'm{{n="{n}"}}': [] for n in range(3)}
-    files = []
+    files: list[list[str]] = []
     for tick in range(1000):
         time = BASE + tick * INTERVAL
         stream.append(time, time + tick % 7, series, np.arange(3.0) + tick)
         for n in range(3):
             expected[f'm{{n="{n}"}}'].append((time + tick % 7, bits(n + tick)))
-        if in_files and tick % 100 == 99:
+        db.maintain(time)
+        if in_files and tick % 96 == 95:
             db.sync()
-            files.append(len(list(tmp_path.glob("*.page"))))
+            files.append(sorted(path.suffix for path in tmp_path.iterdir()))
     newest = BASE + 999 * INTERVAL + 999 % 7
     found = read(db, newest - ring, newest)
     assert found == {name: [each for each in samples if each[0] > newest - ring] for name, samples in expected.items()}
     held = read(db, 0, END)
     assert all(96 <= len(samples) <= 96 + 2 * 16 for samples in held.values())
-    assert len(set(files[2:])) <= 1
+    assert all(each == files[2] for each in files[3:])
     db.close()
 
 
@@ -197,7 +199,7 @@ def test_a_fleet_over_seams_reads_back_before_and_after_restart(tmp_path: Path) 
     """Many streams over many pages, with scrapes and series missing, give the very arrays that were appended."""
     chance = np.random.default_rng(3)
     streams, per_stream, ticks, ring = 12, 7, 90, 16 * 6 * INTERVAL
-    db = DB.open(tmp_path, ring=ring, clock=ManualClock(BASE))
+    db = DB.open(tmp_path, retention=Retention(ring), clock=ManualClock(BASE))
     expected: Samples = {}
     writers = [db.stream(str(s), INTERVAL) for s in range(streams)]
     for tick in range(ticks):
@@ -220,7 +222,7 @@ def test_a_fleet_over_seams_reads_back_before_and_after_restart(tmp_path: Path) 
         assert read(db, start, end) == within
     assert len(db.select(EVERYTHING, 0, END).blocks) == 1
     db.close()
-    again = DB.open(tmp_path, ring=ring, clock=ManualClock(BASE))
+    again = DB.open(tmp_path, retention=Retention(ring), clock=ManualClock(BASE))
     assert read(again, 0, END) == expected
     again.close()
 
@@ -228,13 +230,14 @@ def test_a_fleet_over_seams_reads_back_before_and_after_restart(tmp_path: Path) 
 def test_an_abandoned_interval_is_dropped_too(tmp_path: Path) -> None:
     """Pages of an interval that nobody writes any more go when they are older than the ring."""
     ring = 96 * INTERVAL
-    db = DB.open(tmp_path, ring=ring, clock=ManualClock(BASE))
+    db = DB.open(tmp_path, retention=Retention(ring), clock=ManualClock(BASE))
     series = db.series([named("m")])
     old, new = db.stream("old", 30_000), db.stream("new", INTERVAL)
     old.append(BASE, BASE, series, one(1))
     old.close(None)
     for tick in range(1, 200):
         new.append(BASE + tick * INTERVAL, BASE + tick * INTERVAL, series, one(tick))
+        db.maintain(BASE + tick * INTERVAL)
     times = [time for time, _ in read(db, 0, END)["m"]]
     assert times[0] > BASE
     db.close()

@@ -1,0 +1,240 @@
+"""A chunk as its readers see it: a leaf like a page, whose cells are decoded block by block when wanted.
+
+A Chunk is a handle of some hundred bytes; what reading it takes is loaded into one bounded cache, and so are blocks.
+A block whose check is wrong reads as absent, and is reported.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ruler.model.arrays import BoolArray, IntArray
+from ruler.tsdb.chunkfile import CorruptChunkError, Header, read_meta
+from ruler.tsdb.codec import decode_cells, decode_times
+from ruler.tsdb.dictionary import Dictionary
+from ruler.tsdb.index import Index
+from ruler.tsdb.page import Bits, Leaf
+
+CACHED_BYTES = 64 << 20
+
+Report = Callable[[Path | None, str, bytes], None]  # of damage: the file, what is wrong, the bytes to set aside
+
+
+class Sized(Protocol):
+    @property
+    def nbytes(self) -> int: ...
+
+
+class Cache:
+    """A Cache keeps what was loaded last, up to a number of bytes. Any thread; its lock is held for a step only."""
+
+    def __init__(self, limit: int = CACHED_BYTES) -> None:
+        self._limit = limit
+        self._held: OrderedDict[Hashable, Sized] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, load: Callable[[], Any]) -> Any:
+        """What is kept under `key`; loaded when it is not there (by two at once, perhaps: either is right)."""
+        with self._lock:
+            found = self._held.get(key)
+            if found is not None:
+                self._held.move_to_end(key)
+                return found
+        loaded = load()
+        with self._lock:
+            if key not in self._held:
+                self._held[key] = loaded
+                self._bytes += loaded.nbytes
+            while self._bytes > self._limit and len(self._held) > 1:
+                self._bytes -= self._held.popitem(last=False)[1].nbytes
+        return loaded
+
+    def forget(self, wanted: Callable[[Any], bool]) -> None:
+        """Drop what is kept under the keys that `wanted` says."""
+        with self._lock:
+            for key in [key for key in self._held if wanted(key)]:
+                self._bytes -= self._held.pop(key).nbytes
+
+
+class Content:
+    """A Content is the bytes of a chunk: a file, open as long as somebody reads it, or memory."""
+
+    def __init__(self, source: Path | bytes) -> None:
+        self._memory = source if isinstance(source, bytes) else None
+        if not isinstance(source, bytes):
+            self._descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, self._descriptor)
+
+    def read(self, size: int, at: int) -> bytes:
+        if self._memory is not None:
+            return self._memory[at : at + size]
+        return os.pread(self._descriptor, size, at)
+
+
+class Chunk:
+    """A Chunk is the handle of a sealed stretch of a ring: its header, and where its bytes are."""
+
+    def __init__(self, header: Header, source: Path | bytes, size: int, cache: Cache, report: Report) -> None:
+        self.header, self.source, self.size = header, source, size
+        self.number, self.interval, self.first, self.rows = header.number, header.interval, header.first, header.rows
+        self.order, self.oldest, self.newest = header.order, header.oldest, header.newest
+        self._cache, self._report = cache, report
+        self._damaged = False
+
+    @property
+    def path(self) -> Path | None:
+        return self.source if isinstance(self.source, Path) else None
+
+    def opened(self) -> OpenChunk | None:
+        """What it takes to read it; None when it is gone or damaged beyond that."""
+        if self._damaged:
+            return None
+        try:
+            opened: OpenChunk = self._cache.get((self.number, "meta"), self._open)
+        except FileNotFoundError:  # retention was faster than this reader
+            return None
+        except (CorruptChunkError, OSError) as error:
+            self._damaged = True
+            self._report(self.path, str(error), b"")
+            return None
+        return opened
+
+    def _open(self) -> OpenChunk:
+        content = Content(self.source)
+        arrays, first_bad = read_meta(self.header, content.read)
+        if first_bad:
+            self._report(self.path, "one of two copies of the meta is damaged", b"")
+        return OpenChunk(self.header, arrays, content, self._cache, partial(self._report, self.path))
+
+    def forget(self) -> None:
+        """Keep nothing of it in the cache."""
+        self._cache.forget(lambda key: isinstance(key, tuple) and key[0] == self.number)
+
+
+class OpenChunk(Leaf):
+    """An OpenChunk is a chunk with its columns, times and labels in memory."""
+
+    def __init__(
+        self,
+        header: Header,
+        arrays: dict[str, Any],
+        content: Content,
+        cache: Cache,
+        report: Callable[[str, bytes], None],
+    ) -> None:
+        try:
+            self._take(header, arrays)
+        except (KeyError, ValueError, IndexError) as error:
+            raise CorruptChunkError(f"the meta is not what it should be: {error!r}") from None
+        self.header = header
+        self._content, self._cache, self._report = content, cache, report
+        self._arrays = arrays
+        self._bad: set[tuple[int, int]] = set()
+        self._dictionary: Dictionary | None = None
+        self._cold: tuple[int, BoolArray] = (-1, np.zeros(0, dtype=np.bool_))
+        self.nbytes = 2 * sum(each.nbytes for each in arrays.values()) + self.times.nbytes
+
+    def _take(self, header: Header, arrays: dict[str, Any]) -> None:
+        self.number, self.interval, self.first, self.rows = header.number, header.interval, header.first, header.rows
+        self.order, self.oldest, self.newest = header.order, header.oldest, header.newest
+        self.key = -header.number
+        self.used = header.columns
+        none = np.full(1, -1, dtype=np.int32)
+        self.series_of = np.concatenate([none.astype(np.int64), np.cumsum(arrays["series"])])
+        self.slot_of = np.concatenate([none + 1, arrays["slot"]])
+        self.first_row = np.concatenate([none + 1, arrays["first_row"]])
+        self.last_row = np.concatenate([none, arrays["last_row"]])
+        self.flags = np.concatenate([np.zeros(1, np.uint8), arrays["flags"]])
+        self.ahead, self.behind = arrays["reach"].tolist()
+        stored = decode_times(arrays["times"].tobytes(), header.slots - 1, header.rows, header.interval, header.first)
+        times = np.concatenate([np.zeros((1, header.rows), np.uint64), stored])
+        published = times != 0
+        some = published.any(axis=1)
+        self.slot_first = np.where(some, published.argmax(axis=1), self.rows).astype(np.int32)
+        self.slot_last = np.where(some, self.rows - 1 - published[:, ::-1].argmax(axis=1), -1).astype(np.int32)
+        self.times = times.T
+        self._width = int(arrays["block_width"][0])
+        self._blocks = arrays["blocks"]
+        self.torn = None
+        self.writes = 0
+
+    @property
+    def dictionary(self) -> Dictionary:
+        if self._dictionary is None:
+            self._dictionary = Dictionary.of_arrays(self._arrays)
+        return self._dictionary
+
+    def cold(self, index: Index) -> BoolArray:
+        """Of each column, whether its series is not among the live ones."""
+        if self._cold[0] != index.generation:
+            cold = ~index.known(self.series_of)
+            cold[0] = False
+            self._cold = (index.generation, cold)
+        return self._cold[1]
+
+    def cells_of(self, columns: IntArray, low: int, high: int) -> tuple[Bits, IntArray, int]:
+        return self.taken(columns, low, high), np.arange(len(columns)), low
+
+    def taken(self, columns: IntArray, low: int, high: int, plane: int = 0) -> Bits:
+        """The cells of these columns (0: absent) in the rows [low, high), as [rows × columns]."""
+        out = np.zeros((high - low, len(columns)), dtype=np.uint64)
+        place = np.flatnonzero(columns)
+        wanted = columns[place] - 1
+        if len(wanted) > 1 and (wanted[1:] < wanted[:-1]).any():
+            order = np.argsort(wanted)
+            place, wanted = place[order], wanted[order]
+        block_of = wanted // self._width
+        edges = [0, *(np.flatnonzero(np.diff(block_of)) + 1).tolist(), len(wanted)]
+        for start, stop in pairwise(edges):
+            if start < stop:
+                block = int(block_of[start])
+                cells = self._block(plane, block)[:, low:high]
+                into, within = place[start:stop], wanted[start:stop] - block * self._width
+                out[:, _slice(into)] = cells[_slice(within)].T
+        return out
+
+    def _block(self, plane: int, block: int) -> Bits:
+        cells: Bits = self._cache.get((self.number, plane, block), lambda: self._decoded(plane, block))
+        return cells
+
+    def _decoded(self, plane: int, block: int) -> Bits:
+        columns = min(self._width, self.used - 1 - block * self._width)
+        blocks_each = -(-(self.used - 1) // self._width)
+        at, size, crc = self._blocks[plane * blocks_each + block].tolist()
+        try:
+            data = self._content.read(size, at)
+            if zlib.crc32(data) != crc:
+                raise CorruptChunkError("its check is wrong")
+            return decode_cells(data, columns, self.rows)
+        except (ValueError, OSError) as error:
+            if (plane, block) not in self._bad:
+                self._bad.add((plane, block))
+                self._report(f"block {block} of {columns} columns: {error}", data)
+            return np.zeros((columns, self.rows), dtype=np.uint64)
+
+    def check(self) -> int:
+        """Read every block and verify it; how many are damaged."""
+        for place, (at, size, crc) in enumerate(self._blocks.tolist()):
+            data = self._content.read(size, at)
+            if zlib.crc32(data) != crc and (key := divmod(place, -(-(self.used - 1) // self._width))) not in self._bad:
+                self._bad.add(key)
+                self._report(f"block {place} is damaged", data)
+        return len(self._bad)
+
+
+def _slice(places: IntArray) -> IntArray | slice:
+    """`places` (ascending) as a slice where they are neighbours, which numpy copies faster."""
+    first, last = int(places[0]), int(places[-1])
+    return slice(first, last + 1) if last - first == len(places) - 1 else places

@@ -1,0 +1,79 @@
+"""The directory of a database: its lock, labels, pages, chunks and keeper, opened in order and closed in reverse.
+
+lock                 the pid of the process that has it open
+00000001.series …    labels of live series (serieslog.py)
+00000002.page …      what is being written, and was until lately (page.py)
+00000001.chunk …     what is older (chunkfile.py)
+*.corrupt            what could not be read, set aside
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from common.clock import Clock
+from common.errors import StartError
+from ruler.model.arrays import IntArray
+from ruler.tsdb.chunk import Chunk
+from ruler.tsdb.chunkfiles import ChunkFiles
+from ruler.tsdb.disk import Disk
+from ruler.tsdb.health import Health
+from ruler.tsdb.index import Index
+from ruler.tsdb.keeper import Keeper
+from ruler.tsdb.lock import DirectoryLock
+from ruler.tsdb.page import NewerVersionError, Page, Weights
+from ruler.tsdb.pagefiles import PageFiles
+from ruler.tsdb.ring import Ring
+from ruler.tsdb.serieslog import open_log
+
+
+class Directory:
+    """A Directory is the files of an open database, and the two threads that look after them."""
+
+    def __init__(self, path: Path, disk: Disk, index: Index, weights: Weights) -> None:
+        """Open it, and read what earlier processes left into `leaves`; raises StartError."""
+        self.health = Health()
+        lock: DirectoryLock | None = None
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = DirectoryLock(path)
+            self.labels = open_log(path, disk, index, self.health.damaged)
+            self.chunks = ChunkFiles(path, disk, self.health)
+            chunks = self.chunks.read_all()
+            superseded = {number for chunk in chunks for number in (chunk.number, *chunk.header.sources)}
+            self.pages = PageFiles(path, disk, self.labels, self.health)
+            pages, top = self.pages.read_all(superseded, max(superseded, default=0), index.known, weights)
+        except (OSError, NewerVersionError) as error:
+            if lock is not None:
+                lock.release()
+            problem = f"cannot be used: {error.strerror}" if isinstance(error, OSError) else str(error)
+            raise StartError(f"{path}: {problem}") from None
+        self._lock = lock
+        index.reserve(max([top, *(chunk.header.top for chunk in chunks)]))
+        self.leaves: list[Page | Chunk] = [*chunks, *pages]
+
+    def start(
+        self,
+        rings: dict[int, Ring],
+        index: Index,
+        clock: Clock,
+        held: Callable[[], IntArray],
+        recent: Callable[[], int],
+    ) -> Keeper:
+        """Look after the files from now on."""
+        self.keeper = Keeper(rings, self.pages, self.chunks, index, self.labels, held, recent)
+        self.pages.start()
+        self.keeper.start(clock)
+        return self.keeper
+
+    def close(self) -> None:
+        """Make everything durable and let go of it."""
+        self.keeper.close()
+        try:
+            self.labels.flush()
+        except OSError as error:
+            self.pages.failed(error)
+        self.pages.close()
+        self.labels.close()
+        self._lock.release()

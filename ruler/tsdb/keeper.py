@@ -1,0 +1,260 @@
+"""What keeps a database small: seals old pages, merges chunks, drops what is past its retention, renews the tables.
+
+One thread does it, a round every few seconds; nothing here makes the writer or a reader wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+import numpy as np
+
+from common.clock import Clock
+from common.durations import MINUTE
+from ruler.model.arrays import IntArray
+from ruler.tsdb.chunk import Chunk, OpenChunk
+from ruler.tsdb.chunkfile import MAX_SOURCES, Sink
+from ruler.tsdb.chunkfiles import ChunkFiles
+from ruler.tsdb.config import Retention
+from ruler.tsdb.index import Index
+from ruler.tsdb.page import Page
+from ruler.tsdb.pagefiles import PageFiles
+from ruler.tsdb.renewal import Renewed, prepare
+from ruler.tsdb.ring import Ring
+from ruler.tsdb.seal import Written, merge, seal
+from ruler.tsdb.serieslog import SeriesLog
+
+ROUND_SECONDS = 10.0
+HOT = 5 * MINUTE  # what instant queries look back: as long, a page stays as it is
+SETTLED = 3  # ticks after which nothing is written any more to a page that has had its successor
+MERGED_ROWS = 1024
+MAX_RECORDS = 1024  # of the labels' log, before it is compacted
+PARTS_KEPT = 6  # at least: samples are let go chunk by chunk
+RENEWAL_SERIES = 10_000  # fewer dead ones are not worth it
+STRINGS_STAY = 10 * MINUTE  # longer than any query lasts
+NICE = 10
+
+log = logging.getLogger("tsdb")
+
+
+class Keeper:
+    """A Keeper looks after the files of a database. `round` does what there is to do at a time."""
+
+    def __init__(
+        self,
+        rings: dict[int, Ring],
+        pages: PageFiles,
+        chunks: ChunkFiles,
+        index: Index,
+        labels: SeriesLog,
+        held: Callable[[], IntArray],
+        recent: Callable[[], int],
+    ) -> None:
+        self._rings, self._pages, self._chunks, self._index, self._labels = rings, pages, chunks, index, labels
+        self._held, self._recent = held, recent
+        self.retention = Retention()
+        self.renewed: list[Renewed] | None = None  # for the writer to put in place
+        self._generation = index.generation
+        self._doomed_at: int | None = None
+        self._resting: set[int] = set()  # numbers of pages that are not written any more
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, clock: Clock) -> None:
+        self._thread = threading.Thread(target=self._run, args=(clock,), name="tsdb-keeper", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, clock: Clock) -> None:
+        if hasattr(os, "setpriority") and hasattr(threading, "get_native_id"):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # of this thread alone, on Linux
+        while not self._ended.wait(ROUND_SECONDS):
+            try:
+                self.round(clock.now())
+            except OSError as error:
+                self._pages.failed(error)
+            except Exception:  # the loop's boundary: the next round must come
+                log.exception("keeping failed")
+
+    def round(self, now: int) -> None:
+        """Do what there is to do at `now` (ms). May raise OSError: then what is left is done in the next round."""
+        self._drop(now)
+        self._move_in()
+        for ring in list(self._rings.values()):
+            self._seal(ring, now)
+            self._merge(ring)
+        self._renew()
+        self._drop_strings(now)
+
+    # Sealing.
+
+    def _seal(self, ring: Ring, now: int) -> None:
+        for page in ring.pages:
+            if self._ended.is_set():
+                return
+            if not self._ripe(ring, page, now):
+                continue
+            if page.number not in self._resting:
+                page.limit = 0
+                self._resting.add(page.number)  # the writer may be in the middle of a row: sealed in the next round
+            else:
+                ring.swap((page,), self._written(page.number, partial(seal, page, self._index)))
+                self._pages.retire(page)
+                self._resting.discard(page.number)
+
+    def _ripe(self, ring: Ring, page: Page, now: int) -> bool:
+        """Whether nothing is written any more to a page, and nobody but a long look back wants it."""
+        if page is ring.current or page.expectant:
+            return False
+        if page.newest > now - HOT and page.newest <= now + HOT:
+            return False
+        current = ring.current
+        if not page.limit or current is None or not ring.interval:
+            return True
+        return current.newest > (page.first + page.rows + SETTLED) * ring.interval or page.newest < current.oldest
+
+    def _written(self, number: int, write: Callable[[Sink], Written | None]) -> Chunk | None:
+        sink = self._chunks.sink(number)
+        try:
+            written = write(sink)
+        except BaseException:
+            sink.discard()
+            raise
+        if written is None:
+            sink.discard()
+            return None
+        header, size = written
+        return self._chunks.published(header, sink, size)
+
+    # Merging.
+
+    def _merge(self, ring: Ring) -> None:
+        """Put chunks that follow one another into one, when they are many rows together."""
+        for group in _groups(ring.chunks, self.retention.time // PARTS_KEPT):
+            if self._ended.is_set() or self._pages.health.degraded:
+                return
+            opened = [each for chunk in group if (each := chunk.opened()) is not None]
+            if len(opened) == len(group):
+                self._merge_group(ring, group, opened)
+
+    def _merge_group(self, ring: Ring, group: list[Chunk], opened: list[OpenChunk]) -> None:
+        number = self._pages.next_number()
+        merged = self._written(number, partial(merge, opened, number))
+        ring.swap(group, merged)
+        for chunk in group:
+            self._chunks.remove(chunk)
+
+    # What is in memory because the disk took nothing.
+
+    def _move_in(self) -> None:
+        if self._pages.health.degraded:
+            return
+        for ring in list(self._rings.values()):
+            for chunk in ring.chunks:
+                if isinstance(chunk.source, bytes):
+                    ring.swap((chunk,), self._chunks.move_in(chunk, chunk.source))
+
+    # Retention.
+
+    def _drop(self, now: int) -> None:
+        """Let go of the oldest leaf of each ring past its time, and of the oldest of all while they are too much.
+
+        One a round: a clock that jumps ahead must not empty the database at once.
+        """
+        for ring in list(self._rings.values()):
+            old = [leaf for leaf in ring.leaves if leaf.newest < now - self.retention.time and not _expectant(leaf)]
+            self._let_go(ring, old[:1])
+        limit = self.retention.size
+        while limit is not None and self.size() > limit:
+            oldest = min(self._droppable(), key=lambda found: found[1].newest, default=None)
+            if oldest is None:
+                return
+            self._let_go(oldest[0], [oldest[1]])
+
+    def _droppable(self) -> Iterator[tuple[Ring, Page | Chunk]]:
+        for ring in list(self._rings.values()):
+            for leaf in ring.leaves:
+                if leaf is not ring.current and not _expectant(leaf):
+                    yield ring, leaf
+
+    def _let_go(self, ring: Ring, leaves: Iterable[Page | Chunk]) -> None:
+        for leaf in leaves:
+            ring.swap((leaf,), None)
+            if isinstance(leaf, Page):
+                leaf.limit = 0
+                self._pages.retire(leaf)
+            else:
+                self._chunks.remove(leaf)
+
+    def size(self) -> int:
+        """How many bytes the leaves take, in files and in memory, and the labels."""
+        leaves = [leaf for ring in list(self._rings.values()) for leaf in ring.leaves]
+        return sum(leaf.size for leaf in leaves) + self._labels.size()
+
+    # The live tables.
+
+    def _renew(self) -> None:
+        """Prepare live tables without what is dead, when half of them is; the writer puts them in place."""
+        index = self._index
+        if self.renewed is not None:
+            return
+        if index.live > 2 * len(self._held()) + RENEWAL_SERIES:
+            living = self._living()
+            if index.live > 2 * len(living) + RENEWAL_SERIES:
+                self.renewed = prepare(index, self._living)
+                return
+        if self._labels.records > MAX_RECORDS:
+            self._labels.compact(index)
+
+    def _drop_strings(self, now: int) -> None:
+        """Some time after series were taken out, let go of the strings that only they had."""
+        index = self._index
+        if self._doomed_at is not None and now - self._doomed_at > STRINGS_STAY:
+            index.forget_names(self._recent())
+            index.strings.spare(index.used_codes())
+            index.strings.drop()
+            self._doomed_at = None
+        elif self._doomed_at is None and index.generation != self._generation:
+            index.strings.doom()
+            index.generation += 1  # what is remembered of earlier selections is asked for anew, and so spared
+            index.strings.spare(index.used_codes())
+            self._generation, self._doomed_at = index.generation, now
+
+    def _living(self) -> IntArray:
+        """The series that are being written or have samples in pages, ascending."""
+        parts = [self._held()]
+        for ring in list(self._rings.values()):
+            parts += [page.series_of[1 : page.used] for page in ring.pages]
+        return np.unique(np.concatenate(parts))
+
+
+def _expectant(leaf: Page | Chunk) -> bool:
+    return isinstance(leaf, Page) and leaf.expectant
+
+
+def _groups(chunks: list[Chunk], longest: int) -> Iterator[list[Chunk]]:
+    """Stretches of chunks that can be merged, and are worth it; none is longer than `longest` (ms)."""
+    group: list[Chunk] = []
+    rows = 0
+    for chunk in chunks:
+        end = group[-1].first + group[-1].rows if group else chunk.first
+        apart = chunk.interval and not end <= chunk.first <= end + MERGED_ROWS // 4
+        if chunk.rows >= MERGED_ROWS or apart or chunk.path is None:
+            group, rows = [], 0
+            if chunk.rows >= MERGED_ROWS or chunk.path is None:
+                continue
+        if group and chunk.newest - group[0].oldest > longest:
+            group, rows = [], 0
+        group.append(chunk)
+        rows += chunk.rows
+        if rows >= MERGED_ROWS or len(group) == MAX_SOURCES:
+            yield group
+            group, rows = [], 0

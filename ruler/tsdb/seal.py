@@ -1,0 +1,269 @@
+"""Sealing a page, and merging chunks: the same cells in fewer bytes, columns sorted by metric name.
+
+Goes block by block, a block of columns at a time, so that it needs little memory however large a page is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from ruler.model.arrays import BoolArray, CodeArray, IntArray
+from ruler.model.table import StringPool
+from ruler.tsdb.blocks import streams_of
+from ruler.tsdb.chunk import OpenChunk
+from ruler.tsdb.chunkfile import ChunkWriter, Header, Sink
+from ruler.tsdb.codec import Codec, encode_cells, encode_times
+from ruler.tsdb.dictionary import Dictionary, Part
+from ruler.tsdb.index import Index
+from ruler.tsdb.page import TIME_SIGN, Bits, Page
+
+BLOCK_CELLS = 1 << 15
+Written = tuple[Header, int]  # and the size of the chunk in bytes
+
+LAYER_BITS = 20  # of keys: a chunk may hold a series in several columns
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A Layout is all of a chunk but its cells; arrays have no column 0 and no slot 0."""
+
+    interval: int
+    first: int
+    number: int
+    order: int
+    sources: tuple[int, ...]
+    series: IntArray  # of each column
+    slot: CodeArray  # of each column, counted from 1
+    flags: npt.NDArray[np.uint8]
+    times: Bits  # [slots × rows]
+    dictionary: Dictionary
+    resolution: int = 0
+    planes: int = 1
+
+
+def write(sink: Sink, layout: Layout, codec: Codec, cells: Callable[[int, int, int], Bits]) -> Written:
+    """Write a chunk; `cells(plane, start, stop)` are those of some columns [columns × rows]. May raise OSError."""
+    columns, rows = len(layout.series), layout.times.shape[1]
+    width = max(1, BLOCK_CELLS // rows)
+    first_row, last_row = np.zeros(columns, dtype=np.int32), np.full(columns, -1, dtype=np.int32)
+    writer = ChunkWriter(sink)
+    for plane in range(layout.planes):
+        for start in range(0, columns, width):
+            stop = min(start + width, columns)
+            block = cells(plane, start, stop)
+            writer.block(encode_cells(block, codec))
+            if not plane:
+                first_row[start:stop], last_row[start:stop] = _spans(block)
+    stamps = (layout.times[layout.times != 0] ^ np.uint64(TIME_SIGN)).view(np.int64)
+    header = Header(
+        interval=layout.interval,
+        first=layout.first,
+        rows=rows,
+        columns=columns + 1,
+        slots=len(layout.times) + 1,
+        number=layout.number,
+        order=layout.order,
+        resolution=layout.resolution,
+        planes=layout.planes,
+        oldest=int(stamps.min()),
+        newest=int(stamps.max()),
+        top=int(layout.series.max()) + 1,
+        meta_at=0,
+        meta_size=0,
+        meta_crc=0,
+        sources=layout.sources,
+    )
+    arrays = {
+        "series": np.diff(layout.series, prepend=0),
+        "slot": layout.slot,
+        "first_row": first_row,
+        "last_row": last_row,
+        "flags": layout.flags,
+        "reach": np.array(_reach(layout), dtype=np.int64),
+        "block_width": np.array([width], dtype=np.int64),
+        "times": np.frombuffer(encode_times(layout.times, layout.interval, layout.first), dtype=np.uint8),
+        **layout.dictionary.arrays(),
+    }
+    return writer.finish(header, arrays)
+
+
+def seal(page: Page, index: Index, sink: Sink) -> Written | None:
+    """Write what a page holds as a chunk, which has the page's number; None when it holds nothing.
+
+    The page must not be written any more. May raise OSError.
+    """
+    held = np.flatnonzero(page.last_row[: page.used] >= 0)
+    published: BoolArray = (page.times != 0).any(axis=1)
+    if not len(held) or not published.any():
+        return None
+    low, high = int(published.argmax()), page.rows - int(published[::-1].argmax())
+    series = page.series_of[held].astype(np.int64)
+    order, parts = _sorted_parts(series, index)
+    columns, series = held[order], series[order]
+    used_slots, slot = np.unique(page.slot_of[columns], return_inverse=True)
+    times = np.ascontiguousarray(page.times[low:high, used_slots].T)
+    absent = times == 0
+    gappy = absent.any(axis=1)
+
+    def cells(_plane: int, start: int, stop: int) -> Bits:
+        block = np.ascontiguousarray(page.cells[low:high, columns[start:stop]].T)
+        for place in np.flatnonzero(gappy[slot[start:stop]]).tolist():
+            block[place, absent[slot[start + place]]] = 0
+        return block
+
+    layout = Layout(
+        interval=page.interval,
+        first=page.first + low,
+        number=page.number,
+        order=page.number,
+        sources=(),
+        series=series,
+        slot=(slot + 1).astype(np.int32),
+        flags=page.flags[columns],
+        times=times,
+        dictionary=Dictionary.of_parts(parts, index.strings),
+    )
+    return write(sink, layout, Codec.FAST, cells)
+
+
+def merge(chunks: Sequence[OpenChunk], number: int, sink: Sink) -> Written:
+    """Write several chunks of a ring, which follow one another, as one. May raise OSError."""
+    columns, series, dictionary = _united(chunks)
+    slots, slot = streams_of([chunk.slot_of[each] for chunk, each in zip(chunks, columns, strict=True)])
+    if chunks[0].interval:
+        offsets = [chunk.first - chunks[0].first for chunk in chunks]
+    else:
+        offsets = [0, *np.cumsum([chunk.rows for chunk in chunks]).tolist()][:-1]
+    rows = offsets[-1] + chunks[-1].rows
+    times = np.zeros((len(slots[0]), rows), dtype=np.uint64)
+    for chunk, offset, each in zip(chunks, offsets, slots, strict=True):
+        times[:, offset : offset + chunk.rows] |= chunk.times[:, each].T
+    flags = np.zeros(len(series), dtype=np.uint8)
+    for chunk, each in zip(chunks, columns, strict=True):
+        flags |= chunk.flags[each]
+
+    def cells(_plane: int, start: int, stop: int) -> Bits:
+        block = np.zeros((stop - start, rows), dtype=np.uint64)
+        for chunk, offset, each in zip(chunks, offsets, columns, strict=True):
+            here = each[start:stop]
+            if here.any():
+                block[:, offset : offset + chunk.rows] |= chunk.taken(here, 0, chunk.rows).T
+        return block
+
+    layout = Layout(
+        interval=chunks[0].interval,
+        first=chunks[0].first,
+        number=number,
+        order=min(chunk.order for chunk in chunks),
+        sources=tuple(chunk.number for chunk in chunks),
+        series=series,
+        slot=slot + np.int32(1),
+        flags=flags,
+        times=times,
+        dictionary=dictionary,
+    )
+    return write(sink, layout, Codec.DENSE, cells)
+
+
+def _spans(cells: Bits) -> tuple[CodeArray, CodeArray]:
+    """The first and the last row of each column that holds a sample (0 and −1: none)."""
+    present = cells != 0
+    some = present.any(axis=1)
+    last = present.shape[1] - 1 - present[:, ::-1].argmax(axis=1)
+    return present.argmax(axis=1).astype(np.int32), np.where(some, last, -1).astype(np.int32)
+
+
+def _reach(layout: Layout) -> tuple[int, int]:
+    """How far rows lie at most ahead of and behind where their times would put them."""
+    if not layout.interval:
+        return 1, 1
+    slots, rows = np.nonzero(layout.times)
+    stamps = (layout.times[slots, rows] ^ np.uint64(TIME_SIGN)).view(np.int64)
+    off = rows - (stamps // layout.interval - layout.first)
+    return max(1, int(off.max())), max(1, int(-off.min()))
+
+
+def _sorted_parts(series: IntArray, index: Index) -> tuple[IntArray, list[Part]]:
+    """The order of columns by metric name and id, and their labels in that order."""
+    names = index.names_of_ids(series)
+    distinct, where = np.unique(names, return_inverse=True)
+    rank = _ranks([index.strings.text(code) for code in distinct.tolist()])
+    order = np.lexsort((series, rank[where]))
+    parts = []
+    ordered_names = names[order]
+    edges = [0, *(np.flatnonzero(np.diff(ordered_names)) + 1).tolist(), len(order)]
+    for start, stop in pairwise(edges):
+        code = int(ordered_names[start])
+        names_here, codes = index.tables[code].labels_of(series[order[start:stop]])
+        parts.append(Part(index.strings.text(code), names_here, codes))
+    return order, parts
+
+
+def _ranks(texts: list[str]) -> IntArray:
+    """Where each text stands among them in sorted order."""
+    rank = np.empty(len(texts), dtype=np.int64)
+    rank[np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)] = np.arange(len(texts))
+    return rank
+
+
+def _united(chunks: Sequence[OpenChunk]) -> tuple[list[IntArray], IntArray, Dictionary]:
+    """The columns of all chunks by series: where each has them (0: not), their ids, and their labels."""
+    pool = StringPool()
+    every = [np.arange(1, chunk.used) for chunk in chunks]
+    keys = np.concatenate([_keys(chunk) for chunk in chunks])
+    distinct, first, where = np.unique(keys, return_index=True, return_inverse=True)
+    labelled = np.zeros(len(keys), dtype=np.bool_)
+    labelled[first] = True
+    by_name: dict[str, list[tuple[IntArray, Part]]] = {}
+    start = 0
+    for chunk, columns in zip(chunks, every, strict=True):
+        stop = start + len(columns)
+        for rows, part in chunk.dictionary.parts(pool, labelled[start:stop]):
+            by_name.setdefault(part.name, []).append((where[start:stop][rows], part))
+        start = stop
+    place = np.empty(len(distinct), dtype=np.int64)  # of each distinct key among the target's columns
+    parts, at = [], 0
+    for name in sorted(by_name):
+        found, part = _joined(name, by_name[name])
+        place[found] = np.arange(at, at + len(found))
+        parts.append(part)
+        at += len(found)
+    placed, start = [], 0
+    for columns in every:
+        stop = start + len(columns)
+        here = np.zeros(len(distinct), dtype=np.int64)
+        here[place[where[start:stop]]] = columns
+        placed.append(here)
+        start = stop
+    series = np.empty(len(distinct), dtype=np.int64)
+    series[place] = distinct >> LAYER_BITS
+    return placed, series, Dictionary.of_parts(parts, pool)
+
+
+def _keys(chunk: OpenChunk) -> IntArray:
+    """The series of each column, shifted, plus which of its columns it is."""
+    series = chunk.series_of[1:].astype(np.int64)
+    order = np.argsort(series, kind="stable")
+    ordered = series[order]
+    starts = np.maximum.accumulate(np.where(np.diff(ordered, prepend=-1) != 0, np.arange(len(ordered)), 0))
+    nth = np.empty(len(series), dtype=np.int64)
+    nth[order] = np.arange(len(ordered)) - starts
+    return (series << LAYER_BITS) + nth
+
+
+def _joined(name: str, found: list[tuple[IntArray, Part]]) -> tuple[IntArray, Part]:
+    """Rows of one metric out of several dictionaries, sorted by key, with all their label names."""
+    names = tuple(dict.fromkeys(each for _, part in found for each in part.names))
+    keys = np.concatenate([rows for rows, _ in found])
+    codes = np.zeros((len(keys), len(names)), dtype=np.int32)
+    at = 0
+    for rows, part in found:
+        codes[at : at + len(rows), [names.index(each) for each in part.names]] = part.codes
+        at += len(rows)
+    order = np.argsort(keys)
+    return keys[order], Part(name, names, codes[order])
