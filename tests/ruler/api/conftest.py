@@ -77,12 +77,16 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    """A ruler in memory; a test may give it other settings by indirect parameters."""
     (tmp_path / "prometheus.yml").write_text(CONFIG, encoding="utf-8")
     (tmp_path / "rules.yml").write_text(RULES, encoding="utf-8")
     clock = ManualClock(NOW)
     settings = RulerSettings(
-        config_file=tmp_path / "prometheus.yml", lifecycle=True, flags={"config.file": "prometheus.yml"}
+        config_file=tmp_path / "prometheus.yml",
+        lifecycle=True,
+        flags={"config.file": "prometheus.yml"},
+        **getattr(request, "param", {}),
     )
     ruler = Ruler(settings, clock)
     ruler._apply(ruler._config)
