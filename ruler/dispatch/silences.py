@@ -1,7 +1,8 @@
 """Silences: who asked that which alerts be not told, and for how long. A Muter, kept in SQL.
 
-One lock orders the writers; a change is in the database before it is published, and published by replacing the whole
-state, so that readers take no lock and never see half a change.
+One lock orders the writers; a change is handed to the database before it is published, and published by replacing the
+whole state, so that readers take no lock and never see half a change. While the database takes nothing, silences are
+taken nonetheless: a full disk is when they are needed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from prometheus_client import CollectorRegistry
 from common.durations import HOUR
 from common.errors import TocsinError
 from common.labels import Labels
-from ruler.database import METADATA, Database
+from ruler.database import Database, Overfull, Postponed
+from ruler.database.rows import StateTable
 from ruler.dispatch.matchers import matches_all
 from ruler.dispatch.metrics import SilenceMetrics
 from ruler.model.matcher import Matcher, MatchOp
@@ -31,10 +33,10 @@ MAX_BYTES = 64 << 10
 MAX_REMEMBERED = 50_000  # alerts whose silences are remembered between two changes
 WRITE_SECONDS = 10
 
-TABLE = sa.Table(
+TABLE = StateTable(
     "silences",
-    METADATA,
-    sa.Column("id", sa.String(36), primary_key=True),
+    ("id",),
+    sa.Column("id", sa.String(36), nullable=False),
     sa.Column("matchers", sa.JSON, nullable=False),
     sa.Column("starts_at", sa.BigInteger, nullable=False),
     sa.Column("ends_at", sa.BigInteger, nullable=False),
@@ -128,7 +130,7 @@ class Silences:
         self._retention, self._max_silences, self._max_bytes = retention, max_silences, max_bytes
         self._metrics = SilenceMetrics(registry, [state.value for state in SilenceState])
         self._writing = threading.Lock()
-        self._state = _State.of(database.read(_load))
+        self._state = _State.of(_load(database))
 
     def muted_by(self, labels: Labels, now: int) -> tuple[str, ...]:
         """The ids of the active silences for an alert with these labels."""
@@ -195,23 +197,23 @@ class Silences:
         if not self._writing.acquire(blocking=False):
             return  # a writer waits for the database: next time
         try:
-            self._state = _State.of({each.id: each for each in self._state.silences.values() if each.ends_at > limit})
+            silences = self._state.silences
+            kept = {each.id: each for each in silences.values() if each.ends_at > limit}
+            self._database.write(TABLE.remove({"id": each}) for each in silences.keys() - kept.keys())
+            self._state = _State.of(kept)
+        except Overfull:
+            return  # next time
         finally:
             self._writing.release()
-        self._database.submit(lambda connection: connection.execute(sa.delete(TABLE).where(TABLE.c.ends_at <= limit)))
 
     def _publish(self, changed: list[Silence]) -> None:
-        """Write, wait until it is written, then show it."""
-
-        def write(connection: sa.Connection) -> None:
-            for silence in changed:
-                connection.execute(sa.delete(TABLE).where(TABLE.c.id == silence.id))
-                connection.execute(sa.insert(TABLE).values(_row(silence)))
-
+        """Write, wait until it is written or has to wait, then show it."""
         try:
-            self._database.submit(write).result(WRITE_SECONDS)
-        except (sa.exc.SQLAlchemyError, OSError, FutureTimeout) as error:
+            self._database.write(TABLE.put(_row(silence)) for silence in changed).result(WRITE_SECONDS)
+        except Overfull as error:
             raise UnstoredSilence(error) from None
+        except (Postponed, FutureTimeout):
+            pass  # the database says so, and writes it as soon as it can
         self._state = _State.of({**self._state.silences, **{silence.id: silence for silence in changed}})
 
 
@@ -261,17 +263,17 @@ def _row(silence: Silence) -> dict[str, object]:
     }
 
 
-def _load(connection: sa.Connection) -> dict[str, Silence]:
+def _load(database: Database) -> dict[str, Silence]:
     return {
-        row.id: Silence(
-            matchers=tuple(Matcher(name, MatchOp(op), value) for name, op, value in row.matchers),
-            starts_at=row.starts_at,
-            ends_at=row.ends_at,
-            created_by=row.created_by,
-            comment=row.comment,
-            annotations=Labels(row.annotations),
-            id=row.id,
-            updated_at=row.updated_at,
+        row["id"]: Silence(
+            matchers=tuple(Matcher(name, MatchOp(op), value) for name, op, value in row["matchers"]),
+            starts_at=row["starts_at"],
+            ends_at=row["ends_at"],
+            created_by=row["created_by"],
+            comment=row["comment"],
+            annotations=Labels(row["annotations"]),
+            id=row["id"],
+            updated_at=row["updated_at"],
         )
-        for row in connection.execute(sa.select(TABLE))
+        for row in database.rows(TABLE)
     }

@@ -1,17 +1,16 @@
 """The notification log: what each destination was last told of each group. In SQL, with a copy in memory.
 
 The intent is written before a message goes out and the result after it, so a message that was recorded is never sent
-again, and one that a crash interrupted is sent at most once more. A database that cannot be written never stops a
-message. One lock guards the copy; it is not held while the database works.
+again, and one that a crash interrupted is sent at most once more. A database that takes nothing never stops a message,
+and delays only the first. One lock guards the copy; it is not held while the database works.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,19 +19,19 @@ import sqlalchemy as sa
 
 from common.durations import HOUR
 from common.logs import facts
-from ruler.database import METADATA, Database
+from ruler.database import Database, Overfull, Postponed
+from ruler.database.rows import Change, StateTable
 
 RETENTION = 120 * HOUR
 MAX_ENTRIES = 200_000
 MAINTENANCE = HOUR // 4
 WRITE_SECONDS = 5
 
-TABLE = sa.Table(
+TABLE = StateTable(
     "notification_log",
-    METADATA,
-    sa.Column("receiver", sa.String(255), primary_key=True),
-    sa.Column("destination", sa.String(16), primary_key=True),
-    sa.Column("group_hash", sa.String(32), primary_key=True),  # group keys are too long for an index
+    ("receiver", "destination", "group_key"),
+    sa.Column("receiver", sa.String(255), nullable=False),
+    sa.Column("destination", sa.String(16), nullable=False),
     sa.Column("group_key", sa.Text, nullable=False),
     sa.Column("firing", sa.LargeBinary, nullable=False),  # fingerprints, 8 bytes each
     sa.Column("told_at", sa.BigInteger),  # null: not yet
@@ -65,8 +64,9 @@ class NotificationLog:
         self._database, self._retention = database, retention
         self._lock = threading.Lock()
         self._maintained = 0
-        self._entries, interrupted = database.read(_load)
+        self._entries, interrupted = _load(database)
         for key in interrupted:
+            self._write([_row(key, self._entries.get(key))])
             log.warning(
                 "a message may arrive twice: the last run ended while it was on its way",
                 extra=facts(receiver=key.receiver, group=key.group),
@@ -78,30 +78,17 @@ class NotificationLog:
 
     def intend(self, key: Key, now: int) -> None:
         """Note that a message is about to go out."""
-
-        def write(connection: sa.Connection) -> None:
-            if not connection.execute(sa.update(TABLE).where(_is(key)).values(telling_since=now)).rowcount:
-                connection.execute(sa.insert(TABLE).values(**_names(key), firing=b"", telling_since=now))
-
-        self._written(write)
+        self._write([_row(key, self.find(key), telling_since=now)], wait=True)
 
     def withdraw(self, key: Key) -> None:
         """Note that the message did not go out. Does not wait: at worst a restart warns for nothing."""
-        self._database.submit(
-            lambda connection: connection.execute(sa.update(TABLE).where(_is(key)).values(telling_since=None))
-        )
+        self._write([_row(key, self.find(key))])
 
     def record(self, key: Key, entry: Entry) -> None:
         """Note what was told."""
         with self._lock:
             self._entries[key] = entry
-
-        def write(connection: sa.Connection) -> None:
-            values = {"firing": _packed(entry.firing), "told_at": entry.told_at, "telling_since": None}
-            if not connection.execute(sa.update(TABLE).where(_is(key)).values(**values)).rowcount:
-                connection.execute(sa.insert(TABLE).values(**_names(key), **values))
-
-        self._written(write)
+        self._write([_row(key, entry)], wait=True)
 
     def tick(self, now: int) -> None:
         """Forget, now and then, what is older than the retention. Never waits for the database."""
@@ -109,35 +96,32 @@ class NotificationLog:
             return
         self._maintained, limit = now, now - self._retention
         with self._lock:
-            kept = sorted(self._entries.items(), key=lambda each: each[1].told_at)[-MAX_ENTRIES:]
+            before = self._entries
+            kept = sorted(before.items(), key=lambda each: each[1].told_at)[-MAX_ENTRIES:]
             self._entries = {key: entry for key, entry in kept if entry.told_at > limit}
-        last = sa.func.coalesce(TABLE.c.telling_since, TABLE.c.told_at, 0)
-        self._database.submit(lambda connection: connection.execute(sa.delete(TABLE).where(last <= limit)))
+            gone = before.keys() - self._entries.keys()
+        for key in gone:
+            self._write([TABLE.remove(_names(key))])
 
-    def _written(self, write: Callable[[sa.Connection], None]) -> None:
+    def _write(self, changes: list[Change], *, wait: bool = False) -> None:
         try:
-            self._database.submit(write).result(WRITE_SECONDS)
-        except (sa.exc.SQLAlchemyError, OSError, FutureTimeout) as error:
-            log.error("the notification log cannot be written; a restart may repeat messages", extra=facts(error=error))
-
-
-def _is(key: Key) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        TABLE.c.receiver == key.receiver, TABLE.c.destination == key.destination, TABLE.c.group_hash == _hash(key.group)
-    )
+            written = self._database.write(changes)
+            if wait:
+                written.result(WRITE_SECONDS)
+        except (Overfull, Postponed, FutureTimeout):
+            pass  # the database says so; until it is written, a restart may repeat messages
 
 
 def _names(key: Key) -> dict[str, str]:
-    return {
-        "receiver": key.receiver,
-        "destination": key.destination,
-        "group_hash": _hash(key.group),
-        "group_key": key.group,
-    }
+    return {"receiver": key.receiver, "destination": key.destination, "group_key": key.group}
 
 
-def _hash(group: str) -> str:
-    return hashlib.blake2b(group.encode(), digest_size=16).hexdigest()
+def _row(key: Key, entry: Entry | None, telling_since: int | None = None) -> Change:
+    """What writes the row of a key; without anything to say, what removes it."""
+    if entry is None and telling_since is None:
+        return TABLE.remove(_names(key))
+    firing, told_at = (b"", None) if entry is None else (_packed(entry.firing), entry.told_at)
+    return TABLE.put({**_names(key), "firing": firing, "told_at": told_at, "telling_since": telling_since})
 
 
 def _packed(fingerprints: Iterable[int]) -> bytes:
@@ -150,13 +134,13 @@ def _unpacked(packed: bytes) -> frozenset[int]:
     return frozenset(numbers)
 
 
-def _load(connection: sa.Connection) -> tuple[dict[Key, Entry], list[Key]]:
+def _load(database: Database) -> tuple[dict[Key, Entry], list[Key]]:
     entries: dict[Key, Entry] = {}
     interrupted: list[Key] = []
-    for row in connection.execute(sa.select(TABLE)):
-        key = Key(row.receiver, row.destination, row.group_key)
-        if row.told_at is not None:
-            entries[key] = Entry(_unpacked(row.firing), row.told_at)
-        if row.telling_since is not None:
+    for row in database.rows(TABLE):
+        key = Key(row["receiver"], row["destination"], row["group_key"])
+        if row["told_at"] is not None:
+            entries[key] = Entry(_unpacked(row["firing"]), row["told_at"])
+        if row["telling_since"] is not None:
             interrupted.append(key)
     return entries, interrupted

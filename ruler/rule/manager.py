@@ -82,7 +82,7 @@ class RuleManager:
         The first time, alerts that were saved before the ruler stopped are taken up.
         """
         outbox = Outbox(self._sink, external_labels or Labels(), self._external_url)
-        saved = {} if self._restored else self._database.read(saved_groups)
+        saved = {} if self._restored else saved_groups(self._database)
         groups: dict[str, Group] = {}
         for config in sorted(configs, key=lambda each: (each.file, each.name)):
             if config.key in groups:  # two patterns found the same file
@@ -114,7 +114,7 @@ class RuleManager:
                 self._start(group, before)
         for file, name, saved in loaded.lost:
             settle(Estate(orphans=disowned(saved.rules)), now, now, loaded.outbox, self._active())
-            GroupStore(self._database, file, name).forget()
+            GroupStore(self._database, file, name, saved).forget()
 
     def close(self) -> None:
         """Tick no more. Evaluations under way give up their query: the pool's owner waits for them."""

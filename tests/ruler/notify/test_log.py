@@ -36,7 +36,6 @@ def test_a_withdrawn_intent_leaves_no_warning(database, caplog):
     log = NotificationLog(database)
     log.intend(KEY, 500)
     log.withdraw(KEY)
-    database.submit(lambda _connection: None).result(5)
     NotificationLog(database)
     assert [] == caplog.records
 
@@ -57,5 +56,4 @@ def test_old_entries_are_forgotten(database):
     assert ENTRY == log.find(KEY)
     log.tick(RETENTION + 999 + 3_600_000)
     assert log.find(KEY) is None
-    database.submit(lambda _connection: None).result(5)
     assert NotificationLog(database).find(KEY) is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -232,23 +234,23 @@ def test_a_fault_of_a_transport_is_contained(street, caplog):
     assert "a notification failed by a fault of the program" in caplog.text
 
 
-def test_a_database_that_cannot_be_written_stops_no_message(street, caplog):
-    """A full disk costs the memory of what was told, never the telling."""
-    heard = Recorder()
+def test_a_database_that_takes_nothing_stops_no_message(street, tmp_path, caplog):
+    """While another program holds the database every message goes out, and once it lets go what was told is known."""
+    heard, after = Recorder(), Recorder()
     town = street(ops(heard))
-
-    def fails(_write):
-        from concurrent.futures import Future
-
-        future = Future()
-        future.set_exception(OSError("disk full"))
-        return future
-
-    town.notifier._log._database = type("Full", (), {"submit": staticmethod(fails)})()
-    town.fire("1", at=0)
-    town.run(0, 15)
-    assert [(1, ("1",), ())] == heard.heard
-    assert "the notification log cannot be written" in caplog.text
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        town.fire("1", at=0)
+        town.run(0, 15)
+        town.fire("2", at=16, since=16)
+        town.run(16, 30)
+    assert [(1, ("1",), ()), (21, ("1", "2"), ())] == heard.heard
+    town.close()
+    assert 1 == caplog.text.count("the database takes no writes")
+    reborn = street(ops(after))
+    reborn.fire("1", "2", at=31)
+    reborn.run(31, 45)
+    assert [] == after.heard
 
 
 def test_results_are_in_the_log(street, caplog):

@@ -161,7 +161,7 @@ class Street:
             self._pushes.append(now, now - 1, ids, values)
             self._pushed = {key: pair for key, pair in self._pushed.items() if pair[1] == pair[1]}
         self.scheduler.run_due()
-        self.database.submit(lambda _: None).result()
+        self.database.write([]).result()
         return self
 
     def shows(self, query: str) -> dict[str, float]:

@@ -7,13 +7,12 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.labels import Labels
-from ruler.database import METADATA, Database
-from ruler.rule.durable import GroupStore, RuleAlerts, SavedGroup, saved_groups
+from ruler.database import Database
+from ruler.rule.durable import _GROUPS, GroupStore, RuleAlerts, SavedGroup, saved_groups
 from ruler.rule.identity import RuleIdentity
 from ruler.rule.state import ActiveAlert, AlertState
 
@@ -35,12 +34,6 @@ RULES = st.lists(
     st.tuples(st.sampled_from([HOT, COLD]), st.lists(ALERTS, max_size=3).map(lambda each: {a.labels: a for a in each})),
     max_size=4,
 ).map(tuple)
-
-
-def settled(database: Database) -> dict[tuple[str, str], SavedGroup]:
-    """What is saved once every write before has run."""
-    database.submit(lambda _: None).result()
-    return database.read(saved_groups)
 
 
 def with_alerts(rules: RuleAlerts) -> dict[RuleIdentity, list[dict[Labels, ActiveAlert]]]:
@@ -74,7 +67,7 @@ def of(*alerts: ActiveAlert) -> RuleAlerts:
 @given(first=RULES, second=RULES)
 def test_what_is_saved_is_restored(first: RuleAlerts, second: RuleAlerts) -> None:
     """Restoring gives every alert that was saved, whole; after a further save, those of that one."""
-    with closing(Database("sqlite://")) as database:
+    with closing(Database(None)) as database:
         check_what_is_saved_is_restored(database, first, second)
 
 
@@ -82,19 +75,19 @@ def check_what_is_saved_is_restored(database: Database, first: RuleAlerts, secon
     store = GroupStore(database, "f.yml", "g")
     nothing = SavedGroup(0, ())
     store.save(1, first)
-    assert with_alerts(first) == with_alerts(settled(database).get(("f.yml", "g"), nothing).rules)
+    assert with_alerts(first) == with_alerts(saved_groups(database).get(("f.yml", "g"), nothing).rules)
     store.save(2, second)
-    restored = settled(database).get(("f.yml", "g"), nothing).rules
+    restored = saved_groups(database).get(("f.yml", "g"), nothing).rules
     assert with_alerts(without_values(second)) == with_alerts(without_values(restored))
     store.forget()
-    assert {} == settled(database)
+    assert {} == saved_groups(database)
 
 
 def test_a_value_that_is_no_number_survives(database: Database) -> None:
     """NaN and the infinities are restored as such."""
     values = [math.nan, math.inf, -math.inf]
     GroupStore(database, "f", "g").save(1, of(*(active(value=each, n=repr(each)) for each in values)))
-    restored = settled(database)["f", "g"].rules[0][1]
+    restored = saved_groups(database)["f", "g"].rules[0][1]
     assert [repr(each) for each in values] == [repr(restored[Labels({"n": repr(each)})].value) for each in values]
 
 
@@ -102,59 +95,50 @@ def test_saving_goes_on_from_what_was_restored(database: Database) -> None:
     """A store that starts from restored alerts removes those that are gone since, of whichever equal rule."""
     alert = active(a="1")
     GroupStore(database, "f", "g").save(1, ((HOT, {}), (HOT, {alert.labels: alert}), (COLD, {alert.labels: alert})))
-    restored = settled(database)["f", "g"]
+    restored = saved_groups(database)["f", "g"]
     GroupStore(database, "f", "g", restored).save(2, ((HOT, {}), (HOT, {}), (COLD, {alert.labels: alert})))
-    assert {COLD: [{alert.labels: alert}]} == with_alerts(settled(database)["f", "g"].rules)
+    assert {COLD: [{alert.labels: alert}]} == with_alerts(saved_groups(database)["f", "g"].rules)
 
 
 def test_a_quiet_group_writes_nothing(database: Database) -> None:
     """A group without alerts, before as now, leaves the database alone."""
     GroupStore(database, "f", "g").save(1, of())
-    assert {} == settled(database)
+    assert {} == saved_groups(database)
 
 
 def test_a_new_value_alone_is_not_written(database: Database) -> None:
     """When only the value moved, the time of the evaluation is saved and the alert's row stays as it is."""
     store = GroupStore(database, "f", "g")
     store.save(1, of(active(value=1.0)))
-    database.submit(lambda _: None).result()
     store.save(2, of(active(value=2.0)))
-    restored = settled(database)["f", "g"]
+    restored = saved_groups(database)["f", "g"]
     assert (2, [active(value=1.0)]) == (restored.evaluated_at, list(restored.rules[0][1].values()))
 
 
-def test_one_write_at_a_time(database: Database) -> None:
-    """While the database does not answer, a store queues one write; the next save after it makes up for the rest."""
-    import threading
-
-    store, answer = GroupStore(database, "f", "g"), threading.Event()
-    blocked = database.submit(lambda _: answer.wait(10))
-    for ts in range(1, 50):
-        store.save(ts, of(active(n=str(ts))))
-    answer.set()
-    blocked.result()
-    assert [active(n="1")] == list(settled(database)["f", "g"].rules[0][1].values())
-    store.save(50, of(active(n="50")))
-    assert [active(n="50")] == list(settled(database)["f", "g"].rules[0][1].values())
-
-
-def test_a_failed_write_is_made_up_for(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    """After a write that failed, the next one writes the whole group."""
-    store, table = GroupStore(database, "f", "g"), METADATA.tables["rule_alert"]
+def test_what_is_refused_is_made_up_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a save that found no room, the next one writes what that should have written."""
+    store = GroupStore(database, "f", "g")
     store.save(1, of(active(a="1"), active(a="2")))
-    database.submit(lambda connection: connection.execute(sa.text("ALTER TABLE rule_alert RENAME TO away"))).result()
-    store.save(2, of(active(a="2"), active(a="3")))
-    database.submit(lambda connection: connection.execute(sa.text("ALTER TABLE away RENAME TO rule_alert"))).result()
+    with monkeypatch.context() as full:
+        full.setattr("ruler.database.database.MAX_WAITING", -1)
+        store.save(2, of(active(a="2"), active(a="3")))
+        store.forget()
     final = of(active(a="2"), replace(active(a="3"), fired_at=7))
     store.save(3, final)
-    assert with_alerts(final) == with_alerts(settled(database)["f", "g"].rules)
-    assert 2 == database.read(lambda connection: connection.scalar(sa.select(sa.func.count()).select_from(table)))
-    assert "write failed" in caplog.text
+    assert with_alerts(final) == with_alerts(saved_groups(database)["f", "g"].rules)
+
+
+def test_alerts_whose_group_was_lost_are_restored(database: Database) -> None:
+    """Without its row, a group's last evaluation is the last that its alerts know of."""
+    GroupStore(database, "f", "g").save(9, of(replace(active(a="1"), fired_at=5), active(a="2")))
+    database.write([_GROUPS.remove({"file": "f", "group_name": "g"})]).result()
+    assert (5, 2) == (saved_groups(database)["f", "g"].evaluated_at, len(saved_groups(database)["f", "g"].rules[0][1]))
 
 
 def test_groups_do_not_mix(database: Database) -> None:
     """Two groups with the same rules and alerts are saved apart."""
-    for file, name in (("f", "g"), ("f", "h"), ("e", "g")):
-        GroupStore(database, file, name).save(1, of(active(a=file + name)))
-    GroupStore(database, "f", "g").forget()
-    assert {("f", "h"), ("e", "g")} == settled(database).keys()
+    stores = {(file, name): GroupStore(database, file, name) for file, name in (("f", "g"), ("f", "h"), ("e", "g"))}
+    for (file, name), store in stores.items():
+        store.save(1, of(active(a=file + name)))
+    stores["f", "g"].forget()
+    assert {("f", "h"), ("e", "g")} == saved_groups(database).keys()
