@@ -37,6 +37,7 @@ class Program:
     log: Path
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0  # time.monotonic()
+    problem: str = ""  # why it gave no answer last
 
     def start(self) -> None:
         with self.log.open("ab") as said:
@@ -62,11 +63,14 @@ class Program:
             connection.request("GET", f"{path}?{urlencode(values)}" if values else path)
             response = connection.getresponse()
             body = response.read()
-            return body if response.status == http.HTTPStatus.OK else None
-        except (OSError, http.client.HTTPException):
-            return None
+            if response.status == http.HTTPStatus.OK:
+                return body
+            self.problem = f"{response.status} {body[:200]!r}"
+        except (OSError, http.client.HTTPException) as error:
+            self.problem = repr(error)
         finally:
             connection.close()
+        return None
 
     def query(self, text: str, timeout: float = 60, **values: str) -> list[dict[str, Any]] | None:
         """The series of an instant query's answer; None when there is no answer."""
