@@ -62,7 +62,7 @@ def encode_times(times: Bits, interval: int, first: int) -> bytes:
     def as_distances(values: Bits) -> tuple[Bytes, IntArray]:
         return np.zeros(len(values), dtype=np.uint8), values.view(np.int64)
 
-    return _encoded(times, distances, times == NO_TIME, as_distances, Codec.DENSE)
+    return _encoded(times, distances, times == NO_TIME, as_distances, Codec.FAST)
 
 
 def decode_times(data: bytes | memoryview, slots: int, rows: int, interval: int, first: int) -> Bits:
@@ -93,7 +93,9 @@ def _encoded(
     still_forms, constants = numbers_of(values[still, :1])
     notes[moving] |= forms
     notes[still] |= still_forms | CONSTANT
-    return joined((squeezed(notes), integers.pack(constants[:, 0], numbers, codec.level), apart))
+    return joined(
+        (squeezed(notes), integers.pack(constants[:, 0], numbers, codec.level, compare=codec is Codec.DENSE), apart)
+    )
 
 
 def _decoded(data: bytes | memoryview, columns: int, rows: int, stored_of: Callable[[Bytes, IntArray], Bits]) -> Bits:

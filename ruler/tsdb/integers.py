@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ruler.model.arrays import IntArray
+from ruler.tsdb.kin import find_kin, join_kin, part_from_kin
 from ruler.tsdb.packing import expansion, joined, parted, squeezed
 
 Bytes = npt.NDArray[np.uint8]
@@ -24,16 +25,20 @@ PIECE: Final = 1000  # residuals to a table: with fewer the tables weigh more, w
 # A column's key, by which columns are sorted: two bits of width, STEPS, five bits of how large residuals are.
 STEPS: Final = np.uint8(0x20)  # residuals are differences from row to row
 LARGEST: Final = 31
+NONE: Final = np.empty(0, dtype=np.uint16)
 KINDS: Final = 2 * len(WIDTHS)
 
 
-def pack(constants: IntArray, columns: IntArray, level: int) -> bytes:
-    """Compress the numbers of constant columns, and [columns × rows] that change."""
+def pack(constants: IntArray, columns: IntArray, level: int, *, compare: bool = False) -> bytes:
+    """Compress the numbers of constant columns, and [columns × rows] that change (which are used up)."""
+    kin = NONE
+    if compare and (found := find_kin(columns)).any():
+        part_from_kin(columns, kin := found)
     bases = np.concatenate((constants, columns[:, 0]))
     keys, shifts, residuals = _residuals(columns)
     order = np.argsort(keys, kind="stable")
     piece = max(PIECE, residuals.shape[1])
-    parts = [squeezed(bases), squeezed(np.concatenate((keys, shifts)))]
+    parts = [squeezed(bases), squeezed(np.concatenate((keys, shifts))), squeezed(kin)]
     start = 0
     for width, (levels, steps) in zip(WIDTHS, _counts(keys), strict=True):
         end = start + levels + steps
@@ -47,7 +52,7 @@ def unpack(data: bytes, constants: int, columns: int, rows: int) -> tuple[IntArr
 
     May raise ValueError.
     """
-    based, described, *parts = parted(data, 2 + len(WIDTHS))
+    based, described, related, *parts = parted(data, 3 + len(WIDTHS))
     bases = expansion(based, np.int64, constants + columns)
     keys, shifts = expansion(described, np.uint8, 2 * columns).reshape(2, columns)
     order = np.argsort(keys, kind="stable")
@@ -61,6 +66,8 @@ def unpack(data: bytes, constants: int, columns: int, rows: int) -> tuple[IntArr
         start = end
     numbers <<= (shifts[order] & np.uint8(63)).astype(np.int64)[:, None]
     numbers += bases[constants:][order, None]
+    if related:
+        join_kin(numbers, order, expansion(related, np.uint16, columns))
     return bases[:constants], order, numbers
 
 

@@ -198,6 +198,16 @@ def test_columns_cost_what_they_hold(kind: str, bits: float, codec: Codec) -> No
     assert size_of(stored([column(kind, 1024, random) for _ in range(32)]), codec) <= bits / 8
 
 
+def test_columns_that_move_together_cost_once() -> None:
+    """A dense block does not pay again for copies, for columns of one sum, nor for what two counters share."""
+    random = np.random.default_rng(10)
+    parts = random.integers(0, 1 << 20, (4, 1024)).astype(np.float64)
+    related = np.vstack([parts, parts[0] + 4096, parts[1], 1e9 - parts[2], parts[3] + random.integers(0, 4, 1024)])
+    alone, together = encode_cells(stored(parts), Codec.DENSE), encode_cells(stored(related), Codec.DENSE)
+    assert related.tobytes() == (decode_cells(together, 8, 1024) ^ np.uint64(ABSENT_BITS)).tobytes()
+    assert len(together) < 1.08 * len(alone)
+
+
 def test_what_a_stream_misses_costs_next_to_nothing() -> None:
     """Rows missing in all columns, and stale markers at their edge, add less than a hundredth."""
     random = np.random.default_rng(8)
