@@ -152,6 +152,7 @@ def _target(target: TargetStatus) -> dict[str, Any]:
         "scrapeInterval": target.interval,
         "scrapeTimeout": target.timeout,
         "refusedSamples": asdict(target.mistimed),
+        "refusedSeries": target.refused_series,
     }
 
 

@@ -150,7 +150,7 @@ class ScrapeLoop:
         if columns.timed is not None or self._timed:
             self._append_timed(columns.timed or Timed([], [], []), time)
         if columns.refused:
-            self._metrics.over_series_limit.inc(columns.refused)
+            self._metrics.over_series_limit(self.target.pool, columns.refused)
         self._publish(Health.UP, "", time, seconds, columns)
 
     def _failed(self, due: int, time: int, seconds: float, error: ScrapeError) -> None:
@@ -209,7 +209,7 @@ class ScrapeLoop:
             time,
             seconds,
             old.comments if columns is None else columns.comments,
-            old.refused if columns is None else columns.refused,
+            old.refused_series if columns is None else columns.refused,
             self._mistimed,
         )
 

@@ -30,9 +30,6 @@ class ScrapeMetrics:
         self.over_sample_limit = counter(
             "prometheus_target_scrapes_exceeded_sample_limit", "Scrapes refused for having too many samples."
         )
-        self.over_series_limit = counter(
-            "tocsin_scrape_samples_refused", "Samples left out because there were as many series as may be."
-        )
         self.over_body_limit = counter(
             "prometheus_target_scrapes_exceeded_body_size_limit", "Scrapes refused for a page that is too large."
         )
@@ -46,8 +43,11 @@ class ScrapeMetrics:
         self.out_of_bounds = counter(
             "prometheus_target_scrapes_sample_out_of_bounds", "Samples left out for a time too far off."
         )
-        self.mistimed = counter(
-            "tocsin_target_refused_samples", "Samples left out for their times.", "scrape_job", "reason"
+        self.left_out = counter(
+            "tocsin_target_refused_samples",
+            "Samples left out for their times, or because their series was one too many.",
+            "scrape_job",
+            "reason",
         )
         self.failed = counter("tocsin_scrapes_failed", "Scrapes that gave no samples.", "reason")
         self.skipped = counter("tocsin_scrapes_skipped", "Scrapes left out because the last one was still running.")
@@ -63,10 +63,14 @@ class ScrapeMetrics:
         self.out_of_bounds.inc(result.too_old + result.future)
         self.duplicates.inc(result.duplicate)
         for reason in ("out_of_order", "too_old", "duplicate", "future"):
-            self.mistimed.labels(job, reason).inc(getattr(result, reason))
+            self.left_out.labels(job, reason).inc(getattr(result, reason))
+
+    def over_series_limit(self, job: str, count: int) -> None:
+        """Count samples of a target of this job whose series the storage had no room for."""
+        self.left_out.labels(job, "series_limit").inc(count)
 
     def forget(self, job: str) -> None:
         """Drop the series of a pool that is gone."""
-        for metric in (self.pool_targets, self.syncs, self.sync_failed, self.mistimed):
+        for metric in (self.pool_targets, self.syncs, self.sync_failed, self.left_out):
             metric.remove_by_labels({"scrape_job": job})
         self.discovered.remove_by_labels({"name": "scrape", "config": job})

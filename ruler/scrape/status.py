@@ -44,7 +44,7 @@ class TargetStatus:
 
     `discovered` are its labels before relabelling, `interval` and `timeout` as Prometheus writes durations.
     `last_scrape` is ms, None before the first; `last_duration` is seconds. `comments` are the lines of its last page
-    that carry no value, `refused` how many of its samples were left out because there were too many series.
+    that carry no value, `refused_series` how many of its samples were left out because their series was one too many.
     """
 
     pool: str
@@ -58,7 +58,7 @@ class TargetStatus:
     last_scrape: int | None = None
     last_duration: float = 0.0
     comments: Sequence[bytes] = ()
-    refused: int = 0
+    refused_series: int = 0
     mistimed: Mistimed = Mistimed()
 
     def metadata(self) -> Iterator[Help | Type]:

@@ -120,7 +120,7 @@ def test_a_flood_of_series_harms_its_own_target_alone() -> None:
         [refusal] = state.db.stats().refusals
         assert ("bad", "session", refused) == (refusal.job, refusal.label, refusal.series)
         assert refused == state.metric("tocsin_tsdb_refusing_series", scrape_job="bad", label="session")
-        assert refused == state.metric("tocsin_scrape_samples_refused_total")
-        assert {"bad": FLOOD, "good": 0} == {each.pool: each.refused for each in state.manager.targets()}
+        assert refused == state.metric("tocsin_target_refused_samples_total", scrape_job="bad", reason="series_limit")
+        assert {"bad": FLOOD, "good": 0} == {each.pool: each.refused_series for each in state.manager.targets()}
 
     street(story)

@@ -190,7 +190,7 @@ def test_stats_count_what_is_held() -> None:
     assert (stats.head.series, stats.head.min_time, stats.head.max_time) == (6, BASE, BASE + 9)
     assert stats.series_by_name == (("big", 5), ("small", 1))
     assert stats.values_by_label == (("n", 5), ("__name__", 2))
-    assert stats.series_by_pair == (("job=x", 6), ("n=0", 1))
+    assert stats.series_by_pair == (("job=x", 6), ("__name__=big", 5))
     big.close(None)
     assert db.stats().series_by_name == (("small", 1),)
 
