@@ -95,7 +95,7 @@ def _fields(line: bytes, number: int) -> list[str]:
         rows = list(csv.reader([line.decode()], strict=True))
     except (csv.Error, UnicodeDecodeError):
         raise BadLine(f"not CSV: {shown(line)}", line=number) from None
-    return rows[0] if rows else []
+    return rows[0] if rows and rows[0] else [""]
 
 
 class _Table:

@@ -20,6 +20,7 @@ from ruler.transfer.series import SeriesSamples
 
 CELLS = 4_000_000  # read at once: 32 MB of values
 NAMES_AT_ONCE = 500
+SHORTEST_SLICE = 60_000  # ms; what is too large even so is read all the same
 DAY = 86_400_000
 
 Matchers = Sequence[Matcher]
@@ -113,7 +114,7 @@ def _slices(
     wanted = _cells(storage, matcher_sets, start, end)
     if not wanted:
         return
-    if wanted <= cells or start == end:
+    if wanted <= cells or end - start < SHORTEST_SLICE:
         yield start, end
         return
     middle = (start + end) // 2
