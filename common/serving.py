@@ -13,17 +13,18 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
+from common.accepting import Acceptor, affordable_connections
 from common.errors import StartError
 
 HEAD_SECONDS = 10
 BODY_SECONDS = 30
 BODY_STEP = 1 << 20  # bytes, after which a body gets BODY_SECONDS anew
-MAX_CONNECTIONS = 512
 STOP_SECONDS = 3
 
 Scope = MutableMapping[str, Any]
@@ -102,11 +103,16 @@ class _Deadlines(HttpToolsProtocol):
     that drips bytes cannot hold a connection. A large body may take longer, as long as it comes on.
     """
 
+    quiet_since: float | None = None
     _deadline: asyncio.TimerHandle | None = None
     _in_request = False
     _body_bytes = 0
 
+    def make_room(self) -> None:
+        self._cut()
+
     def data_received(self, data: bytes) -> None:
+        self.quiet_since = None
         if not self._in_request:
             self._in_request = True
             self._arm(HEAD_SECONDS)
@@ -131,8 +137,13 @@ class _Deadlines(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._in_request = True
+        self._in_request, self.quiet_since = True, self.loop.time()
         self._arm(HEAD_SECONDS)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and not self._in_request:
+            self.quiet_since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
@@ -155,9 +166,11 @@ class _Deadlines(HttpToolsProtocol):
 class HttpServer:
     """An HttpServer answers on its listeners from one event loop in one thread, until it is stopped."""
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
+    def __init__(self, listeners: Sequence[Listener], max_connections: int | None = None) -> None:
+        """`max_connections` is what all listeners share; without it, what the process can afford."""
         self._listeners = list(listeners)
         self._servers: list[uvicorn.Server] = []
+        self._limit = affordable_connections() if max_connections is None else max_connections
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -192,6 +205,7 @@ class HttpServer:
 
     async def _serve(self) -> None:
         serving = []
+        shared = ServerState()
         for listener in self._listeners:
             config = uvicorn.Config(
                 listener.app,
@@ -204,11 +218,10 @@ class HttpServer:
                 log_level="warning",
                 access_log=False,
                 server_header=False,
-                limit_concurrency=MAX_CONNECTIONS,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=STOP_SECONDS,
             )
-            server = _Quiet(config)
+            server = _Server(config, shared, self._limit)
             self._servers.append(server)
             serving.append(asyncio.ensure_future(server.serve(sockets=[listener.socket])))
         while not all(server.started for server in self._servers):
@@ -219,8 +232,20 @@ class HttpServer:
         await asyncio.gather(*serving)
 
 
-class _Quiet(uvicorn.Server):
-    """uvicorn's server without its signal handlers: signals belong to the program."""
+class _Server(uvicorn.Server):
+    """uvicorn's server with our door, and without its signal handlers: signals belong to the program."""
+
+    def __init__(self, config: uvicorn.Config, shared: ServerState, limit: int) -> None:
+        super().__init__(config)
+        self.server_state, self._limit = shared, limit
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        clients = cast("set[_Deadlines]", self.server_state.connections)
+        self.servers = [Acceptor(each, clients, self._limit, self._connection) for each in sockets or ()]  # type: ignore[misc]  # all that uvicorn does with them is to close them
+        self.started = True
+
+    def _connection(self) -> _Deadlines:
+        return _Deadlines(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
