@@ -3,8 +3,8 @@
     cells  → gaps set apart → constants told from the rest → integers (decimals.py) → residuals → pcodec (integers.py)
     times  → gaps set apart → distance to the tick of the row, then the same
 
-Both directions work on whole matrices; how often Python is entered does not depend on columns or rows. A block does
-not carry its shape: who reads it knows that. Damaged blocks raise ValueError or give an array of the right shape.
+Both directions work on whole matrices. A block does not carry its shape: who reads it knows that. What is damaged
+raises ValueError or gives an array of the right shape.
 """
 
 from __future__ import annotations
@@ -33,14 +33,20 @@ FORM: Final = np.uint8(0x3F)
 
 
 class Codec(IntEnum):
-    """A Codec is how much time compressing a block may take; reading it is the same for all."""
+    """A Codec is how much time compressing a block may take; reading it is the same for all.
+
+    Both are pcodec, which is quick once prediction is chosen outside. Of a node_exporter at 240 rows level 4 leaves
+    0.41 bytes a sample, level 2 0.46 in nine tenths of the time, zstd 0.47 of the same integers and 1.05 of XORed
+    floats. DENSE goes to level 8, past which three thousandths of the bytes cost half the time again, and looks for
+    columns that move with another.
+    """
 
     FAST = 1
     DENSE = 2
 
     @property
     def level(self) -> int:
-        """The level of pcodec, beyond which its gain is not worth its time."""
+        """The level of pcodec."""
         return 4 if self is Codec.FAST else 8
 
 
