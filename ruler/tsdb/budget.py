@@ -71,6 +71,10 @@ class Budget:
             self._publish()
         return self._openings
 
+    def lacking(self, active: int) -> int:
+        """How many series have to go before new ones are taken again; 0 while none are refused. Any thread."""
+        return max(1, active - self._opens_at) if self._full else 0
+
     def refuse(self, labels: Sequence[Labels]) -> None:
         """Note that series with these labels were refused."""
         self._full = True

@@ -115,7 +115,9 @@ class DB:
         for leaf in directory.leaves:
             self._ring(leaf.interval).adopt(leaf)
         self._ledger.grow(self._index.count)
-        self._keeper = directory.start(self._rings, self._index, clock, self._held, lambda: self._churn.first)
+        self._keeper = directory.start(
+            self._rings, self._index, self._budget, clock, self._held, lambda: self._churn.first
+        )
         self._keeper.retention = self._retention
         log.info("opened", extra=facts(directory=path, files=len(directory.leaves), series=self._index.live))
 
@@ -182,6 +184,7 @@ class DB:
 
     @property
     def openings(self) -> int:
+        self._renew()
         return self._budget.openings(self._index.live)
 
     def mark(self, now: int) -> None:

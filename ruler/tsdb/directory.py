@@ -15,6 +15,7 @@ from pathlib import Path
 from common.clock import Clock
 from common.errors import StartError
 from ruler.model.arrays import IntArray
+from ruler.tsdb.budget import Budget
 from ruler.tsdb.chunk import Chunk
 from ruler.tsdb.chunkfiles import ChunkFiles
 from ruler.tsdb.disk import Disk
@@ -57,12 +58,13 @@ class Directory:
         self,
         rings: dict[int, Ring],
         index: Index,
+        budget: Budget,
         clock: Clock,
         held: Callable[[], IntArray],
         recent: Callable[[], int],
     ) -> Keeper:
         """Look after the files from now on."""
-        self.keeper = Keeper(rings, self.pages, self.chunks, index, self.labels, held, recent)
+        self.keeper = Keeper(rings, self.pages, self.chunks, index, budget, self.labels, held, recent)
         self.pages.start()
         self.keeper.start(clock)
         return self.keeper

@@ -16,6 +16,7 @@ import numpy as np
 from common.clock import Clock
 from common.durations import MINUTE
 from ruler.model.arrays import IntArray
+from ruler.tsdb.budget import Budget
 from ruler.tsdb.chunk import Chunk, OpenChunk
 from ruler.tsdb.chunkfile import MAX_SOURCES, Sink
 from ruler.tsdb.chunkfiles import ChunkFiles
@@ -50,12 +51,13 @@ class Keeper:
         pages: PageFiles,
         chunks: ChunkFiles,
         index: Index,
+        budget: Budget,
         labels: SeriesLog,
         held: Callable[[], IntArray],
         recent: Callable[[], int],
     ) -> None:
         self._rings, self._pages, self._chunks, self._index, self._labels = rings, pages, chunks, index, labels
-        self._held, self._recent = held, recent
+        self._budget, self._held, self._recent = budget, held, recent
         self.retention = Retention()
         self.renewed: list[Renewed] | None = None  # for the writer to put in place
         self._generation = index.generation
@@ -202,17 +204,20 @@ class Keeper:
     # The live tables.
 
     def _renew(self) -> None:
-        """Prepare live tables without what is dead, when half of them is; the writer puts them in place."""
+        """Prepare live tables without what is dead, when that is worth it; the writer puts them in place."""
         index = self._index
         if self.renewed is not None:
             return
-        if index.live > 2 * len(self._held()) + RENEWAL_SERIES:
-            living = self._living()
-            if index.live > 2 * len(living) + RENEWAL_SERIES:
-                self.renewed = prepare(index, self._living)
-                return
+        if self._worth_it(len(self._held())) and self._worth_it(len(self._living())):
+            self.renewed = prepare(index, self._living)
+            return
         if self._labels.records > MAX_RECORDS:
             self._labels.compact(index)
+
+    def _worth_it(self, living: int) -> bool:
+        """Whether half of the tables is dead, or as much as series that are refused wait for."""
+        dead = self._index.live - living
+        return dead > living + RENEWAL_SERIES or 0 < self._budget.lacking(self._index.live) <= dead
 
     def _drop_strings(self, now: int) -> None:
         """Some time after series were taken out, let go of the strings that only they had."""
