@@ -18,9 +18,8 @@ from common.lifecycle import Signals
 from common.logs import facts
 from common.serving import HttpServer, Listener, bind
 from common.sizes import format_size, parse_size
-from ruler.app import Ruler
 from ruler.settings import RulerSettings
-from ruler.tsdb.config import DEFAULT_RETENTION
+from ruler.tsdb.lock import refuse_second
 
 
 class DurationFlag(click.ParamType[int]):
@@ -86,6 +85,9 @@ def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_
     """Scrape, store, evaluate rules and notify."""
     logs.configure(level, style)
     try:
+        refuse_second(values["storage"])
+        from ruler.app import Ruler  # noqa: PLC0415  (half a second, which a second instance need not take)
+
         listening = bind(address, "ruler")
         settings = RulerSettings(
             **values,
@@ -110,6 +112,8 @@ def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_
 
 def _flags(ctx: click.Context) -> dict[str, str]:
     """Every flag with the value it has, as /api/v1/status/flags shows them."""
+    from ruler.tsdb.config import DEFAULT_RETENTION  # noqa: PLC0415  (as above)
+
     shown = {
         parameter.opts[0].removeprefix("--"): _shown(parameter, ctx.params.get(parameter.name or ""))
         for parameter in ctx.command.params

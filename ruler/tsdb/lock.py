@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from common.errors import StartError
@@ -19,15 +20,44 @@ class DirectoryLock:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StartError(f"{directory}: cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(self._descriptor, 32).decode(errors="replace").strip()
+        if not _taken(self._descriptor):
             os.close(self._descriptor)
-            raise StartError(f"{directory}: in use by another process: pid {holder}") from None
+            raise _in_use(directory)
+        pid = f"{os.getpid()}\n".encode()
         with contextlib.suppress(OSError):  # a full disk must not keep the program from starting
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+            os.pwrite(self._descriptor, pid, 0)  # over the last pid, which takes no room
+            os.ftruncate(self._descriptor, len(pid))
 
     def release(self) -> None:
         os.close(self._descriptor)
+
+
+def refuse_second(directory: Path) -> None:
+    """Raise StartError if another process holds `directory`: a second one need not load everything to find out."""
+    try:
+        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # whoever opens the directory says what is wrong with it
+    try:
+        if not _taken(descriptor):
+            raise _in_use(directory)
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    for wait in (0.01, 0.04, 0.0):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(wait)  # it may be held for a moment by one that only looks
+        else:
+            return True
+    return False
+
+
+def _in_use(directory: Path) -> StartError:
+    with contextlib.suppress(OSError):
+        holder = (directory / "lock").read_text(encoding="ascii", errors="replace").strip()
+        return StartError(f"{directory}: in use by another process: pid {holder}")
+    return StartError(f"{directory}: in use by another process")
