@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from common.clock import ManualClock
+from common.durations import HOUR
 from common.labels import Labels
 from ruler.model.arrays import is_absent, is_stale
 from ruler.model.matcher import Matcher, MatchOp
@@ -64,9 +66,9 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(server: PageServer) -> AsyncIterator[Fleet]:
+async def fleet(server: PageServer, path: Path | None) -> AsyncIterator[Fleet]:
     registry, clock = CollectorRegistry(), ManualClock(NOW)
-    db = DB.open(None, max_series=LIMIT, clock=clock, registry=registry)
+    db = DB.open(path, max_series=LIMIT, clock=clock, registry=registry)
     scheduler = Scheduler(clock)
     manager = ScrapeManager(db, scheduler, registry)
     state = Fleet(db, manager, registry, scheduler, clock)
@@ -77,6 +79,7 @@ async def fleet(server: PageServer) -> AsyncIterator[Fleet]:
         yield state
     finally:
         await manager.close()
+        db.close()
 
 
 def config(address: str) -> str:
@@ -92,10 +95,10 @@ def config(address: str) -> str:
     )
 
 
-def street(test: Callable[[Fleet], Awaitable[None]]) -> None:
+def street(story: Callable[[Fleet], Awaitable[None]], path: Path | None = None) -> None:
     async def run() -> None:
-        async with page_server() as server, fleet(server) as state:
-            await test(state)
+        async with page_server() as server, fleet(server, path) as state:
+            await story(state)
 
     asyncio.run(run())
 
@@ -124,3 +127,26 @@ def test_a_flood_of_series_harms_its_own_target_alone() -> None:
         assert {"bad": FLOOD, "good": 0} == {each.pool: each.refused_series for each in state.manager.targets()}
 
     street(story)
+
+
+def test_new_series_are_taken_again_when_the_flood_is_over(tmp_path: Path) -> None:
+    """Once pages that have the flood's series are sealed these leave, and what had been refused comes in by itself."""
+
+    async def story(state: Fleet) -> None:
+        for scrape in range(6):
+            state.flood(scrape)
+            await state.scrape()
+        state.bad_page = b"".join(b'shelves{n="%d"} 1\n' % n for n in range(LINES))
+        await state.scrape()
+        assert {} == state.samples("shelves", "bad")
+        for _ in range(4):  # a page is given up in one round, sealed in the next, and its dead leave in a third
+            state.clock.advance(HOUR)
+            await state.scrape()
+            state.db.maintain(state.clock.now())
+        await state.scrape()
+        assert LINES == len(state.samples("shelves", "bad"))
+        assert state.db.head().active < 2 * (GOOD + 1) * LINES
+        assert ((), 0) == (state.db.stats().refusals, sum(each.refused_series for each in state.manager.targets()))
+        assert 1 == state.db.openings
+
+    street(story, tmp_path)
