@@ -184,12 +184,15 @@ class Ruler:
             config.groups, interval=config.evaluation_interval, external_labels=config.external_labels
         )
 
+        retention = self._retention(config)
+
         def swap() -> None:
             self._scraper.apply(config.scrape_configs)  # may still refuse: it reads certificates
             self._notifier.apply(config.notify.receivers)
             self._dispatcher.apply(config.notify.routes, config.notify.resolve_timeout)
             self._rules.apply(rules, self._clock.now())
             self._engine.subquery_step = config.evaluation_interval
+            self._db.apply(retention)
             self._watch.apply(config.external_labels, enabled=config.builtin_alerts)
 
         self._loop.call(swap)

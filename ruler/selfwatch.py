@@ -4,6 +4,7 @@ disk takes nothing, and sent to the dispatcher like any other, so they are route
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ INTERVAL = 2 * SECOND
 VALID = MINUTE  # how long an alert fires on when nobody repeats it
 REMEMBERED = HOUR  # how long what happened once is told of
 LITTLE = 64 << 20  # bytes: with less room, the disk is called full
+PROBE = 4096  # bytes that are tried, when something is wrong
 NAMED = 3  # files that an alert names
 
 _EXPRESSIONS = {DEGRADED: "tocsin_tsdb_degraded > 0", DAMAGED: "tocsin_tsdb_corrupt_files_total > 0"}
@@ -41,6 +43,12 @@ class StorageHealth(Protocol):
 
     @property
     def damaged_columns(self) -> int: ...
+
+    @property
+    def damaged_blocks(self) -> int: ...
+
+    @property
+    def dropped_bytes(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +117,20 @@ class StorageWatch:
         health, where = self._health, f"{self._instance}: {directory}"
         troubles = []
         lately = self._lately(
-            {"syncs": health.sync_errors, "damage": health.damaged_rows + health.damaged_columns}, now
+            {
+                "syncs": health.sync_errors,
+                "damage": health.damaged_rows + health.damaged_columns + health.damaged_blocks,
+            },
+            now,
         )
         if health.degraded:
             why, advice = diagnosis(directory)
+            lost = f" {health.dropped_bytes >> 20} MiB of the oldest of them are lost already." * bool(
+                health.dropped_bytes
+            )
             consequence = (
                 "New samples are in memory alone and would be lost if the process ended; scraping, queries and alerts "
-                f"go on. {advice} Samples move to the disk by themselves as soon as it takes them."
+                f"go on.{lost} {advice} Samples move to the disk by themselves as soon as it takes them."
             )
             troubles.append(Trouble(DEGRADED, f"{where} takes no samples: {why}", consequence))
         elif lately["syncs"]:
@@ -131,7 +146,7 @@ class StorageWatch:
                 f"What they held is missing from answers: {named}. Look for errors of the disk in the system's log "
                 "(dmesg). This alert ends when the files are moved away or deleted."
             )
-            troubles.append(Trouble(DAMAGED, f"{where}: {len(set_aside)} damaged files were set aside", consequence))
+            troubles.append(Trouble(DAMAGED, f"{where}: damage was set aside in {len(set_aside)} files", consequence))
         elif lately["damage"]:
             consequence = (
                 "Some samples did not match their checksums and are missing from answers; the log has the files, the "
@@ -154,21 +169,38 @@ def diagnosis(directory: Path) -> tuple[str, str]:
     """Why a directory may take no data, as far as can be seen from outside, and what to do about it."""
     try:
         disk = os.statvfs(directory)
+        refused = _refusal(directory)
     except OSError as error:
         return (error.strerror or "it cannot be reached").lower(), "Bring the directory back."
     free = disk.f_bavail * disk.f_frsize
-    if disk.f_flag & os.ST_RDONLY:
+    if refused == errno.EROFS or disk.f_flag & os.ST_RDONLY:
         return "its file system is read-only", "Look for errors of the disk in the system's log and mount it writable."
-    if free < LITTLE:
+    if refused in (errno.EACCES, errno.EPERM):
+        return "it may not be written", "Give the directory back to the user that the ruler runs as."
+    if refused in (errno.ENOSPC, errno.EDQUOT) or (free < LITTLE and not refused):
         return (
             f"its disk is full, with {free >> 20} of {disk.f_blocks * disk.f_frsize >> 20} MiB free",
             "Free some space there, or lower storage.tsdb.retention.size.",
         )
-    if not disk.f_favail and disk.f_files:
-        return "its disk has no room for another file (inodes)", "Remove some files there."
-    if not os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-        return "it may not be written", "Give the directory back to the user that the ruler runs as."
-    return "writes fail", "The log has the error."
+    why = os.strerror(refused).lower() if refused else "writes fail"
+    return why, "Look for errors of the disk in the system's log (dmesg); the ruler's own log has what failed."
+
+
+def _refusal(directory: Path) -> int:
+    """The number of the error that a small file without a name meets there; 0 when it meets none."""
+    if not hasattr(os, "O_TMPFILE"):
+        return 0 if os.access(directory, os.W_OK | os.X_OK) else errno.EACCES
+    try:
+        descriptor = os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        return 0 if error.errno in (errno.EOPNOTSUPP, errno.EISDIR) else error.errno or 0
+    try:
+        os.write(descriptor, bytes(PROBE))
+    except OSError as error:
+        return error.errno or 0
+    finally:
+        os.close(descriptor)
+    return 0
 
 
 def _ended(alert: Alert, now: int) -> Alert:

@@ -25,6 +25,8 @@ class Health:
     sync_errors: int = 0
     damaged_rows: int = 0
     damaged_columns: int = 0
+    damaged_blocks: int = 0
+    dropped_bytes: int = 0
 
 
 class Watched:
@@ -94,6 +96,14 @@ def test_the_first_tick_ends_what_an_earlier_process_told(tmp_path: Path) -> Non
     assert {} == watched.tick(NOW + INTERVAL)
 
 
+def test_what_is_lost_for_good_is_said(watched: Watched) -> None:
+    """Memory is not endless either: when the oldest of what it holds had to go, the text says how much."""
+    watched.health.degraded = True
+    assert "lost already" not in watched.tick(NOW)[DEGRADED].annotations["description"]
+    watched.health.dropped_bytes = 5 << 20
+    assert "5 MiB of the oldest of them are lost already" in watched.tick(NOW + 1)[DEGRADED].annotations["description"]
+
+
 def test_a_failed_sync_is_told_for_an_hour(watched: Watched) -> None:
     """It happened once and is over; people must hear of it all the same, and again when it happens again."""
     watched.health.sync_errors = 1
@@ -110,7 +120,7 @@ def test_files_that_were_set_aside_are_told_until_they_are_gone(watched: Watched
     for file in files:
         file.touch()
     alert = watched.tick(NOW)[DAMAGED]
-    assert "5 damaged files were set aside" in alert.annotations["summary"]
+    assert "damage was set aside in 5 files" in alert.annotations["summary"]
     assert "00000000.page.corrupt, 00000001.page.corrupt, 00000002.page.corrupt …" in alert.annotations["description"]
     assert {DAMAGED} == watched.firing(NOW + 2 * REMEMBERED)
     for file in files:
