@@ -61,6 +61,7 @@ class Journal:
             os.close(self._lock)
             raise StartError(f"receiver: cannot use {self._path}: {error.strerror}") from None
         self._rewrite_at = MIN_REWRITE_BYTES
+        self.damaged_lines = 0
 
     def load(self) -> list[Push]:
         """Every push of the file in its order. What is damaged is left out, and the file set aside."""
@@ -72,6 +73,7 @@ class Journal:
                     pushes.append(push)
                 elif line != b"\n":
                     damaged += 1
+        self.damaged_lines = damaged
         if damaged:
             aside = self._path.with_name(f"{self._path.name}.corrupt")
             log.warning(

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeAlias
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
-from common.errors import StartError, TocsinError
+from common.errors import TocsinError
 from common.logs import facts
 from ruler.database.file import StateFile
 from ruler.database.look import Found, error_name
@@ -138,6 +138,8 @@ class Database:
             for question in questions:
                 self._answer(question)
         if self._waiting:
+            self._attempt()
+        if self._waiting:
             log.error("state is lost: it could not be written", extra=facts(rows=len(self._waiting)))
         self._file.close()
 
@@ -178,8 +180,9 @@ class Database:
                 log.warning("the file of state is not in its place: it is written anew", extra=facts(file=self._path))
                 self._begin_anew(damaged=False)
             self._commit()
-        except sa.exc.SQLAlchemyError as error:
-            damaged, unsynced = error_name(error).startswith(_DAMAGE), error_name(error) in _UNSYNCED
+        except (sa.exc.SQLAlchemyError, UnicodeDecodeError) as error:
+            damaged = error_name(error).startswith(_DAMAGE) or isinstance(error, UnicodeDecodeError)
+            unsynced = error_name(error) in _UNSYNCED
             if not self._file.whole or not (damaged or unsynced):
                 raise
             if unsynced:  # what the disk did not take may be gone, and a second sync would not tell
@@ -232,7 +235,12 @@ class Database:
     def _answer(self, question: _Question) -> None:
         table = question.table
         try:
-            stored = self._file.rows(table)
+            try:
+                stored = self._file.rows(table)
+            except (sa.exc.SQLAlchemyError, UnicodeDecodeError):
+                self._begin_anew(damaged=True)
+                self._commit()
+                stored = self._file.rows(table)
         except Exception as error:  # noqa: BLE001  (the loop's boundary: handed to who asked)
             question.answer.set_exception(error)
             return
@@ -276,6 +284,13 @@ def _put_again(found: Found) -> _Changes:
 
 def _is_of_the_rows(error: Exception) -> bool:
     """Whether a write failed for what was to be written, and will always fail."""
-    if isinstance(error, sa.exc.DatabaseError):
-        return isinstance(error, sa.exc.IntegrityError | sa.exc.DataError | sa.exc.ProgrammingError)
-    return not isinstance(error, OSError | StartError)
+    return isinstance(
+        error,
+        TypeError
+        | OverflowError
+        | UnicodeEncodeError
+        | sa.exc.IntegrityError
+        | sa.exc.DataError
+        | sa.exc.InterfaceError
+        | sa.exc.ProgrammingError,
+    )

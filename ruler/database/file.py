@@ -6,6 +6,7 @@ either a whole file is connected, or none, and then the next write makes one.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,8 +49,11 @@ class StateFile:
         if found is None:
             return Found({}, fit=False)
         if found.fit:
-            self._connect()
-        else:
+            try:
+                self._connect()
+            except sa.exc.SQLAlchemyError:  # a full disk: the next write will say so
+                found = dataclasses.replace(found, fit=False)
+        if not found.fit:
             self._ending = ending_of(found)
         return found
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from common.errors import StartError
 from ruler.database.pages import Image, read_log
@@ -109,6 +110,8 @@ def _through_sqlite(path: Path) -> Found:
         if error_name(error).startswith(_HINDERED):
             raise _Hindered(str(error.orig)) from None
         raise _Damaged(str(error.orig)) from None
+    except UnicodeDecodeError as error:  # of a name in the schema, or in SQLite's own message
+        raise _Damaged(str(error)) from None
     finally:
         engine.dispose()
 
@@ -117,11 +120,13 @@ def _judged(path: Path, connection: sa.Connection) -> Found:
     problem = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if problem != "ok":
         raise _Damaged(str(problem))
-    there = {name for (name,) in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    schema = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+    there: dict[str, str] = {row.name: row.sql for row in schema}
     if LEDGER.name not in there:
         return _first_format(connection, there)
     ledger = _ledger(path, (row for _, row in stored_rows(connection, LEDGER)))
     rows: Stored = {}
+    same = there[LEDGER.name] == _definition(LEDGER)
     for table in tables():
         tally = ledger.get(table.name, Tally())
         if table.name not in there and not tally.rows:
@@ -132,7 +137,13 @@ def _judged(path: Path, connection: sa.Connection) -> Found:
         rows[table.name] = {row_id: row for row_id, row in pairs if row is not None}
         if tally != tally_of(rows[table.name].values()):
             raise _Damaged(f"{table.name} is not what the ledger says")
-    return Found(rows)
+        same = same and there.get(table.name) == _definition(table)
+    return Found(rows, fit=same)
+
+
+def _definition(table: StateTable) -> str:
+    """What SQLite keeps of the statement that made a table."""
+    return str(sa.schema.CreateTable(table.sql).compile(dialect=sqlite.dialect())).strip()
 
 
 def _ledger(path: Path, rows: Iterable[Row | None]) -> dict[str, Tally]:
@@ -147,11 +158,11 @@ def _ledger(path: Path, rows: Iterable[Row | None]) -> dict[str, Tally]:
     return ledger
 
 
-def _first_format(connection: sa.Connection, there: set[str]) -> Found:
+def _first_format(connection: sa.Connection, there: Mapping[str, str]) -> Found:
     """The rows of a file of the first format, which had the same columns, and others that nobody needs."""
     known = [table for table in tables() if table.name in there]
-    if not known:
-        raise _Damaged("it holds no state")
+    if not known or any("check_sum" in there[table.name] for table in known):
+        raise _Damaged("it has no ledger")
     rows: Stored = {}
     for table in known:
         columns = [sa.type_coerce(table.sql.columns[name], sa.types.NULLTYPE) for name in table.columns]
