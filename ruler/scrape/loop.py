@@ -23,10 +23,10 @@ from ruler.model.arrays import STALE, FloatArray, IntArray
 from ruler.scrape.client import Client
 from ruler.scrape.config import ScrapeSettings
 from ruler.scrape.fetch import Fetcher
-from ruler.scrape.lines import Shapes
 from ruler.scrape.metrics import ScrapeMetrics
 from ruler.scrape.parse import Columns, PageParser, PageRefused, Timed
 from ruler.scrape.relabel import relabel
+from ruler.scrape.shapes import Shapes
 from ruler.scrape.status import Health, Mistimed, TargetStatus
 from ruler.scrape.target import Target
 from ruler.storage import Appendable, Appended, Claim, Stream

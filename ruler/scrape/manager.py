@@ -15,10 +15,10 @@ from ruler.schedule import Job, Scheduler, offset
 from ruler.scrape.client import client_of
 from ruler.scrape.config import FileDiscovery, ScrapeSettings
 from ruler.scrape.discovery import FileWatch, Found, targets_of
-from ruler.scrape.lines import Shapes
 from ruler.scrape.loop import ScrapeLoop, Tools
 from ruler.scrape.metrics import ScrapeMetrics
 from ruler.scrape.pool import ScrapePool
+from ruler.scrape.shapes import Shapes
 from ruler.scrape.status import DroppedTarget, TargetStatus
 from ruler.storage import Appendable
 
