@@ -20,14 +20,16 @@ import numpy as np
 from common.labels import Labels
 from ruler.model.arrays import IntArray
 from ruler.scrape.config import ScrapeSettings
-from ruler.scrape.lines import Shapes
 from ruler.scrape.loop import SampleLabels
 from ruler.scrape.parse import PageParser
+from ruler.scrape.shapes import Shapes
+from ruler.tsdb.db import DB
+from ruler.tsdb.page import Page
 from tests.bench.capture import FOLDER, captured
 from tests.bench.database import maintained, opened
 from tests.bench.history import NO_TARGETS
 from tests.bench.load import TICK
-from tests.bench.programs import PEERS, PROMETHEUS, program, used_bytes
+from tests.bench.programs import PEERS, PROMETHEUS, program
 
 TARGET = {"instance": "host-0:9100", "job": "node"}
 DAY = 5760  # pages
@@ -61,9 +63,8 @@ def measure(*, full: bool) -> Iterator[object]:
         yield f"{len(pages):,} pages of node_exporter, {what}"
         start = (int(time.time() * 1000) - len(pages) * TICK) // TICK * TICK
         with tempfile.TemporaryDirectory() as folder:
-            yield (ours := stored(Path(folder) / "tocsin", pages, start))
-            if sealed := of_chunks(ours, Path(folder) / "tocsin"):
-                yield sealed
+            ours, sealed = stored(Path(folder) / "tocsin", pages, start)
+            yield from (ours, sealed)
             theirs = []
             for figures in blocks(Path(folder), pages, start, compacted=full):
                 if figures.samples != ours.samples:
@@ -73,8 +74,8 @@ def measure(*, full: bool) -> Iterator[object]:
             yield f"ratio to the smallest of these: {ours.per_sample / min(theirs):.2f}"
 
 
-def stored(directory: Path, pages: list[bytes], start: int) -> Figures:
-    """Everything in a directory of ours after these pages, 15 s apart, and the idle time between them."""
+def stored(directory: Path, pages: list[bytes], start: int) -> tuple[Figures, Figures]:
+    """What a directory of ours takes after these pages, 15 s apart, and what the chunks in it do by themselves."""
     db = opened(directory, start)
     nothing: IntArray = np.empty(0, dtype=np.int64)
     join = SampleLabels(Labels(TARGET), ScrapeSettings(job_name="node"))
@@ -86,21 +87,16 @@ def stored(directory: Path, pages: list[bytes], start: int) -> Figures:
         columns = parser.parse(page)
         samples += stream.append(at, at, columns.series, columns.values).stored
         maintained(db, at)
+    in_pages = _in_pages(db)
     db.close()
-    return Figures("tocsin, whole directory", samples, _by_kind(directory))
+    kinds = _by_kind(directory)
+    chunks = Figures("tocsin, chunks", max(1, samples - in_pages), {"chunk": kinds.get("chunk", 0)})
+    return Figures("tocsin, whole directory", samples, kinds), chunks
 
 
-def of_chunks(whole: Figures, directory: Path) -> Figures | None:
-    """What a sealed sample takes: the chunks alone, for as many samples as are not in pages."""
-    db = opened(directory, 1 << 42)
-    paged = sum(int(np.count_nonzero(page.cells)) for ring in db._rings.values() for page in ring.pages if _is_page(page))
-    db.close()
-    chunks = used_bytes(directory, "*.chunk")
-    return Figures("tocsin, chunks", whole.samples - paged, {"chunk": chunks}) if chunks else None
-
-
-def _is_page(page: object) -> bool:
-    return type(page).__name__ == "Page"
+def _in_pages(db: DB) -> int:
+    pages = [leaf for ring in db._rings.values() for leaf in ring.leaves if isinstance(leaf, Page)]
+    return sum(int(np.count_nonzero(page.cells)) for page in pages)
 
 
 def blocks(folder: Path, pages: list[bytes], start: int, *, compacted: bool) -> Iterator[Figures]:
@@ -132,8 +128,8 @@ def blocks(folder: Path, pages: list[bytes], start: int, *, compacted: bool) -> 
 
 def _promtool(text: Path, into: Path, *flags: str) -> None:
     labels = [f"--label={name}={value}" for name, value in TARGET.items()]
-    command = [PEERS / "promtool", "tsdb", "create-blocks-from", "openmetrics", "--quiet", *labels, *flags, text, into]
-    subprocess.run(command, check=True, capture_output=True)
+    command = [str(PEERS / "promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet", *labels, *flags]
+    subprocess.run([*command, str(text), str(into)], check=True, capture_output=True)
 
 
 def _compactions(metrics: bytes | None) -> float:

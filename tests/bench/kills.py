@@ -157,14 +157,14 @@ def measure(kills: int, name: str = TOCSIN) -> Iterator[object]:
             _live(server, witness, figures, chance)
             in_flight.update(enumerate(targets.served))
         _start(server, figures)
+        served = list(targets.served)
         pages = [set(rows.values()) for rows in witness.judge(int(time.time() - began) + 2)]
-        in_flight.update(enumerate(targets.served))
         up = server.query("sum(count_over_time(up[1h]) - sum_over_time(up[1h]))") or []
         figures.failed = int(float(up[0]["value"][1])) if up else 0
-    figures.served = sum(targets.served)
+    figures.served = sum(served)
     missing = sum(
         (target, page) not in in_flight and page not in pages[target]
-        for target, count in enumerate(targets.served)
+        for target, count in enumerate(served)
         for page in range(1, count)
     )
     figures.served_lost = max(0, missing - figures.failed)

@@ -26,9 +26,7 @@ class RemoteWriter:
     def __init__(self, address: str) -> None:
         self._connection = http.client.HTTPConnection(address, timeout=120)
 
-    def write(
-        self, series: Sequence[bytes], times: npt.NDArray[np.int64], values: npt.NDArray[np.float64]
-    ) -> None:
+    def write(self, series: Sequence[bytes], times: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> None:
         """Send `values` [series × samples] at `times` (ms), for series given as `encoded_labels`."""
         message = _request(series, times, values)
         self._connection.request("POST", "/api/v1/write", _in_snappy(message), HEADERS)
@@ -57,7 +55,10 @@ def _request(series: Sequence[bytes], times: npt.NDArray[np.int64], values: npt.
         more = 0x80 if place < 5 else 0
         samples[:, :, 12 + place] = (times >> (7 * place)) & 0x7F | more
     return b"".join(
-        [_field(1, labels + row.tobytes()) for labels, row in zip(series, samples.reshape(len(series), -1), strict=True)]
+        [
+            _field(1, labels + row.tobytes())
+            for labels, row in zip(series, samples.reshape(len(series), -1), strict=True)
+        ]
     )
 
 

@@ -7,24 +7,21 @@ the database wrote tick by tick; Prometheus reads blocks that promtool made of t
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import requests
 
-from common.clock import ManualClock
-from ruler.tsdb.db import DB
+from tests.bench.database import maintained, opened
+from tests.bench.history import NO_TARGETS
+from tests.bench.programs import PEERS, PROMETHEUS, TOCSIN, program
 from tests.bench.query import PER_TARGET, QUERY, TARGETS, TICK, labels_of
-from tests.bench.scrape import free_port
 
 ROWS = 240
 RUNS = 15
@@ -46,21 +43,23 @@ class Figures:
         )
 
 
-def measure(peers: Path) -> list[Figures]:
+def measure() -> Iterator[object]:
     """The query at one time and over 120 steps."""
     end = int(time.time() * 1000) // TICK * TICK - TICK
     samples = _samples(end)
-    with tempfile.TemporaryDirectory() as folder:
-        ours, theirs = Path(folder) / "tocsin", Path(folder) / "prometheus"
-        _write_pages(ours, samples, end)
-        _write_blocks(peers, theirs, samples)
-        config = Path(folder) / "empty.yml"
-        config.write_text("scrape_configs: []\n", encoding="utf-8")
-        common = [f"--config.file={config}"]
-        prometheus = [str(peers / "prometheus"), *common, f"--storage.tsdb.path={theirs}", "--log.level=error"]
-        ruler = [sys.executable, "-m", "tocsin", "ruler", *common, f"--storage.tsdb.path={ours}", "--log.level=error"]
-        with _server(ruler) as tocsin, _server(prometheus) as peer:
-            return [_instant(tocsin, peer, end), _range(tocsin, peer, end)]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        program(TOCSIN, Path(folder) / TOCSIN, NO_TARGETS) as ours,
+        program(PROMETHEUS, Path(folder) / PROMETHEUS, NO_TARGETS) as theirs,
+    ):
+        _write_pages(ours.data, samples, end)
+        _write_blocks(theirs.data, samples)
+        for server in (ours, theirs):
+            server.start()
+            server.wait("it answers", "vector(1)", 1)
+        addresses = [f"http://{server.address}/api/v1/" for server in (ours, theirs)]
+        yield _instant(addresses[0], addresses[1], end)
+        yield _range(addresses[0], addresses[1], end)
 
 
 def _samples(end: int) -> Samples:
@@ -74,7 +73,7 @@ def _samples(end: int) -> Samples:
 
 def _write_pages(directory: Path, samples: Samples, end: int) -> None:
     times, values = samples
-    database = DB.open(directory, clock=ManualClock(end))
+    database = opened(directory, end)
     streams = [database.stream(f"target-{target}", TICK) for target in range(TARGETS)]
     series = [database.series([labels_of(target, n) for n in range(PER_TARGET)]) for target in range(TARGETS)]
     for row in range(ROWS):
@@ -82,12 +81,13 @@ def _write_pages(directory: Path, samples: Samples, end: int) -> None:
             at = int(times[row, target])
             mine = values[row, target * PER_TARGET : (target + 1) * PER_TARGET]
             stream.append(at // TICK * TICK, at, series[target], mine)
+        maintained(database, int(times[row].max()))
     for stream in streams:
         stream.close(None)
     database.close()
 
 
-def _write_blocks(peers: Path, directory: Path, samples: Samples) -> None:
+def _write_blocks(directory: Path, samples: Samples) -> None:
     times, values = samples
     text = directory.with_suffix(".om")
     with text.open("w", encoding="ascii") as file:
@@ -99,27 +99,9 @@ def _write_blocks(peers: Path, directory: Path, samples: Samples) -> None:
                 column = values[:, target * PER_TARGET + number].tolist()
                 file.writelines(f"x_total{{{labels}}} {v!r} {t}\n" for v, t in zip(column, stamps, strict=True))
         file.write("# EOF\n")
-    command = [peers / "promtool", "tsdb", "create-blocks-from", "openmetrics", "--quiet", text, directory]
-    subprocess.run(command, check=True, capture_output=True)
+    command = [str(PEERS / "promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet"]
+    subprocess.run([*command, str(text), str(directory)], check=True, capture_output=True)
     text.unlink()
-
-
-@contextmanager
-def _server(command: list[str]) -> Iterator[str]:
-    address = f"127.0.0.1:{free_port()}"
-    process = subprocess.Popen([*command, f"--web.listen-address={address}"], env={**os.environ})
-    try:
-        for _ in range(200):
-            try:
-                if requests.get(f"http://{address}/-/ready", timeout=1).ok:
-                    break
-            except requests.ConnectionError:
-                pass
-            time.sleep(0.1)
-        yield f"http://{address}/api/v1/"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _instant(tocsin: str, peer: str, end: int) -> Figures:

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from common.clock import ManualClock
 from common.labels import Labels
 from ruler.model.arrays import IntArray
 from ruler.model.matcher import Matcher, MatchOp
 from ruler.storage import Stream
-from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
+from tests.bench.database import opened
 
 INTERVAL = 15_000
 START = 1_700_000_000_000 // 3_600_000 * 3_600_000
@@ -88,7 +87,7 @@ def measure(targets: int = 1_000, per_target: int = 100, ticks: int = 260) -> li
     """The figures of a fleet in files: appends, selections, and opening it again."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory)
-        db = DB.open(path, retention=Retention(1 << 50), clock=ManualClock(START))
+        db = opened(path, START)
         fleet = Fleet(db, targets, per_target)
         fleet.append(3)
         seconds = fleet.append(ticks)
@@ -109,7 +108,7 @@ def measure(targets: int = 1_000, per_target: int = 100, ticks: int = 260) -> li
         ]
         db.close()
         began = time.perf_counter()
-        db = DB.open(path, retention=Retention(1 << 50), clock=ManualClock(now))
+        db = opened(path, now)
         figures.append(
             Figure(f"open, {targets * per_target:,} series × {fleet.tick} rows", time.perf_counter() - began, "s")
         )

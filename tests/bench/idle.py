@@ -15,7 +15,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.scrape import ROOT, free_port
+from tests.bench.programs import PEERS, ROOT, cpu_seconds, pss_mib
+from tests.peers import free_port
+
+QUICK, FULL = 30, 120  # seconds
 
 
 @dataclass(frozen=True)
@@ -37,24 +40,27 @@ class Figures:
         return f"{self.name:7} {self.total:6.1f} MiB ({parts}), {self.cpu_seconds:.1f} s of CPU{absent}"
 
 
-def measure(peers: Path, *, seconds: int) -> list[Figures]:
+def measure(seconds: int) -> Iterator[object]:
     """Run both stacks at once for so long, then look."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         stacks = {
             "tocsin": {"tocsin up": running.enter_context(_process(_tocsin(Path(folder) / "tocsin")))},
             "peers": {
                 name: running.enter_context(_process(command))
-                for name, command in _peers(peers, Path(folder) / "peers").items()
+                for name, command in _peers(Path(folder) / "peers").items()
             },
         }
         time.sleep(seconds)
-        return [_weighed(name, processes) for name, processes in stacks.items()]
+        ours, theirs = (_weighed(name, processes) for name, processes in stacks.items())
+    yield from (ours, theirs, f"ratio {ours.total / theirs.total:.2f}")
 
 
 def _weighed(name: str, processes: dict[str, subprocess.Popen[bytes]]) -> Figures:
     alive = {each: process.pid for each, process in processes.items() if process.poll() is None}
     missing = tuple(processes.keys() - alive.keys())
-    return Figures(name, {each: _pss(pid) for each, pid in alive.items()}, sum(map(_cpu, alive.values())), missing)
+    return Figures(
+        name, {each: pss_mib(pid) for each, pid in alive.items()}, sum(map(cpu_seconds, alive.values())), missing
+    )
 
 
 def _tocsin(folder: Path) -> list[str]:
@@ -62,7 +68,7 @@ def _tocsin(folder: Path) -> list[str]:
     return [sys.executable, "-m", "tocsin", "up", f"--data={folder}", *addresses]
 
 
-def _peers(peers: Path, folder: Path) -> dict[str, list[str]]:
+def _peers(folder: Path) -> dict[str, list[str]]:
     folder.mkdir()
     at = {name: f"127.0.0.1:{free_port()}" for name in ("prometheus", "alertmanager", "node_exporter", "pushgateway")}
     (folder / "alertmanager.yml").write_text("route: {receiver: x}\nreceivers: [{name: x}]\n", encoding="utf-8")
@@ -87,7 +93,7 @@ def _peers(peers: Path, folder: Path) -> dict[str, list[str]]:
         "pushgateway": [],
     }
     return {
-        name: [str(peers / name), f"--web.listen-address={at[name]}", *arguments] for name, arguments in flags.items()
+        name: [str(PEERS / name), f"--web.listen-address={at[name]}", *arguments] for name, arguments in flags.items()
     }
 
 
@@ -99,13 +105,3 @@ def _process(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
-
-
-def _pss(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
