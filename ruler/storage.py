@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from common.labels import Labels
-from ruler.model.arrays import CodeArray, FloatArray, IntArray
+from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
 
@@ -70,6 +70,16 @@ class Appendable(Protocol):
 
         REFUSED stands for a new series that there is no room for; asking again is of use once `openings` has changed.
         """
+
+    @property
+    def generation(self) -> int:
+        """How many times series were forgotten that nothing had written for long. Who keeps ids that it does not write
+        asks, when this has changed, which still stand, and asks for the others anew. Any
+        thread.
+        """
+
+    def stands(self, series: IntArray) -> BoolArray:
+        """Whether ids still stand for their series. Samples of one that does not are not stored. Any thread."""
 
     @property
     def max_series(self) -> int:

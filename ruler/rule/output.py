@@ -39,6 +39,11 @@ class Output:
         """How many times room for refused series has appeared."""
         return self._in_writer(lambda: self._storage.openings)
 
+    def standing(self, series: IntArray, since: int) -> tuple[bool, int]:
+        """Whether ids still stand for their series, as they did in the generation `since`; and this generation."""
+        generation = self._storage.generation
+        return generation == since or bool(self._storage.stands(series[series != REFUSED]).all()), generation
+
     def write(self, due: int, time: int, series: IntArray, values: FloatArray) -> None:
         """Store the samples of one evaluation, and mark stale what the last one wrote and this one did not.
 

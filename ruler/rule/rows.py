@@ -25,11 +25,17 @@ Ask = Callable[[str | Expr, int], Result]  # the answer to a query at a time (ms
 
 
 class Minter(Protocol):
-    """A Minter gives the ids of series, and tells when it may have room for those that it refused."""
+    """A Minter gives the ids of series, and tells when it may have room for those that it refused.
+
+    `standing` says whether ids still stand for their series, given the generation for which that was last said, and
+    the generation of now.
+    """
 
     def mint(self, labels: list[Labels], /) -> IntArray: ...
 
     def openings(self) -> int: ...
+
+    def standing(self, series: IntArray, since: int, /) -> tuple[bool, int]: ...
 
 
 _ONE_WITHOUT_LABELS = LabelTable((), np.zeros((1, 0), dtype=np.int32), StringPool())
@@ -59,6 +65,7 @@ class RowIds:
         self._codes: CodeArray | None = None
         self._known: dict[bytes, int] = {}
         self._ids: IntArray = np.zeros(0, dtype=np.int64)
+        self._generation = 0  # of the series that the storage knows
         self._refused_at: int | None = None  # how often room had appeared when rows were refused
 
     def ids(self, table: LabelTable, minter: Minter) -> IntArray:
@@ -68,6 +75,9 @@ class RowIds:
         if self._refused_at is not None and minter.openings() != self._refused_at:
             self._known = {key: series for key, series in self._known.items() if series != REFUSED}
             self._codes = None
+        stands, self._generation = minter.standing(self._ids, self._generation)
+        if not stands:
+            self._known, self._codes = {}, None
         codes = self._lasting(table)
         if table.names != self._names:
             self._known = {}

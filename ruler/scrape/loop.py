@@ -80,6 +80,7 @@ class ScrapeLoop:
             sample_limit=job.sample_limit,
             honor_timestamps=job.honor_timestamps,
         )
+        self._generation = tools.storage.generation
         self._live = _NOTHING  # the series that have no stale marker yet
         self._row = (_NOTHING, self._reports)  # the page's series, and those with the automatic ones behind them
         self._timed: dict[int, tuple[Stream, IntArray]] = {}  # by series, those that bring their own times
@@ -124,7 +125,9 @@ class ScrapeLoop:
             self._interval_length.observe(started - self._last_start)
         self._last_start = started
         try:
-            columns = self._parser.parse(await self._fetcher.fetch())
+            page = await self._fetcher.fetch()
+            self._revalidate()
+            columns = self._parser.parse(page)
         except ScrapeError as error:
             self._failed(due, time, clock() - started, error)
         except Exception as error:  # the loop's boundary: one bad page must not end the scraping of its target
@@ -152,6 +155,13 @@ class ScrapeLoop:
         if columns.refused:
             self._metrics.over_series_limit(self.target.pool, columns.refused)
         self._publish(Health.UP, "", time, seconds, columns)
+
+    def _revalidate(self) -> None:
+        """After the storage has forgotten series, ask anew for those of them that the page has."""
+        if self._generation != self._storage.generation:
+            self._generation = self._storage.generation
+            if not self._parser.stands(self._storage.stands):
+                self._parser.forget()
 
     def _failed(self, due: int, time: int, seconds: float, error: ScrapeError) -> None:
         scraped, kept = (error.scraped, error.kept) if isinstance(error, PageRefused) else (0, 0)

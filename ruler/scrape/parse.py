@@ -109,6 +109,16 @@ class PageParser:
                 raise PageRefused(ScrapeFailure.BAD_BODY, str(error), count, count) from None
         return self._columns(found)
 
+    def forget(self) -> None:
+        """Remember no line: their series have to be asked for anew."""
+        self._shape, self._known, self._take, self._last = None, {}, None, None
+
+    def stands(self, known: Callable[[IntArray], BoolArray]) -> bool:
+        """Whether every series that is remembered is still known."""
+        kept = [list(under.values()) for under in self._known.values()]
+        ids = np.concatenate([self._ids, *(np.array(each, dtype=np.int64) for each in kept)])
+        return bool(known(ids[ids >= 0]).all())
+
     def _again(self, last: Columns, values: FloatArray) -> Columns:
         return Columns(
             last.series,

@@ -75,7 +75,7 @@ class DB:
         self._churn = Churn()
         self._index = Index()
         self._catalog = Catalog(self._index)
-        self._ledger = Ledger(retention.time)
+        self._ledger = Ledger(retention.time, self._index.known)
         self._weights = Weights()
         self._rings: dict[int, Ring] = {}
         self._source: PageSource = MemoryPages()
@@ -114,7 +114,6 @@ class DB:
         self._source, self.health = directory.pages, directory.health
         for leaf in directory.leaves:
             self._ring(leaf.interval).adopt(leaf)
-        self._ledger.grow(self._index.count)
         self._keeper = directory.start(
             self._rings, self._index, self._budget, clock, self._held, lambda: self._churn.first
         )
@@ -144,7 +143,7 @@ class DB:
             self._keeper.retention = retention
 
     def _held(self) -> IntArray:
-        return np.flatnonzero(self._ledger.held)
+        return self._ledger.held.nonzero()
 
     # What the writer calls.
 
@@ -154,17 +153,14 @@ class DB:
         refused = np.flatnonzero(ids == REFUSED).tolist()
         if refused:
             self._budget.refuse([labels[place] for place in refused])
-        if minted:
-            self._ledger.grow(self._index.count)
-            if self._directory is not None:
-                try:
-                    self._directory.labels.append(minted)
-                except OSError as error:
-                    self._source.failed(error)
+        if minted and self._directory is not None:
+            try:
+                self._directory.labels.append(minted)
+            except OSError as error:
+                self._source.failed(error)
         return ids
 
-    def known(self, series: IntArray) -> BoolArray:
-        """Whether ids that were given out earlier still stand for their series."""
+    def stands(self, series: IntArray) -> BoolArray:
         return self._index.known(series)
 
     @property

@@ -6,6 +6,7 @@ rows of a ring without a grid are in the order in which samples came, and reader
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from common.durations import HOUR, MINUTE
 from ruler.model.arrays import FloatArray, IntArray
 from ruler.storage import Appended
-from ruler.tsdb.page import ABSENT_CELL, TIME_SIGN, Bits, Page
+from ruler.tsdb.page import ABSENT_CELL, TIME_SIGN, Bits, Leaf, Page
 from ruler.tsdb.stream import NEVER, PageStream, normalised
 
 FURTHEST_AHEAD: Final = 10 * MINUTE  # what a sample's own time may be ahead of the clock
@@ -85,30 +86,40 @@ class FreeStream(PageStream):
         """The newest time at which any of `series` has a sample, where it is near enough to decide anything."""
         since, until = self._head(due) - max(REACH, self._ledger.out_of_order_window), due + FURTHEST_AHEAD
         latest = NEVER
-        for page in self._ring.pages:
-            low, high = page.rows_about(since - 1, until)
-            for columns in _columns_of(page, series) if low < high else ():
-                stored = page.times[low:high][:, page.slot_of[columns]]
-                held = stored[(page.cells[low:high][:, columns] != 0) & (stored <= np.uint64(until + TIME_SIGN))]
+        for leaf, low, high in self._about(since - 1, until):
+            for columns in _columns_of(leaf, series):
+                stored = leaf.times[low:high][:, leaf.slot_of[columns]]
+                cells, places, first = leaf.cells_of(columns, low, high)
+                held = stored[
+                    (cells[low - first : high - first, places] != 0) & (stored <= np.uint64(until + TIME_SIGN))
+                ]
                 latest = max(latest, int(held.max(initial=0)) - TIME_SIGN)
         return max(latest, NEVER)
 
     def _held_at(self, time: int, series: IntArray) -> Bits:
         """The cell that each of `series` has at `time`, zero where there is none."""
         held: Bits = np.zeros(len(series), dtype=np.uint64)
-        for page in self._ring.pages:
-            low, high = page.rows_about(time - 1, time)
-            for columns in _columns_of(page, series) if low < high else ():
-                rows, places = np.nonzero(page.times[low:high][:, page.slot_of[columns]] == np.uint64(time + TIME_SIGN))
-                cells = page.cells[low + rows, columns[places]]
+        for leaf, low, high in self._about(time - 1, time):
+            for columns in _columns_of(leaf, series):
+                rows, places = np.nonzero(leaf.times[low:high][:, leaf.slot_of[columns]] == np.uint64(time + TIME_SIGN))
+                stored, where, first = leaf.cells_of(columns, low, high)
+                cells = stored[low - first + rows, where[places]]
                 some = np.flatnonzero(cells)[::-1]  # of several rows at one time the first has the last word
                 some = some[held[places[some]] == 0]
                 held[places[some]] = cells[some]
         return held
 
+    def _about(self, start: int, end: int) -> Iterator[tuple[Leaf, int, int]]:
+        """The leaves of the ring with samples in (start, end], and in which rows those are."""
+        for leaf in self._ring.leaves:
+            if leaf.oldest <= end and leaf.newest > start and (opened := leaf.opened()) is not None:
+                low, high = opened.rows_about(start, end)
+                if low < high:
+                    yield opened, low, high
 
-def _columns_of(page: Page, series: IntArray) -> list[IntArray]:
+
+def _columns_of(page: Leaf, series: IntArray) -> list[IntArray]:
     """As the page's own; one series of a page that still grows is looked for, which costs less than to sort it."""
-    if page.limit and len(series) == 1:
+    if isinstance(page, Page) and page.limit and len(series) == 1:
         return list(1 + np.flatnonzero(page.series_of[1 : page.used] == series[0])[:, None])
     return page.columns_of(series)

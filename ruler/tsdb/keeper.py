@@ -36,7 +36,7 @@ MERGED_ROWS = 1024
 MAX_RECORDS = 1024  # of the labels' log, before it is compacted
 PARTS_KEPT = 6  # at least: samples are let go chunk by chunk
 RENEWAL_SERIES = 10_000  # fewer dead ones are not worth it
-STRINGS_STAY = 10 * MINUTE  # longer than any query lasts
+STRINGS_STAY = 5 * MINUTE  # longer than any query lasts
 NICE = 10
 
 log = logging.getLogger("tsdb")

@@ -31,6 +31,8 @@ class Metrics(Collector):
         yield _gauge("prometheus_tsdb_head_min_time", "Time of the oldest sample, in milliseconds.", head.min_time)
         yield _gauge("prometheus_tsdb_head_max_time", "Time of the newest sample, in milliseconds.", head.max_time)
         yield _gauge("tocsin_tsdb_pages", "Pages that are held.", head.pages)
+        yield _gauge("tocsin_tsdb_chunks", "Chunks that are held: sealed pages, and merged ones.", head.chunks)
+        yield _gauge("prometheus_tsdb_storage_blocks_bytes", "Bytes that chunks take.", head.chunk_bytes)
         yield _gauge("tocsin_tsdb_strings", "Distinct strings of all labels.", head.strings)
         yield _typed("prometheus_tsdb_head_samples_appended", "Samples appended.", ledger.stored)
         yield _typed(
@@ -65,6 +67,7 @@ class Metrics(Collector):
         yield _counter("tocsin_tsdb_damaged_rows", "Rows left out because their check was wrong.", health.damaged_rows)
         yield _counter("tocsin_tsdb_unfinished_rows", "Rows that an end cut short.", health.unfinished_rows)
         yield _counter("tocsin_tsdb_damaged_columns", "Columns left out for lost labels.", health.damaged_columns)
+        yield _counter("tocsin_tsdb_damaged_parts", "Parts of files whose check was wrong.", health.damaged_blocks)
 
 
 def _of_budget(budget: Budget, head: Head) -> Iterator[Metric]:

@@ -30,6 +30,8 @@ class Head:
     active: int
     series_created: int
     pages: int
+    chunks: int
+    chunk_bytes: int
     strings: int
     min_time: int
     max_time: int
@@ -56,16 +58,19 @@ class Stats:
 
 
 def head_of(index: Index, rings: Sequence[Ring], ledger: Ledger) -> Head:
-    pages = [page for ring in rings for page in ring.pages]
-    written = [page for page in pages if page.newest >= page.oldest]
+    leaves = [leaf for ring in rings for leaf in ring.leaves]
+    pages = sum(len(ring.pages) for ring in rings)
+    written = [leaf for leaf in leaves if leaf.newest >= leaf.oldest]
     return Head(
-        series=int(np.count_nonzero(ledger.held)),
+        series=len(ledger.held.nonzero()),
         active=index.live,
         series_created=index.count,
-        pages=len(pages),
+        pages=pages,
+        chunks=len(leaves) - pages,
+        chunk_bytes=sum(chunk.size for ring in rings for chunk in ring.chunks),
         strings=len(index.strings),
-        min_time=min((page.oldest for page in written), default=0),
-        max_time=max((page.newest for page in written), default=0),
+        min_time=min((leaf.oldest for leaf in written), default=0),
+        max_time=max((leaf.newest for leaf in written), default=0),
     )
 
 

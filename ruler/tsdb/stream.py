@@ -4,14 +4,16 @@ XOR, sum, write cells, write the entry. All calls come from the one writer threa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ruler.model.arrays import NAN_BITS, STALE_BITS, BoolArray, CodeArray, FloatArray, IntArray
+from ruler.model.arrays import NAN_BITS, STALE_BITS, BoolArray, FloatArray, IntArray
 from ruler.storage import REFUSED, Appended
 from ruler.tsdb.page import ABSENT_CELL, OPEN, SPECIAL, STALES, Bits, Page, Run, Weights
 from ruler.tsdb.ring import Ring
+from ruler.tsdb.sparse import SparseArray
 
 WIDEST_GAP = 64  # columns that are written as absent rather than jumped over with one more write
 NEVER = -(1 << 62)
@@ -25,8 +27,9 @@ class Ledger:
     """A Ledger is what the writer keeps about all streams: counts, and how many open streams hold each series."""
 
     keep: int
+    known: Callable[[IntArray], BoolArray]  # whether ids stand for series
     out_of_order_window: int = 0  # ms; how late samples with times of their own may come
-    held: CodeArray = field(default_factory=lambda: np.zeros(1024, dtype=np.int32))
+    held: SparseArray = field(default_factory=lambda: SparseArray(np.int32))
     stored: int = 0
     out_of_order: int = 0
     too_old: int = 0  # for the out-of-order window
@@ -36,13 +39,6 @@ class Ledger:
     rewinds: int = 0
     head: int = 0  # the newest time there was when the clock said `head_for`
     head_for: int = NEVER
-
-    def grow(self, count: int) -> None:
-        """Make room for series with ids below `count`."""
-        if count > len(self.held):
-            grown = np.zeros(max(count, 2 * len(self.held)), dtype=np.int32)
-            grown[: len(self.held)] = self.held
-            self.held = grown
 
 
 class PageStream:
@@ -172,18 +168,25 @@ class PageStream:
         distinct, refused, self._kept = series, 0, None
         if len(series):
             ordered = np.sort(series)
-            if ordered[0] == REFUSED or (ordered[1:] == ordered[:-1]).any():
-                refused = int(np.count_nonzero(series == REFUSED))
+            known = ordered[0] > REFUSED and bool(self._ledger.known(series).all())
+            if not known or (ordered[1:] == ordered[:-1]).any():
                 first = np.sort(np.unique(series, return_index=True)[1])
-                self._kept = first[series[first] != REFUSED]
+                self._kept = first if known else first[self._standing(series[first])]
                 distinct = series[self._kept]
+                refused = 0 if known else len(series) - int(np.count_nonzero(self._standing(series)))
         held = self._ledger.held
-        held[self._series] -= 1
-        held[distinct] += 1
+        held.add(self._series, -1)
+        held.add(distinct, 1)
         self._ring.live_columns += len(distinct) - len(self._series)
         self._given, self._series, self._count = _EMPTY, distinct, len(distinct)
         self._finite = np.empty(len(distinct), dtype=np.bool_)
         self._done = Appended(len(distinct), duplicate=len(series) - refused - len(distinct))
+
+    def _standing(self, series: IntArray) -> BoolArray:
+        """Which of these ids stand for a series: others were refused, or forgotten since they were given out."""
+        stands = series > REFUSED
+        stands[stands] = self._ledger.known(series[stands])
+        return stands
 
     def _arrange(self, page: Page, row: int, series: IntArray) -> None:
         """Lay out the cells of a row: each value has its place among the stream's columns, which fall into runs."""

@@ -24,6 +24,7 @@ class Register:
     def __init__(self, room: int = 1000) -> None:
         self.ids: dict[Labels, int] = {}
         self.asked: list[Labels] = []
+        self.forgotten: set[int] = set()
         self._room, self._openings = room, 0
 
     def mint(self, labels: list[Labels]) -> IntArray:
@@ -35,6 +36,9 @@ class Register:
 
     def openings(self) -> int:
         return self._openings
+
+    def standing(self, series: IntArray, since: int) -> tuple[bool, int]:
+        return not self.forgotten.intersection(series.tolist()), since
 
     def widen(self, room: int) -> None:
         self._room, self._openings = room, self._openings + 1
@@ -100,6 +104,16 @@ def test_codes_of_a_query_are_not_taken_for_lasting() -> None:
     one, other = (table_of([Labels({"a": text})], Overlay(pool)) for text in ("x", "y"))
     assert np.array_equal(one.codes, other.codes)
     assert [0, 1, 0] == [int(rows.ids(table, register)[0]) for table in (one, other, one)]
+
+
+def test_ids_that_the_storage_forgot_are_asked_for_anew() -> None:
+    """A row that comes again after its series was forgotten gets the id that it has now."""
+    pool, register = StringPool(), Register()
+    rows = RowIds(recorded)
+    table = table_of([Labels({"a": "x"}), Labels({"a": "y"})], pool)
+    assert [0, 1] == rows.ids(table, register).tolist()
+    register.forgotten, register.ids = {0, 1}, {Labels({"taken": str(n)}): n for n in range(2)}
+    assert [2, 3] == rows.ids(table, register).tolist()
 
 
 def test_a_scalar_is_one_series_without_labels() -> None:

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from common.clock import ManualClock
 from common.config import parse_yaml
 from common.labels import METRIC_NAME, Labels
-from ruler.model.arrays import FloatArray, IntArray, is_stale
+from ruler.model.arrays import BoolArray, FloatArray, IntArray, is_stale
 from ruler.schedule import Scheduler
 from ruler.scrape.config import GlobalSettings, ScrapeSettings, check
 from ruler.scrape.manager import ScrapeManager
@@ -48,11 +48,16 @@ class ListStorage:
     known: dict[Labels, int] = field(default_factory=dict)
     max_series: int = 0
     openings: int = 0
+    generation: int = 0
+    forgotten: tuple[int, ...] = ()
     rows: list[Row] = field(default_factory=list)
     ended: list[tuple[str, int | None]] = field(default_factory=list)
 
     def series(self, labels: Sequence[Labels], claim: Claim = Claim.ORDINARY) -> IntArray:
         return np.array([self._id(each, claim) for each in labels], dtype=np.int64)
+
+    def stands(self, series: IntArray) -> BoolArray:
+        return ~np.isin(series, self.forgotten)
 
     def _id(self, labels: Labels, claim: Claim) -> int:
         if labels not in self.known and claim is not Claim.OWN and 0 < self.max_series <= len(self.known):

@@ -1,0 +1,182 @@
+"""Chunks: sealed and merged they answer as the pages did; what is dead leaves memory and disk."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.clock import ManualClock
+from common.labels import Labels
+from ruler.model.arrays import STALE, STALE_BITS
+from ruler.storage import Stream
+from ruler.tsdb.config import Retention
+from ruler.tsdb.db import DB
+from tests.ruler.tsdb.reading import BASE, EVERYTHING, bits, named, read
+
+INTERVAL = 15_000
+HOUR = 3_600_000
+FOREVER = Retention(10**13)
+
+
+class Fleet:
+    """A Fleet is a few targets with counters, decimals, constants, specials, gaps and restarts, the same every time."""
+
+    def __init__(self, db: DB) -> None:
+        self._db = db
+        self._chance = np.random.default_rng(7)
+        self._targets: list[tuple[Stream, list[Labels]]] = [
+            (db.stream(f"t{t}", INTERVAL), [named(f"m{n // 9}", t=str(t), n=str(n % 9)) for n in range(40)])
+            for t in range(4)
+        ]
+        self._late = db.stream("late", None)
+        self._values = self._chance.random((4, 40)).round(3)
+
+    def append(self, tick: int) -> None:
+        due, chance = BASE + tick * INTERVAL, self._chance
+        for number, (stream, labels) in enumerate(self._targets):
+            self._values[number, :20] += chance.integers(0, 50, 20)
+            self._values[number, 20:30] = (self._values[number, 20:30] + chance.random(10)).round(2)
+            kind = chance.random()
+            if kind < 0.03:
+                continue
+            values = self._values[number].copy()
+            if kind > 0.97:
+                values[5:9] = (np.nan, np.inf, -np.inf, STALE)
+            keep = slice(3, None) if kind > 0.95 else slice(None)
+            jitter = int(chance.integers(0, 9)) if number == 3 else 0
+            stream.append(due, due + 100 * number + jitter, self._db.series(labels[keep]), values[keep])
+        if tick % 4 == 0:
+            self._late.append(due, due - 77, self._db.series([named("late")]), np.array([float(tick)]))
+        if tick % 150 == 149:
+            stream, labels = self._targets[0]
+            stream.close(due + 200)
+            self._targets[0] = (self._db.stream("t0 again", INTERVAL), labels)
+
+
+def settle(db: DB, now: int) -> None:
+    """Let the keeper do all that there is to do some time after `now`."""
+    for _ in range(12):
+        db.maintain(now + 24 * HOUR)
+    db.sync()
+
+
+def suffixes(path: Path) -> list[str]:
+    return sorted(each.suffix for each in path.iterdir() if each.suffix in (".page", ".chunk"))
+
+
+def test_a_query_sees_no_seam(tmp_path: Path) -> None:
+    """Whatever is in pages, sealed or merged, and after a restart, queries give the same bits as a database that does
+    none of this."""
+    plain, db = DB.open(None, retention=FOREVER), DB.open(tmp_path, clock=ManualClock(BASE), retention=FOREVER)
+    both = Fleet(plain), Fleet(db)
+    ticks = 1500
+    windows = [(tick, length) for tick in (100, 333, 1100) for length in (1, 20, 240)]
+    for tick in range(ticks):
+        for fleet in both:
+            fleet.append(tick)
+        if tick % 10 == 9:
+            db.maintain(BASE + tick * INTERVAL)
+    end = BASE + ticks * INTERVAL
+    assert set(suffixes(tmp_path)) == {".chunk", ".page"}
+    for _ in range(3):
+        assert read(plain, BASE - 1, end) == read(db, BASE - 1, end)
+        for tick, length in windows:
+            start, stop = BASE + tick * INTERVAL - 50, BASE + (tick + length) * INTERVAL
+            assert read(plain, start, stop) == read(db, start, stop), (tick, length)
+        settle(db, end)
+        db.close()
+        db = DB.open(tmp_path, clock=ManualClock(end), retention=FOREVER)
+        assert db.health.corrupt_files + db.health.damaged_blocks == 0
+    assert set(suffixes(tmp_path)) == {".chunk"}
+    db.close()
+
+
+def test_a_series_that_comes_back_is_one_series(tmp_path: Path) -> None:
+    """A series that left the live tables and came back has another id inside, and one history outside."""
+    db = DB.open(tmp_path, clock=ManualClock(BASE), retention=FOREVER)
+    labels = [named("m", n=str(n)) for n in range(3)]
+    stream = db.stream("a", INTERVAL)
+    stream.append(BASE, BASE, db.series(labels), np.arange(3.0))
+    before = db.series(labels)
+    many = db.stream("b", INTERVAL)
+    many.append(BASE, BASE + 1, db.series([named("other", n=str(n)) for n in range(11_000)]), np.zeros(11_000))
+    for each in (stream, many):
+        each.close(BASE + 5)
+    late = BASE + 2 * HOUR
+    going_on, id_ = db.stream("c", INTERVAL), db.series([named("going_on")])
+    going_on.append(late, late, id_, np.ones(1))
+    settle(db, late)
+    db.series([named("going_on")])  # the writer comes by
+    assert [False] * 3 == db.stands(before).tolist()
+    assert (True, 1) == (bool(db.stands(id_).all()), db.head().active)
+    stream, after = db.stream("a", INTERVAL), db.series(labels)
+    stream.append(late, late + 1, after, np.arange(3.0) + 10)
+    assert set(before.tolist()).isdisjoint(after.tolist())
+    found = read(db, BASE - 1, late + HOUR)
+    for n in range(3):
+        times = [(time, value) for time, value in found[f'm{{n="{n}"}}']]
+        assert times == [(BASE, bits(n)), (BASE + 5, STALE_BITS), (late + 1, bits(n + 10))]
+    assert len(found) == 3 + 11_000 + 1
+    db.close()
+
+
+def test_samples_of_forgotten_series_are_left_out() -> None:
+    """An id that no longer stands for a series takes no sample, and the others of the append do."""
+    db = DB.open(None)
+    ids = db.series([named("m", n=str(n)) for n in range(3)])
+    db._index._known[ids[1:2]] = False
+    assert db.stream("a", INTERVAL).append(BASE, BASE, ids, np.arange(3.0)).stored == 2
+
+
+@pytest.mark.parametrize("limit", ["time", "size"])
+def test_retention_drops_whole_chunks(tmp_path: Path, limit: str) -> None:
+    """What is older than the retention goes, chunk by chunk, and what is younger stays; a size is never exceeded for
+    long."""
+    retention = Retention(6 * HOUR) if limit == "time" else Retention(10**13, 2_000_000)
+    db = DB.open(tmp_path, clock=ManualClock(BASE), retention=retention)
+    ids, stream = db.series([named("m", n=str(n)) for n in range(100)]), db.stream("a", INTERVAL)
+    chance = np.random.default_rng(1)
+    sizes, oldest = [], []
+    for tick in range(240 * 24):
+        now = BASE + tick * INTERVAL
+        stream.append(now, now, ids, chance.random(100))
+        if tick % 20 == 0:
+            db.maintain(now)
+            db.sync()
+            sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+            oldest.append(now - db.head().min_time)
+    if limit == "time":
+        assert 6 * HOUR <= min(oldest[-100:]) <= max(oldest) <= 8 * HOUR
+        assert max(sizes[len(sizes) // 2 :]) < 1.3 * min(sizes[len(sizes) // 2 :]) + 500_000
+    else:
+        assert max(sizes) < 2_500_000
+    db.close()
+
+
+def test_churn_leaves_memory_and_disk_flat(tmp_path: Path) -> None:
+    """With thousands of new series at every scrape, memory and disk after an hour are what they were at half of it."""
+    db = DB.open(tmp_path, clock=ManualClock(BASE), retention=Retention(10 * 60_000), max_series=0)
+    stream = db.stream("a", INTERVAL)
+    gone = np.empty(0, dtype=np.int64)
+    live, disk, memory = [], [], []
+    tracemalloc.start()
+    for tick in range(240):
+        now = BASE + tick * INTERVAL
+        ids = db.series([named("m", id=f"{tick}-{n}", job="x") for n in range(1_000)])
+        stream.append(now, now, np.concatenate([ids, gone]), np.concatenate([np.ones(1_000), np.full(len(gone), STALE)]))
+        gone = ids
+        db.maintain(now)
+        if tick % 4 == 0:
+            db.sync()
+        live.append(db.head().active)
+        disk.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+        memory.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    for figures in (live, disk, memory):
+        print(figures[::10])
+        assert max(figures[170:]) < 1.2 * max(figures[100:170]), figures
+    assert len(db.select(EVERYTHING, BASE - 1, now).table) < 100_000
+    db.close()
