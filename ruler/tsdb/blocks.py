@@ -13,6 +13,7 @@ import numpy as np
 
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.storage import Block, Selection
+from ruler.tsdb.merging import Part, in_order
 from ruler.tsdb.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits, Leaf
 from ruler.tsdb.ring import Ring
 from ruler.tsdb.selected import Frame, Selected
@@ -326,9 +327,7 @@ def _block(
 
 def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> Block | None:
     """The block of series that are merged by time: each is its own stream, and rows count its samples."""
-    series: list[IntArray] = []
-    times: list[IntArray] = []
-    found: list[Bits] = []
+    parts: list[Part] = []
     flags = 0
     for page, all_columns, low, high, _ in sorted(layers, key=lambda layer: layer.page.order):
         here = np.flatnonzero(all_columns[rows])
@@ -340,20 +339,11 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
         cells, places, first = page.cells_of(columns, low, high)
         bits = cells[low - first : high - first, places].T
         column, row = np.nonzero((real > start) & (real <= end) & (bits != 0))
-        series.append(here[column])
-        times.append(real[column, row])
-        found.append(bits[column, row])
+        parts.append(Part(page.order, page.interval, here[column], real[column, row], bits[column, row]))
         flags |= int(np.bitwise_or.reduce(page.flags[columns]))
-    if not series:
+    if not parts:
         return None
-    which, when, what = np.concatenate(series), np.concatenate(times), np.concatenate(found)
-    later = (which[1:] > which[:-1]) | ((which[1:] == which[:-1]) & (when[1:] > when[:-1]))
-    if not later.all():
-        order = np.lexsort((when, which))  # stable: among equal times the older page's sample comes first
-        which, when, what = which[order], when[order], what[order]
-        leads = np.ones(len(which), dtype=np.bool_)
-        leads[1:] = (which[1:] != which[:-1]) | (when[1:] != when[:-1])
-        which, when, what = which[leads], when[leads], what[leads]
+    which, when, what = in_order(parts, len(rows))
     if not len(which):
         return None
     starts = np.searchsorted(which, np.arange(len(rows)))

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from common.clock import ManualClock
 from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS
 from ruler.storage import Stream
 from ruler.tsdb.db import DB
+from ruler.tsdb.page import TIME_SIGN, Page
 from tests.ruler.tsdb.reading import BASE, EVERYTHING, named, read
 from tests.ruler.tsdb.verdicts import AHEAD, Verdicts, kept
 
@@ -60,11 +62,20 @@ class Writer:
         return max(time, self.last + 1)
 
 
+class Stored(NamedTuple):
+    """A Stored is a sample, the page that it went to, and the interval of that page's ring (0: none)."""
+
+    page: int
+    interval: int
+    time: int
+    value: int
+
+
 class History:
     """A History appends to a database and to lists."""
 
     def __init__(self, path: Path | None) -> None:
-        self.path, self.samples = path, dict[str, dict[int, int]]()
+        self.path, self.samples = path, dict[str, list[Stored]]()
         self.writers: list[Writer] = []
         self.begun = 0
         self.free = Verdicts()
@@ -97,7 +108,7 @@ class History:
         writer.last, writer.held = time, set(series)
         for one, value in zip(series, values, strict=True):
             if kept(value) != STALE_BITS or one not in elsewhere:
-                self.samples.setdefault(str(NAMES[one]), {}).setdefault(time, kept(value))
+                self.note(writer, one, time, kept(value))
 
     def append_free(
         self, writer: Writer, due: int, time: int, series: list[int], values: list[float], elsewhere: set[int]
@@ -110,23 +121,59 @@ class History:
         writer.held = stored or writer.held
         for one in stored:
             if time in self.free.samples[one]:
-                self.samples.setdefault(str(NAMES[one]), {}).setdefault(time, self.free.samples[one][time])
+                self.note(writer, one, time, self.free.samples[one][time])
+
+    def note(self, writer: Writer, one: int, time: int, value: int) -> None:
+        interval = writer.interval or 0
+        samples = self.samples.setdefault(str(NAMES[one]), [])
+        noted = {sample.page for sample in samples if sample.time == time and sample.interval == interval}
+        pages = [page for page in self.db._rings[interval].pages if holds(page, int(self.ids[one]), time)]
+        page = min((page.number for page in pages if page.number not in noted), default=min(noted, default=0))
+        samples.append(Stored(page, interval, time, value))
 
     def close_stream(self, writer: Writer, time: int | None) -> None:
         self.writers.remove(writer)
         elsewhere = {held for other in self.writers for held in other.held}
         writer.stream.close(time)
         if time is not None:
-            at = writer.end(time)
             for one in writer.held - elsewhere:
-                self.samples.setdefault(str(NAMES[one]), {}).setdefault(at, STALE_BITS)
+                self.note(writer, one, writer.end(time), STALE_BITS)
 
     def expected(self, start: int, end: int) -> dict[str, list[tuple[int, int]]]:
         within = {
-            name: sorted((time, value) for time, value in samples.items() if start < time <= end)
+            name: merged([sample for sample in samples if start < sample.time <= end])
             for name, samples in self.samples.items()
         }
         return {name: samples for name, samples in within.items() if samples}
+
+
+def holds(page: Page, series: int, time: int) -> bool:
+    """Whether the page has a sample of the series at that time."""
+    columns = [int(found[0]) for found in page.columns_of(np.array([series])) if found[0]]
+    return any(
+        page.cells[row, column]
+        for column in columns
+        for row in np.flatnonzero(page.times[:, page.slot_of[column]] == np.uint64(time + TIME_SIGN))
+    )
+
+
+def merged(samples: list[Stored]) -> list[tuple[int, int]]:
+    """By time, the first page first, without what a later page has gone over after a step of the clock."""
+    found: dict[int, int] = {}
+    for sample in sorted(samples, key=lambda sample: sample.page):
+        if not any(gone_over(sample, samples, page) for page in {each.page for each in samples}):
+            found.setdefault(sample.time, sample.value)
+    return sorted(found.items())
+
+
+def gone_over(sample: Stored, samples: list[Stored], page: int) -> bool:
+    """Whether the samples on `page` hide this one."""
+    if page <= sample.page or not sample.interval:
+        return False
+    newer = [each.time for each in samples if each.page == page and each.interval == sample.interval]
+    older = [each.time for each in samples if each.page == sample.page]
+    stepped = newer and max(older) - min(newer) > 3 * sample.interval // 2
+    return bool(stepped and min(newer) <= sample.time <= max(newer) + sample.interval)
 
 
 @pytest.mark.parametrize("kind", ["memory", "files"])
