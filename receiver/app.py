@@ -47,6 +47,7 @@ class Receiver:
             self._read_back(self._journal, clock.now())
         journal = self._journal
         metrics = ReceiverMetrics(self._store, clock, lambda: 0 if journal is None else journal.size)
+        metrics.damaged_lines.inc(0 if journal is None else journal.damaged_lines)
         # a2wsgi spells WSGI and ASGI as typed dicts of its own, which neither Flask nor common.serving does
         self._pages = WSGIMiddleware(cast("Any", pages(self._store, clock)), workers=PAGE_THREADS)
         self._front = Front(settings.tokens, self._store, self._saver, metrics, clock, cast("App", self._pages))

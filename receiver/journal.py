@@ -3,7 +3,7 @@ r"""The journal: a file to which each accepted push is appended, and from which 
 A push is `\n`, the CRC-32 of the rest (8 hex digits), a space, JSON. It begins with the line end, so it never continues
 one that was torn, and damage costs only the lines that it hits; a damaged file is kept as `pushes.log.corrupt`. A file
 that has grown to several times what the store holds is rewritten beside and renamed. What was written survives the end
-of the process, however it ends.
+of the process, however it ends, and what was synced a loss of power.
 """
 
 from __future__ import annotations
@@ -100,6 +100,14 @@ class Journal:
         if self.size > self._rewrite_at:
             self.rewrite(snapshot())
 
+    def sync(self, snapshot: Callable[[], Iterable[Push]]) -> None:
+        """Let what was written reach the disk. When that fails, what it did not take may be gone: begin a new file."""
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            log.warning("journal cannot be synced: it is written anew", extra=facts(error=error.strerror))
+            self.rewrite(snapshot())
+
     def rewrite(self, pushes: Iterable[Push], aside: Path | None = None) -> None:
         """Replace the whole file by `pushes`, keeping the old one `aside`; when that fails, it goes on as it was."""
         try:
@@ -122,14 +130,23 @@ class Journal:
             while view:
                 view = view[os.write(file, view) :]
             os.fsync(file)
-            if aside is not None:
-                self._path.replace(aside)
+            if aside is not None:  # a second name, so that at each moment there is a journal under the first
+                aside.unlink(missing_ok=True)
+                aside.hardlink_to(self._path)
             beside.replace(self._path)
+            self._sync_folder()
         except OSError:
             os.close(file)
             raise
         os.close(self._file)
         self._file, self.size = file, len(content)
+
+    def _sync_folder(self) -> None:
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     @staticmethod
     def _open(path: Path) -> int:

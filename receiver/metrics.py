@@ -58,6 +58,11 @@ class ReceiverMetrics:
             "Pushes that were taken but could not be written to the journal.",
             registry=self.registry,
         )
+        self.damaged_lines = Counter(
+            "tocsin_receiver_journal_damaged_lines",
+            "Lines of the journal that were lost to damage.",
+            registry=self.registry,
+        )
         series = OwnGauge("tocsin_receiver_series", "Pushed series that are held.", registry=self.registry)
         series.set_function(lambda: len(store))
         size = OwnGauge("tocsin_receiver_journal_bytes", "Size of the journal.", registry=self.registry)

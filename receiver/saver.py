@@ -1,6 +1,7 @@
 """The saver: pushes are written together by one thread, so that the event loop never waits for a disk.
 
-Whatever arrives while one batch is being written makes the next batch. `save` returns when its push is written.
+Whatever arrives while one batch is being written makes the next batch. `save` returns when its push is written; it is
+on the disk SYNC_SECONDS later.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import TypeAlias
 
 from receiver.gauges import Push
 from receiver.journal import Journal
+
+SYNC_SECONDS = 5.0
 
 _Waiting: TypeAlias = list[tuple[Push, "asyncio.Future[None]"]]
 
@@ -27,6 +30,7 @@ class Saver:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._waiting: _Waiting = []
         self._writing: asyncio.Task[None] | None = None
+        self._syncing: asyncio.TimerHandle | None = None
 
     async def save(self, push: Push) -> None:
         """Return once `push` is in the journal; raises OSError when it cannot be written."""
@@ -39,6 +43,8 @@ class Saver:
 
     def close(self) -> None:
         """Finish the batch that is being written."""
+        if self._syncing is not None:
+            self._syncing.cancel()
         self._thread.shutdown()
 
     async def _write(self) -> None:
@@ -52,6 +58,8 @@ class Saver:
                     await loop.run_in_executor(self._thread, self._journal.append, pushes, self._snapshot)
                 except Exception as error:  # noqa: BLE001  (the loop's boundary: handed to those who wait)
                     failure = error
+                if self._syncing is None:
+                    self._syncing = loop.call_later(SYNC_SECONDS, self._sync)
                 for _, written in batch:
                     if written.done():
                         continue
@@ -61,3 +69,7 @@ class Saver:
                         written.set_exception(failure)
         finally:
             self._writing = None
+
+    def _sync(self) -> None:
+        self._syncing = None  # what is written from here on waits for another
+        self._thread.submit(self._journal.sync, self._snapshot)

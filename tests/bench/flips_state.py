@@ -62,7 +62,7 @@ class Figure:
         )
 
 
-def fill_state(directory: Path, alerts: int = 300) -> Database:
+def fill_state(directory: Path, alerts: int) -> Database:
     """A database of state as it is after a while: everything was written, changed, and in part removed."""
     database = Database(directory / STATE)
     silences = Silences(database, CollectorRegistry())
@@ -70,7 +70,7 @@ def fill_state(directory: Path, alerts: int = 300) -> Database:
     stores = [GroupStore(database, f"/etc/rules/{number}.yml", "node") for number in range(5)]
     for round_ in range(4):
         for number, store in enumerate(stores):
-            store.save(NOW + round_, _alerts(range(round_ * 10, alerts // 5), number, round_))
+            store.save(NOW + round_, _alerts(range(round_ * alerts // 30, alerts // 5), number, round_))
         for number in range(alerts // 4):
             matchers = (Matcher("alertname", MatchOp.EQUAL, f"Alert{number}"), Matcher("job", MatchOp.REGEX, "a|b"))
             silence = Silence(matchers, NOW, NOW + HOUR, "somebody", f"maintenance {number} " * 5)
@@ -100,14 +100,14 @@ def _alerts(numbers: range, group: int, round_: int) -> RuleAlerts:
     return ((rule, {alert.labels: alert for alert in alerts}),)
 
 
-def make_closed(directory: Path) -> None:
+def make_closed(directory: Path, size: int) -> None:
     """The files after an orderly end: all is in the database file."""
-    fill_state(directory).close()
+    fill_state(directory, size).close()
 
 
-def make_killed(directory: Path) -> None:
+def make_killed(directory: Path, size: int) -> None:
     """The files after a kill: the last seconds are in the log alone."""
-    database = fill_state(directory)
+    database = fill_state(directory, size)
     database.rows(tables()[0])  # everything is committed
     with sqlite3.connect(directory / STATE) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -135,11 +135,11 @@ def read_state(directory: Path) -> Outcome:
     return Outcome(rows, any(damaged))
 
 
-def make_journal(directory: Path) -> None:
+def make_journal(directory: Path, size: int) -> None:
     """A journal of pushes."""
     journal = Journal(directory)
     labels = (("job", "shop"), ("server", "web-1"))
-    for number in range(500):
+    for number in range(2 * size):
         gauges = tuple(Gauge(f"metric_{each}", labels, number / 7, NOW + number) for each in range(number % 5 + 1))
         journal.append([Push("web-1", f"source {number}", gauges)], list)
     journal.close()
@@ -153,7 +153,7 @@ def read_journal(directory: Path) -> Outcome:
     return Outcome({push.source: push for push in pushes}, journal.damaged_lines > 0)
 
 
-KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], Outcome], str]] = {
+KINDS: dict[str, tuple[Callable[[Path, int], None], Callable[[Path], Outcome], str]] = {
     "state.sqlite": (make_closed, read_state, STATE),
     "state.sqlite after a kill": (make_killed, read_state, STATE),
     "its write-ahead log": (make_killed, read_state, LOG),
@@ -161,8 +161,11 @@ KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], Outcome], str]] 
 }
 
 
-def measure(kind: str, flips: int, seed: int = 1) -> Figure:
-    """Flip one random bit of a file of this kind, start, compare; again and again. Raises what a start raises."""
+def measure(kind: str, flips: int, seed: int = 1, size: int = 300) -> Figure:
+    """Flip one random bit of a file of this kind, start, compare; again and again. Raises what a start raises.
+
+    `size` is how many rows the largest tables have.
+    """
     make, read, name = KINDS[kind]
     chance = random.Random(seed)
     same = reported = silent = 0
@@ -170,7 +173,7 @@ def measure(kind: str, flips: int, seed: int = 1) -> Figure:
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
         source = Path(folder, "source")
         source.mkdir()
-        make(source)
+        make(source, size)
         trial = Path(folder, "trial")
         shutil.copytree(source, trial)
         whole = read(trial)

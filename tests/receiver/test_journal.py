@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import os
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,10 @@ from hypothesis import strategies as st
 from common.clock import ManualClock
 from common.errors import StartError
 from receiver import journal as journal_module
-from receiver.gauges import Gauge, Push
+from receiver import saver as saver_module
+from receiver.gauges import Gauge, GaugeStore, Push
 from receiver.journal import Journal, _decoded, _encoded
+from receiver.saver import Saver
 from tests.receiver.client import NOW, running
 
 texts = st.text(st.characters(codec="utf-8"), max_size=10)
@@ -120,6 +125,72 @@ def test_the_file_stays_a_few_times_as_long_as_what_is_held(tmp_path: Path, monk
         assert max(sizes[100:]) > 1000
     with running(tmp_path) as client:
         assert ({199}, {-199}) == (set(client.page("a{").values()), set(client.page("b{").values()))
+
+
+def test_damage_is_counted(tmp_path: Path) -> None:
+    """A metric says how many lines were lost, once."""
+    written(tmp_path, 3)
+    file = tmp_path / "pushes.log"
+    file.write_bytes(file.read_bytes().replace(b"m1", b"m7"))
+    counts = []
+    for _ in range(2):
+        with running(tmp_path) as client:
+            counts.append(client.page("tocsin_receiver_journal_damaged_lines_total"))
+    name = "tocsin_receiver_journal_damaged_lines_total"
+    assert [{name: 1}, {name: 0}] == counts
+
+
+@pytest.mark.parametrize("call", ["unlink", "hardlink_to", "replace", "fsync"])
+def test_a_kill_while_the_journal_is_replaced_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """At whichever step a damaged journal's replacement is cut off, the next start has every good push."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_arguments: object, **_others: object) -> None:
+        raise Killed
+
+    kept = written(tmp_path, 3)
+    file = tmp_path / "pushes.log"
+    file.write_bytes(file.read_bytes() + b"\ngarbage")
+    journal = Journal(tmp_path)
+    with monkeypatch.context() as ending:
+        ending.setattr(os if call == "fsync" else Path, call, kill)
+        with pytest.raises(Killed):
+            journal.load()
+    journal.close()
+    assert kept == loaded(tmp_path)
+
+
+def test_pushes_reach_the_disk_within_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is synced a while after a push; when that fails, what is held is written to another file."""
+    monkeypatch.setattr(saver_module, "SYNC_SECONDS", 0.05)
+    journal, store = Journal(tmp_path), GaugeStore()
+    saver = Saver(journal, store.snapshot)
+    before = (tmp_path / "pushes.log").stat().st_ino
+    synced, fsync, outcomes = threading.Event(), os.fsync, [True, False]
+
+    def failing(file: int) -> None:
+        synced.set()
+        if outcomes and not outcomes.pop(0):
+            raise OSError(5, "Input/output error")
+        fsync(file)
+
+    async def save() -> None:
+        for number in (1, 2):
+            synced.clear()
+            store.apply(push(number), NOW)
+            await saver.save(push(number))
+            assert await asyncio.to_thread(synced.wait, 5)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    asyncio.run(save())
+    saver.close()
+    journal.close()
+    assert before != (tmp_path / "pushes.log").stat().st_ino
+    assert {"m1", "m2"} == {gauge.name for each in loaded(tmp_path) for gauge in each.gauges}
 
 
 def test_two_receivers_cannot_share_a_directory(tmp_path: Path) -> None:
