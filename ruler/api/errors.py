@@ -11,6 +11,7 @@ from common.errors import (
     TocsinError,
     TooManySamples,
 )
+from ruler.transfer.csvcolumns import BadColumns
 
 
 class BadRequest(TocsinError):  # noqa: N818  (HTTP's word)
@@ -36,6 +37,7 @@ ANSWERS: tuple[tuple[type[TocsinError], str, int], ...] = (
     (NotFound, "not_found", 404),
     (Unavailable, "unavailable", 503),
     (ParseError, "bad_data", 400),
+    (BadColumns, "bad_data", 400),
     (QueryTimeout, "timeout", 503),
     (QueryCanceled, "canceled", 503),
     (TooManySamples, "execution", 422),
