@@ -11,50 +11,19 @@ from typing import Any
 import click
 
 from common import logs
-from common.durations import format_duration, parse_duration
-from common.errors import ParseError, TocsinError
-from common.flags import log_flags
+from common.durations import format_duration
+from common.errors import TocsinError
+from common.flags import DURATION, SIZE, log_flags
 from common.lifecycle import Signals
 from common.logs import facts
 from common.serving import HttpServer, Listener, bind
-from common.sizes import format_size, parse_size
+from common.sizes import format_size
 from ruler.settings import RulerSettings
 from ruler.tsdb.lock import refuse_second
-
-
-class DurationFlag(click.ParamType[int]):
-    """A duration flag, in ms, written like 5m."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            return parse_duration(value)
-        except ParseError as error:
-            self.fail(error.problem, param, ctx)
-
-
-class SizeFlag(click.ParamType[int]):
-    """A size flag, in bytes, written like 10GB."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            return parse_size(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
 
 log = logging.getLogger("ruler")
 
 _file = click.Path(path_type=Path)
-_duration = DurationFlag()
-_size = SizeFlag()
 
 
 @click.command()
@@ -62,9 +31,9 @@ _size = SizeFlag()
 @click.option("--tocsin.config", "tocsin_config", type=_file, help="Our own keys (notify …).")
 @click.option("--storage.tsdb.path", "storage", default="data", show_default=True, type=_file)
 @click.option(
-    "--storage.tsdb.retention.time", "retention_time", type=_duration, help="How long samples stay.  [default: 15d]"
+    "--storage.tsdb.retention.time", "retention_time", type=DURATION, help="How long samples stay.  [default: 15d]"
 )
-@click.option("--storage.tsdb.retention.size", "retention_size", type=_size, help="How much they may take, like 10GB.")
+@click.option("--storage.tsdb.retention.size", "retention_size", type=SIZE, help="How much they may take, like 10GB.")
 @click.option(
     "--storage.tsdb.max-series",
     "max_series",
@@ -75,8 +44,8 @@ _size = SizeFlag()
 @click.option("--web.external-url", "external_url", help="Where people reach this ruler; used in links.")
 @click.option("--web.enable-lifecycle/--no-web.enable-lifecycle", "lifecycle", help="Allow POST /-/reload.")
 @click.option("--web.enable-admin-api/--no-web.enable-admin-api", "admin_api", help="Allow what changes the samples.")
-@click.option("--query.lookback-delta", "lookback", default="5m", show_default=True, type=_duration)
-@click.option("--query.timeout", "query_timeout", default="2m", show_default=True, type=_duration)
+@click.option("--query.lookback-delta", "lookback", default="5m", show_default=True, type=DURATION)
+@click.option("--query.timeout", "query_timeout", default="2m", show_default=True, type=DURATION)
 @click.option("--query.max-concurrency", "query_concurrency", default=20, show_default=True, type=click.IntRange(1))
 @click.option("--query.max-samples", "max_samples", default=50_000_000, show_default=True, type=click.IntRange(1))
 @log_flags
@@ -124,8 +93,8 @@ def _flags(ctx: click.Context) -> dict[str, str]:
 
 
 def _shown(parameter: click.Parameter, value: Any) -> str:
-    if parameter.type is _duration:
+    if parameter.type is DURATION:
         return format_duration(value or 0)
-    if parameter.type is _size:
+    if parameter.type is SIZE:
         return format_size(value or 0)
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)

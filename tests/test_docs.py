@@ -81,8 +81,16 @@ def documented_commands() -> Iterator[tuple[click.Command, str]]:
         if name != "exporter":
             command = getattr(import_module(module), attribute)
             text = read("receiver.md") if name == "receiver" else below[f"`tocsin {name}`"]
-            for each in command.commands.values() if isinstance(command, click.Group) else (command,):
+            for each in commands_of(command):
                 yield each, text
+
+
+def commands_of(command: click.Command) -> list[click.Command]:
+    """The command, or all of a group's."""
+    if not isinstance(command, click.Group):
+        return [command]
+    context = click.Context(command)
+    return [each for name in command.list_commands(context) if (each := command.get_command(context, name))]
 
 
 def test_every_flag_is_documented() -> None:
