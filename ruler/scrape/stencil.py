@@ -77,7 +77,7 @@ class Stencil:
         line_ends = _line_ends(page)
         if len(line_ends) != self.line_ends:
             return None
-        ends = line_ends[self.ends]
+        ends = line_ends.take(self.ends)
         begins = _begins(ends)
         starts = begins + self.lengths
         sizes = ends - starts
@@ -85,7 +85,7 @@ class Stencil:
         if longest > LONGEST or page[ends[-1] :] != self.rest:
             return None
         for chunks in self.chunks:
-            if _windows(page, chunks.width, begins[chunks.stretches] + chunks.offsets) != chunks.joined:
+            if _windows(page, chunks.width, begins.take(chunks.stretches) + chunks.offsets) != chunks.joined:
                 return None
         return self._numbers(page, starts, ends, (longest + 8) & ~7)
 
@@ -111,7 +111,7 @@ class Stencil:
         text = np.empty(1 + count * width, dtype=np.uint8)
         rows = text[1:].reshape(count, width)
         found = np.frombuffer(_windows(page, width, ends - (width - 1)), dtype=np.uint8)
-        blank = _BLANKS[width][ends - starts].view(np.uint8)
+        blank = _BLANKS[width].take(ends - starts).view(np.uint8)
         np.minimum(found.reshape(count, width), blank.reshape(count, width), out=rows)
         rows[:, -1] = ord(",")
         text[0], text[-1] = b"[]"
@@ -180,7 +180,7 @@ _BLANKS: Final = {width: _blanks(width) for width in _ROW_WIDTHS}
 
 def _unusual(characters: Bytes, starts: IntArray) -> tuple[IntArray, IntArray]:
     """Which of the values that start there have a minus, and which do not begin like a number of JSON."""
-    first = characters[starts]
+    first = characters.take(starts)
     strange = np.flatnonzero(first - ord("0") > 9)  # as unsigned, what comes before 0 is larger
     if not len(strange):
         return strange, strange
