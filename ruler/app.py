@@ -25,7 +25,8 @@ from common.logs import facts
 from common.serving import App
 from common.version import VERSION
 from ruler import config as files
-from ruler.api import query, status, v2
+from ruler.api import query, status, transfer, v2
+from ruler.api.transfer import TransferOptions
 from ruler.config import Config
 from ruler.database import open_database
 from ruler.dispatch.dispatcher import Dispatcher
@@ -213,6 +214,7 @@ class Ruler:
                 concurrency=settings.query_concurrency,
             ),
             status.blueprint(self._view()),
+            transfer.blueprint(self._db, None, self._clock, TransferOptions(admin=settings.admin_api)),
         )
         alertmanager = v2.blueprint(
             self._dispatcher, self._silences, self._notifier, self._clock, self._registry, _build_info()
