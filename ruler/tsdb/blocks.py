@@ -13,6 +13,7 @@ import numpy as np
 
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.storage import Block, Selection
+from ruler.tsdb.chunk import OpenChunk
 from ruler.tsdb.merging import Part, in_order
 from ruler.tsdb.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits, Leaf
 from ruler.tsdb.ring import Ring
@@ -37,10 +38,17 @@ class Layer(NamedTuple):
 
 def select(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> Selection:
     """The samples of the selected series in (start, end]."""
+    return selection(selected, stacked(selected, rings, start, end))
+
+
+def stacked(selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int = 0) -> list[Block]:
+    """The same as blocks whose rows are those of the selected series; of archives, one of their planes."""
     start, end = max(start, -FAR), min(end, FAR)
     blocks: list[Block] = []
-    gridded = [(ring, layers) for ring in rings if ring.interval and (layers := _layers(selected, ring, start, end))]
-    free = [layer for ring in rings if not ring.interval for layer in _layers(selected, ring, start, end)]
+    gridded = [
+        (ring, layers) for ring in rings if ring.interval and (layers := layers_of(selected, ring, start, end, plane))
+    ]
+    free = [layer for ring in rings if not ring.interval for layer in layers_of(selected, ring, start, end)]
     merged = _needing_merge(selected, [layers for _, layers in gridded], free)
     for ring, layers in gridded:
         frame, framed = _framed(selected, layers, merged)
@@ -51,14 +59,14 @@ def select(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> S
         block = _merged_block(every, np.flatnonzero(merged), start, end)
         if block is not None:
             blocks.append(block)
-    return _selection(selected, blocks)
+    return blocks
 
 
 def cells(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> int:
     """How many cells `select` would allocate, at most."""
     total = 0
     for ring in rings:
-        layers = _layers(selected, ring, start, end)
+        layers = layers_of(selected, ring, start, end)
         stacked = sum((layer.high - layer.low) * int(np.count_nonzero(layer.columns)) for layer in layers)
         if layers and ring.interval:
             low = min(layer.page.first + layer.low for layer in layers)
@@ -72,17 +80,19 @@ def living(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> B
     """Which of the selected series may have a sample about start ≤ time ≤ end."""
     found = np.zeros(len(selected), dtype=np.bool_)
     for ring in rings:
-        for layer in _layers(selected, ring, start - 1, end):
+        for layer in layers_of(selected, ring, start - 1, end):
             found |= layer.columns > 0
     return found
 
 
-def _layers(selected: Selected, ring: Ring, start: int, end: int) -> list[Layer]:
+def layers_of(selected: Selected, ring: Ring, start: int, end: int, plane: int = 0) -> list[Layer]:
     """What the ring's leaves have of the selection in a window; several layers of one that has a series twice."""
     layers = []
     for leaf in ring.leaves:
         if leaf.oldest > end or leaf.newest <= start or (page := leaf.opened()) is None:
             continue
+        if plane and isinstance(page, OpenChunk):
+            page = page.of_plane(plane)
         low, high = page.rows_about(start, end)
         if low >= high:
             continue
@@ -360,7 +370,7 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
     return _block(rows, values, stamps, stream_of, None, flags, held, gaps=len(which) < values.size)
 
 
-def _selection(selected: Selected, blocks: list[Block]) -> Selection:
+def selection(selected: Selected, blocks: list[Block]) -> Selection:
     """The blocks with the table of exactly the series that they hold."""
     table = selected.table
     if len(blocks) == 1 and len(blocks[0].rows) == len(selected):

@@ -6,6 +6,7 @@ A block whose check is wrong reads as absent, and is reported.
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 import weakref
@@ -141,6 +142,7 @@ class OpenChunk(Leaf):
         self.header = header
         self._content, self._cache, self._report = content, cache, report
         self._arrays = arrays
+        self.plane = 0  # whose cells readers get
         self._bad: set[tuple[int, int]] = set()
         self._dictionary: Dictionary | None = None
         self._cold: tuple[int, BoolArray] = (-1, np.zeros(0, dtype=np.bool_))
@@ -184,8 +186,14 @@ class OpenChunk(Leaf):
             self._cold = (index.generation, cold)
         return self._cold[1]
 
+    def of_plane(self, plane: int) -> OpenChunk:
+        """The same chunk, with the cells of one of its planes."""
+        view = copy.copy(self)
+        view.plane = plane
+        return view
+
     def cells_of(self, columns: IntArray, low: int, high: int) -> tuple[Bits, IntArray, int]:
-        return self.taken(columns, low, high), np.arange(len(columns)), low
+        return self.taken(columns, low, high, self.plane), np.arange(len(columns)), low
 
     def taken(self, columns: IntArray, low: int, high: int, plane: int = 0) -> Bits:
         """The cells of these columns (0: absent) in the rows [low, high), as [rows × columns]."""
@@ -211,8 +219,7 @@ class OpenChunk(Leaf):
 
     def _decoded(self, plane: int, block: int) -> Bits:
         columns = min(self._width, self.used - 1 - block * self._width)
-        blocks_each = -(-(self.used - 1) // self._width)
-        at, size, crc = self._blocks[plane * blocks_each + block].tolist()
+        at, size, crc = self._blocks[block * self.header.planes + plane].tolist()
         try:
             data = self._content.read(size, at)
             if zlib.crc32(data) != crc:
@@ -228,8 +235,9 @@ class OpenChunk(Leaf):
         """Read every block and verify it; how many are damaged."""
         for place, (at, size, crc) in enumerate(self._blocks.tolist()):
             data = self._content.read(size, at)
-            if zlib.crc32(data) != crc and (key := divmod(place, -(-(self.used - 1) // self._width))) not in self._bad:
-                self._bad.add(key)
+            block, plane = divmod(place, self.header.planes)
+            if zlib.crc32(data) != crc and (plane, block) not in self._bad:
+                self._bad.add((plane, block))
                 self._report(f"block {place} is damaged", data)
         return len(self._bad)
 

@@ -1,7 +1,7 @@
 """The bytes of a chunk: a page, or several, sealed and compressed. Written once, from front to back, never changed.
 
     header    1 KiB                   twice, at the front and at the back: what, where, CRC-32
-    blocks    coded cells             some columns each, for each plane; their places and CRC-32 are in the meta
+    blocks    coded cells             some columns each, one for each plane; their places and CRC-32 are in the meta
     meta      zstd of named arrays    twice: columns, slots, coded times, dictionary, blocks
 
 A chunk names its sources: a page or chunk with the number of a source has been superseded, should a crash have left it

@@ -52,13 +52,19 @@ def write(sink: Sink, layout: Layout, codec: Codec, cells: Callable[[int, int, i
     width = max(1, BLOCK_CELLS // rows)
     first_row, last_row = np.zeros(columns, dtype=np.int32), np.full(columns, -1, dtype=np.int32)
     writer = ChunkWriter(sink)
-    for plane in range(layout.planes):
-        for start in range(0, columns, width):
-            stop = min(start + width, columns)
+    for start in range(0, columns, width):
+        stop = min(start + width, columns)
+        for plane in range(layout.planes):
             block = cells(plane, start, stop)
             writer.block(encode_cells(block, codec))
             if not plane:
-                first_row[start:stop], last_row[start:stop] = _spans(block)
+                first_row[start:stop], last_row[start:stop] = spans(block)
+    return finish(writer, layout, width, first_row, last_row)
+
+
+def finish(writer: ChunkWriter, layout: Layout, width: int, first_row: CodeArray, last_row: CodeArray) -> Written:
+    """Write what follows the blocks of `width` columns, which begin and end in these rows. May raise OSError."""
+    columns, rows = len(layout.series), layout.times.shape[1]
     stamps = (layout.times[layout.times != 0] ^ np.uint64(TIME_SIGN)).view(np.int64)
     header = Header(
         interval=layout.interval,
@@ -147,12 +153,12 @@ def merge(chunks: Sequence[OpenChunk], number: int, sink: Sink) -> Written:
     for chunk, each in zip(chunks, columns, strict=True):
         flags |= chunk.flags[each]
 
-    def cells(_plane: int, start: int, stop: int) -> Bits:
+    def cells(plane: int, start: int, stop: int) -> Bits:
         block = np.zeros((stop - start, rows), dtype=np.uint64)
         for chunk, offset, each in zip(chunks, offsets, columns, strict=True):
             here = each[start:stop]
             if here.any():
-                block[:, offset : offset + chunk.rows] |= chunk.taken(here, 0, chunk.rows).T
+                block[:, offset : offset + chunk.rows] |= chunk.taken(here, 0, chunk.rows, plane).T
         return block
 
     layout = Layout(
@@ -166,11 +172,13 @@ def merge(chunks: Sequence[OpenChunk], number: int, sink: Sink) -> Written:
         flags=flags,
         times=times,
         dictionary=dictionary,
+        resolution=chunks[0].header.resolution,
+        planes=chunks[0].header.planes,
     )
     return write(sink, layout, Codec.DENSE, cells)
 
 
-def _spans(cells: Bits) -> tuple[CodeArray, CodeArray]:
+def spans(cells: Bits) -> tuple[CodeArray, CodeArray]:
     """The first and the last row of each column that holds a sample (0 and −1: none)."""
     present = cells != 0
     some = present.any(axis=1)
