@@ -10,12 +10,14 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from common.clock import Clock
 from common.durations import MINUTE
 from ruler.model.arrays import IntArray
+from ruler.tsdb.aging import past
 from ruler.tsdb.budget import Budget
 from ruler.tsdb.chunk import Chunk, OpenChunk
 from ruler.tsdb.chunkfile import MAX_SOURCES, Sink
@@ -140,7 +142,7 @@ class Keeper:
 
     def _merge(self, ring: Ring) -> None:
         """Put chunks that follow one another into one, when they are many rows together."""
-        for group in _groups(ring.chunks, self.retention.time // PARTS_KEPT):
+        for group in _groups(ring.chunks, _followers(ring.leaves), self.retention.time // PARTS_KEPT):
             if self._ended.is_set() or self._pages.health.degraded:
                 return
             opened = [each for chunk in group if (each := chunk.opened()) is not None]
@@ -169,11 +171,12 @@ class Keeper:
     def _drop(self, now: int) -> None:
         """Let go of the oldest leaf of each ring past its time, and of the oldest of all while they are too much.
 
-        One a round: a clock that jumps ahead must not empty the database at once.
+        One a round, and by the time that there are samples for: a clock that is wrong must not empty the database.
         """
+        every = [leaf for ring in list(self._rings.values()) for leaf in ring.leaves if not _expectant(leaf)]
+        old = past(every, now, self.retention.time)
         for ring in list(self._rings.values()):
-            old = [leaf for leaf in ring.leaves if leaf.newest < now - self.retention.time and not _expectant(leaf)]
-            self._let_go(ring, old[:1])
+            self._let_go(ring, [leaf for leaf in old if leaf in ring.leaves][:1])
         limit = self.retention.size
         while limit is not None and self.size() > limit:
             oldest = min(self._droppable(), key=lambda found: found[1].newest, default=None)
@@ -245,13 +248,22 @@ def _expectant(leaf: Page | Chunk) -> bool:
     return isinstance(leaf, Page) and leaf.expectant
 
 
-def _groups(chunks: list[Chunk], longest: int) -> Iterator[list[Chunk]]:
-    """Stretches of chunks that can be merged, and are worth it; none is longer than `longest` (ms)."""
+def _followers(leaves: Iterable[Page | Chunk]) -> dict[int, int]:
+    """Which leaf was begun after which."""
+    return dict(pairwise(sorted(leaf.order for leaf in leaves)))
+
+
+def _groups(chunks: list[Chunk], followers: dict[int, int], longest: int) -> Iterator[list[Chunk]]:
+    """Stretches of chunks that can be merged, and are worth it; none is longer than `longest` (ms).
+
+    They were begun one after another: what came between after a step of the clock is to be told from both.
+    """
     group: list[Chunk] = []
     rows = 0
     for chunk in chunks:
         end = group[-1].first + group[-1].rows if group else chunk.first
         apart = chunk.interval and not end <= chunk.first <= end + MERGED_ROWS // 4
+        apart = apart or (bool(group) and followers.get(group[-1].order) != chunk.order)
         if chunk.rows >= MERGED_ROWS or apart or chunk.path is None:
             group, rows = [], 0
             if chunk.rows >= MERGED_ROWS or chunk.path is None:
