@@ -1,4 +1,7 @@
-"""A group of commands that imports the module of a command only when that command runs, so each starts at once."""
+"""A group of commands that imports the module of a command only when that command runs, so each starts at once.
+
+A library that is not installed becomes one line, whether it is missed when a command is loaded or when it runs.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,22 @@ class LazyGroup(click.Group):
         try:
             command = getattr(import_module(module), attribute)
         except ModuleNotFoundError as error:
-            if (error.name or "").split(".")[0] in OURS:
-                raise
-            extra = self._extras.get(cmd_name, "ruler")
-            msg = f"{cmd_name} needs {error.name}: install it with `pip install 'tocsin[{extra}]'`"
-            raise click.ClickException(msg) from None
+            raise self._lacking(cmd_name, error) from None
         assert isinstance(command, click.Command)  # noqa: S101  (tells the type checker; the table above is ours)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise self._lacking(ctx.invoked_subcommand or "", error) from None
+
+    def _lacking(self, command: str, error: ModuleNotFoundError) -> Exception:
+        """What to say of a library that a command needs; a module of our own that is missing is a fault."""
+        if (error.name or "").split(".")[0] in OURS:
+            return error
+        extra = self._extras.get(command, "ruler")
+        return click.ClickException(f"{command} needs {error.name}: install it with `pip install 'tocsin[{extra}]'`")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
