@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -157,26 +156,24 @@ def test_retention_drops_whole_chunks(tmp_path: Path, limit: str) -> None:
 
 
 def test_churn_leaves_memory_and_disk_flat(tmp_path: Path) -> None:
-    """With thousands of new series at every scrape, memory and disk after an hour are what they were at half of it."""
+    """With new series at every scrape, live tables, strings and disk are no larger an hour on."""
     db = DB.open(tmp_path, clock=ManualClock(BASE), retention=Retention(10 * 60_000), max_series=0)
     stream = db.stream("a", INTERVAL)
     gone = np.empty(0, dtype=np.int64)
-    live, disk, memory = [], [], []
-    tracemalloc.start()
-    for tick in range(240):
+    figures = []
+    for tick in range(360):
         now = BASE + tick * INTERVAL
         ids = db.series([named("m", id=f"{tick}-{n}", job="x") for n in range(1_000)])
-        stream.append(now, now, np.concatenate([ids, gone]), np.concatenate([np.ones(1_000), np.full(len(gone), STALE)]))
+        stream.append(
+            now, now, np.concatenate([ids, gone]), np.concatenate([np.ones(1_000), np.full(len(gone), STALE)])
+        )
         gone = ids
         db.maintain(now)
         if tick % 4 == 0:
             db.sync()
-        live.append(db.head().active)
-        disk.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
-        memory.append(tracemalloc.get_traced_memory()[0])
-    tracemalloc.stop()
-    for figures in (live, disk, memory):
-        print(figures[::10])
-        assert max(figures[170:]) < 1.2 * max(figures[100:170]), figures
+        head = db.head()
+        figures.append((head.active, head.strings, sum(path.stat().st_size for path in tmp_path.iterdir())))
+    for before, after in zip(np.max(figures[120:240], axis=0), np.max(figures[240:], axis=0), strict=True):
+        assert after <= 1.2 * before
     assert len(db.select(EVERYTHING, BASE - 1, now).table) < 100_000
     db.close()
