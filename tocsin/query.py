@@ -54,13 +54,14 @@ def range_(server: str, form: str, start: str | None, end: str | None, step: str
         parse_duration(step)
     except ParseError as error:
         raise click.BadParameter(error.problem, param_hint="--step") from None
-    last = _seconds(end) if end else time.time()
-    first = _seconds(start) if start else last - 300
+    last = seconds_of(end) if end else time.time()
+    first = seconds_of(start) if start else last - 300
     values = {"query": expr, "start": f"{first:.3f}", "end": f"{last:.3f}", "step": step}
     _show(_ask(server, "query_range", values), form)
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """Seconds since 1970, from such a number or from RFC 3339; raises ClickException."""
     try:
         return float(text)
     except ValueError:

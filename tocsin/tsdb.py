@@ -8,6 +8,8 @@ from tocsin.lazy import LazyGroup
 
 COMMANDS = {
     "plan": ("tocsin.plan", "plan", "Say how much disk a config takes, and whether it fits."),
+    "dump": ("tocsin.transfer", "dump", "Write samples as JSON lines, OpenMetrics, CSV or Parquet."),
+    "import": ("tocsin.transfer", "import_", "Put samples into a running ruler."),
 }
 
 

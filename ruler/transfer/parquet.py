@@ -9,7 +9,7 @@ skip row groups. Rows are in the order of series, then of time. A file is writte
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -48,11 +48,26 @@ def export_parquet(
     storage: Queryable, matcher_sets: Sequence[Matchers], start: int, end: int, directory: Path, *, cells: int = CELLS
 ) -> Iterator[Written]:
     """Write what is selected of each day to a file, and say so; a file that is there is replaced."""
+    yield from write_days(
+        days(storage, matcher_sets, start, end),
+        lambda first, last: read_series(storage, matcher_sets, first, last, cells=cells),
+        label_names(storage, matcher_sets, start, end),
+        directory,
+    )
+
+
+def write_days(
+    spans: Iterable[tuple[int, int]],
+    read: Callable[[int, int], Iterator[SeriesSamples]],
+    labels: Sequence[str],
+    directory: Path,
+) -> Iterator[Written]:
+    """Write what `read` gives of each span, which lies within one day, to the file of its day."""
     arrow, parquet = _library()
-    columns = _columns(label_names(storage, matcher_sets, start, end))
+    columns = _columns(labels)
     schema = _schema(arrow, columns)
-    for first, last in days(storage, matcher_sets, start, end):
-        series = read_series(storage, matcher_sets, first, last, cells=cells)
+    for first, last in spans:
+        series = read(first, last)
         head = next(series, None)
         if head is None:
             continue
