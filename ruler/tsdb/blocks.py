@@ -19,6 +19,7 @@ from ruler.tsdb.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits,
 from ruler.tsdb.ring import Ring
 from ruler.tsdb.selected import Frame, Selected
 
+MOST_HOLES = 4  # rows of a stack for each row that there is
 CELLS_AT_ONCE = 1 << 16  # gathered, judged and decoded while they are in the cache
 
 FAR = 1 << 62  # no time is further from 1970
@@ -68,10 +69,8 @@ def cells(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> in
     for ring in rings:
         layers = layers_of(selected, ring, start, end)
         stacked = sum((layer.high - layer.low) * int(np.count_nonzero(layer.columns)) for layer in layers)
-        if layers and ring.interval:
-            low = min(layer.page.first + layer.low for layer in layers)
-            high = max(layer.page.first + layer.high for layer in layers)
-            stacked = max(stacked, (high - low) * int(np.count_nonzero(_anywhere(layers))))
+        if layers and ring.interval and (height := _height(layers)) is not None:
+            stacked = max(stacked, height * int(np.count_nonzero(_anywhere(layers))))
         total += stacked
     return total
 
@@ -122,6 +121,8 @@ def _needing_merge(selected: Selected, gridded: list[list[Layer]], free: list[La
                 ends = np.where(last == OPEN, 1 << 62, page.first + last)
                 until = np.where(columns > 0, np.maximum(until, ends), until)
             merged = clash if merged is None else merged | clash
+            if _height(layers) is None:
+                merged = merged | _anywhere(layers)
         if len(gridded) > 1:
             here = _anywhere(layers)
             if seen is None:
@@ -132,6 +133,13 @@ def _needing_merge(selected: Selected, gridded: list[list[Layer]], free: list[La
     for layer in free:
         merged = (layer.columns > 0) if merged is None else merged | (layer.columns > 0)
     return merged if merged is not None and merged.any() else None
+
+
+def _height(layers: list[Layer]) -> int | None:
+    """How many rows the layers take as one stack; None when most would be holes, as after a clock was years ahead."""
+    low = min(layer.page.first + layer.low for layer in layers)
+    high = max(layer.page.first + layer.high for layer in layers)
+    return high - low if high - low <= MOST_HOLES * sum(layer.high - layer.low for layer in layers) else None
 
 
 def _framed(selected: Selected, layers: list[Layer], merged: BoolArray | None) -> tuple[Frame, list[Layer]]:

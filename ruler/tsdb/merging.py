@@ -15,7 +15,9 @@ import numpy as np
 from ruler.model.arrays import BoolArray, IntArray
 from ruler.tsdb.page import Bits
 
-_FAR = 1 << 62
+_FAR = 1 << 61
+
+_Reach = tuple[IntArray, IntArray]
 
 
 class Part(NamedTuple):
@@ -50,27 +52,35 @@ def in_order(parts: list[Part], count: int) -> tuple[IntArray, IntArray, Bits]:
 
 def _overwritten(parts: list[Part], count: int) -> list[Part]:
     """`parts` without what was measured before the clock was set back, where something was measured since."""
-    left = list(parts)
-    for (before, older), (_, newer) in combinations(enumerate(parts), 2):
-        interval = newer.interval
+    leaves: dict[int, list[Part]] = {}
+    for part in parts:
+        if part.interval and len(part.when):
+            leaves.setdefault(part.order, []).append(part)
+    hidden: dict[int, list[_Reach]] = {}
+    for older, newer in combinations(leaves, 2):
+        interval = leaves[older][0].interval
         overlap = 3 * interval // 2  # less is two targets of the same series about the seam of two pages
-        if not interval or older.interval != interval or older.order == newer.order:
+        latest = max(int(part.when.max()) for part in leaves[older])
+        earliest = min(int(part.when.min()) for part in leaves[newer])
+        if leaves[newer][0].interval != interval or latest - earliest <= overlap:
             continue
-        if not len(older.when) or not len(newer.when):
-            continue
-        if older.when.max() - newer.when.min() <= overlap:
-            continue
-        first, last = _reach(newer, count)
-        stepped = _reach(older, count)[1] - first > overlap
-        which, when = left[before].which, left[before].when
-        over = stepped[which] & (when >= first[which]) & (when <= last[which] + interval)
-        left[before] = left[before].taken(~over)
-    return left
+        first, last = _reach(leaves[newer], count)
+        stepped = _reach(leaves[older], count)[1] - first > overlap
+        hidden.setdefault(older, []).append((np.where(stepped, first, _FAR), last + interval))
+    return [_without(part, hidden[part.order]) if part.order in hidden and part.interval else part for part in parts]
 
 
-def _reach(part: Part, count: int) -> tuple[IntArray, IntArray]:
+def _without(part: Part, hidden: list[_Reach]) -> Part:
+    left = np.ones(len(part.when), dtype=np.bool_)
+    for first, last in hidden:
+        left &= (part.when < first[part.which]) | (part.when > last[part.which])
+    return part.taken(left)
+
+
+def _reach(leaf: list[Part], count: int) -> _Reach:
     """The first and the last time of each series."""
     first, last = np.full(count, _FAR, dtype=np.int64), np.full(count, -_FAR, dtype=np.int64)
-    np.minimum.at(first, part.which, part.when)
-    np.maximum.at(last, part.which, part.when)
+    for part in leaf:
+        np.minimum.at(first, part.which, part.when)
+        np.maximum.at(last, part.which, part.when)
     return first, last
