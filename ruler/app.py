@@ -194,6 +194,7 @@ class Ruler:
             self._rules.apply(rules, self._clock.now())
             self._engine.subquery_step = config.evaluation_interval
             self._db.apply(retention)
+            self._db.out_of_order_window = config.storage.out_of_order_time_window
             self._watch.apply(config.external_labels, enabled=config.builtin_alerts)
 
         self._loop.call(swap)
