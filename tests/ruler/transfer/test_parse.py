@@ -17,6 +17,8 @@ from tests.ruler.promql.memory_storage import MemoryStorage
 from tests.ruler.transfer.world import ListImporter, bits, labelled, series
 
 NAME = '{"metric":{"__name__":"a"},"values":'
+# ms that int(float(seconds) * 1000) takes for the ms before (in the years from 2004 to 2038 there is none)
+CUT_SHORT = [257_299, 269_947_547_525, 2_151_768_919_443, 2_156_521_978_607, -257_299]
 CLOCKS = "(write unix_s, unix_ms, unix_ns, rfc3339)"
 STALE_BITS = series(labelled("a"), [(0, STALE)]).values.view("int64").tolist()[0]
 
@@ -173,10 +175,17 @@ def test_prometheus_text_may_leave_out_times() -> None:
 
 def test_times_that_prometheus_would_cut_short_have_one_digit_more() -> None:
     """int64(float(text) × 1000), which is what it does, gives every ms back."""
-    times = [1_700_000_000_000 + ms for ms in range(1000)] + [-1_700_000_000_001, -1, 0, 1]
+    times = [1_700_000_000_000 + ms for ms in range(1000)] + CUT_SHORT
     [*lines, end] = b"".join(exposition.write([series(labelled("a"), [(time, 1.0) for time in times])])).splitlines()
     assert b"# EOF" == end
     assert times == [int(float(line.split()[2]) * 1000) for line in lines]
+
+
+def test_times_of_others_lose_no_ms_to_floats() -> None:
+    """Three decimals are three decimals, also where multiplying floats and cutting would give one ms less."""
+    page = "".join(f"a 1 {time / 1000}\n" for time in CUT_SHORT) + "# EOF\n"
+    [found] = exposition.parse_openmetrics([page.encode()])
+    assert sorted(CUT_SHORT) == found.times.tolist()
 
 
 def test_described_columns_read_foreign_files() -> None:
