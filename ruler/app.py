@@ -68,6 +68,7 @@ class Ruler:
         self._db = DB.open(
             settings.storage,
             retention=self._retention(self._config),
+            archives=self._config.storage.archives,
             max_series=settings.max_series,
             registry=self._registry,
         )
@@ -193,7 +194,7 @@ class Ruler:
             self._dispatcher.apply(config.notify.routes, config.notify.resolve_timeout)
             self._rules.apply(rules, self._clock.now())
             self._engine.subquery_step = config.evaluation_interval
-            self._db.apply(retention)
+            self._db.apply(retention, config.storage.archives)
             self._db.out_of_order_window = config.storage.out_of_order_time_window
             self._watch.apply(config.external_labels, enabled=config.builtin_alerts)
 

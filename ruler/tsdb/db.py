@@ -23,10 +23,11 @@ from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
 from ruler.storage import REFUSED, Claim, Selection
 from ruler.tsdb import blocks
+from ruler.tsdb.archivist import Archivist
 from ruler.tsdb.budget import Budget
 from ruler.tsdb.chunk import Chunk
 from ruler.tsdb.churn import Churn
-from ruler.tsdb.config import Retention
+from ruler.tsdb.config import FOREVER, Archive, Retention
 from ruler.tsdb.directory import Directory
 from ruler.tsdb.disk import Disk
 from ruler.tsdb.free import FreeStream
@@ -78,6 +79,8 @@ class DB:
         self._ledger = Ledger(retention.time, self._index.known)
         self._weights = Weights()
         self._rings: dict[int, Ring] = {}
+        self._archives: dict[int, Ring] = {}  # by the size of their buckets
+        self._archivist = Archivist(self._rings, self._archives, self._selected, lambda: self.out_of_order_window)
         self._source: PageSource = MemoryPages()
         self._directory: Directory | None = None
         self._keeper: Keeper | None = None
@@ -89,6 +92,7 @@ class DB:
         path: Path | None,
         *,
         retention: Retention = DEFAULT_RETENTION,
+        archives: Sequence[Archive] = (),
         max_series: int | None = None,
         clock: Clock | None = None,
         registry: CollectorRegistry | None = None,
@@ -101,6 +105,7 @@ class DB:
         began = time.monotonic()
         now = (clock or SystemClock()).now()
         db = DB(retention, series_that_fit() if max_series is None else max_series)
+        db.apply(retention, archives)
         if path is not None:
             db._open_directory(path, disk or Disk(), clock or SystemClock())
         db.mark(now)
@@ -113,9 +118,10 @@ class DB:
         self._directory = directory = Directory(path, disk, self._index, self._weights)
         self._source, self.health = directory.pages, directory.health
         for leaf in directory.leaves:
-            self._ring(leaf.interval).adopt(leaf)
+            resolution = leaf.header.resolution if isinstance(leaf, Chunk) else 0
+            (self._archive(resolution) if resolution else self._ring(leaf.interval)).adopt(leaf)
         self._keeper = directory.start(
-            self._rings, self._index, self._budget, clock, self._held, lambda: self._churn.first
+            self._rings, self._index, self._budget, clock, self._held, lambda: self._churn.first, self._archivist
         )
         self._keeper.retention = self._retention
         log.info("opened", extra=facts(directory=path, files=len(directory.leaves), series=self._index.live))
@@ -136,9 +142,12 @@ class DB:
         if self._keeper is not None:
             self._keeper.round(now)
 
-    def apply(self, retention: Retention) -> None:
-        """Keep samples as long as this says from now on."""
+    def apply(self, retention: Retention, archives: Sequence[Archive] = ()) -> None:
+        """Keep samples as long as this says from now on, and buckets of them."""
         self._retention, self._ledger.keep = retention, retention.time
+        self._archivist.apply(archives)
+        for resolution in self._archivist.rules.resolutions():
+            self._archive(resolution)
         if self._keeper is not None:
             self._keeper.retention = retention
 
@@ -208,6 +217,12 @@ class DB:
             ring = self._rings[interval] = Ring(interval, keep, self._source, self._rings, has_keeper=has_keeper)
         return ring
 
+    def _archive(self, resolution: int) -> Ring:
+        ring = self._archives.get(resolution)
+        if ring is None:
+            ring = self._archives[resolution] = Ring(resolution, FOREVER, self._source, self._rings, has_keeper=True)
+        return ring
+
     # What readers call.
 
     @property
@@ -239,7 +254,8 @@ class DB:
         """The series with samples about start < time ≤ end; to be called before any leaf is looked into."""
 
         def chunks() -> list[Chunk]:
-            every = [chunk for ring in list(self._rings.values()) for chunk in ring.chunks]
+            rings = [*self._rings.values(), *self._archives.values()]
+            every = [chunk for ring in rings for chunk in ring.chunks]
             return [chunk for chunk in every if chunk.oldest <= end and chunk.newest > start]
 
         return self._catalog.select(matchers, chunks)

@@ -15,6 +15,7 @@ from pathlib import Path
 from common.clock import Clock
 from common.errors import StartError
 from ruler.model.arrays import IntArray
+from ruler.tsdb.archivist import Archivist
 from ruler.tsdb.budget import Budget
 from ruler.tsdb.chunk import Chunk
 from ruler.tsdb.chunkfiles import ChunkFiles
@@ -62,9 +63,10 @@ class Directory:
         clock: Clock,
         held: Callable[[], IntArray],
         recent: Callable[[], int],
+        archivist: Archivist,
     ) -> Keeper:
         """Look after the files from now on."""
-        self.keeper = Keeper(rings, self.pages, self.chunks, index, budget, self.labels, held, recent)
+        self.keeper = Keeper(rings, self.pages, self.chunks, index, budget, self.labels, held, recent, archivist)
         self.pages.start()
         self.keeper.start(clock)
         return self.keeper

@@ -18,6 +18,7 @@ from common.clock import Clock
 from common.durations import MINUTE
 from ruler.model.arrays import IntArray
 from ruler.tsdb.aging import past
+from ruler.tsdb.archivist import Archivist
 from ruler.tsdb.budget import Budget
 from ruler.tsdb.chunk import Chunk, OpenChunk
 from ruler.tsdb.chunkfile import MAX_SOURCES, Sink
@@ -57,7 +58,9 @@ class Keeper:
         labels: SeriesLog,
         held: Callable[[], IntArray],
         recent: Callable[[], int],
+        archivist: Archivist,
     ) -> None:
+        self._archivist = archivist
         self._rings, self._pages, self._chunks, self._index, self._labels = rings, pages, chunks, index, labels
         self._budget, self._held, self._recent = budget, held, recent
         self.retention = Retention()
@@ -95,6 +98,7 @@ class Keeper:
         for ring in list(self._rings.values()):
             self._seal(ring, now)
             self._merge(ring)
+        self._archive(now)
         self._renew()
         self._drop_strings(now)
 
@@ -138,13 +142,30 @@ class Keeper:
         header, size = written
         return self._chunks.published(header, sink, size)
 
+    # Archives.
+
+    def _archive(self, now: int) -> None:
+        """Build what archives lack, and merge what they have; not in memory: the raw samples stay as long."""
+        if not self._pages.health.degraded:
+            self._archivist.round(now, self._write_archive)
+            for ring in list(self._archivist.archives.values()):
+                for group in self._archivist.groups(ring, self.retention.time):
+                    self._merge_whole(ring, group)
+
+    def _write_archive(self, write: Callable[[Sink, int], Written | None]) -> Chunk | None:
+        number = self._pages.next_number()
+        return self._written(number, lambda sink: write(sink, number))
+
     # Merging.
 
     def _merge(self, ring: Ring) -> None:
         """Put chunks that follow one another into one, when they are many rows together."""
         for group in _groups(ring.chunks, _followers(ring.leaves), self.retention.time // PARTS_KEPT):
-            if self._ended.is_set() or self._pages.health.degraded:
-                return
+            self._merge_whole(ring, group)
+
+    def _merge_whole(self, ring: Ring, group: list[Chunk]) -> None:
+        """Merge a group of chunks, all of which can be read."""
+        if not self._ended.is_set() and not self._pages.health.degraded:
             opened = [each for chunk in group if (each := chunk.opened()) is not None]
             if len(opened) == len(group):
                 self._merge_group(ring, group, opened)
@@ -161,7 +182,7 @@ class Keeper:
     def _move_in(self) -> None:
         if self._pages.health.degraded:
             return
-        for ring in list(self._rings.values()):
+        for ring in self._every_ring():
             for chunk in ring.chunks:
                 if isinstance(chunk.source, bytes):
                     ring.swap((chunk,), self._chunks.move_in(chunk, chunk.source))
@@ -173,10 +194,14 @@ class Keeper:
 
         One a round, and by the time that there are samples for: a clock that is wrong must not empty the database.
         """
-        every = [leaf for ring in list(self._rings.values()) for leaf in ring.leaves if not _expectant(leaf)]
-        old = past(every, now, self.retention.time)
+        raw = [leaf for ring in list(self._rings.values()) for leaf in ring.leaves if not _expectant(leaf)]
+        archived = self._archivist.built()
         for ring in list(self._rings.values()):
-            self._let_go(ring, [leaf for leaf in old if leaf in ring.leaves][:1])
+            old = [leaf for leaf in self._past(raw, now) if leaf in ring.leaves and leaf.newest <= archived]
+            self._let_go(ring, old[:1])
+        for ring in list(self._archivist.archives.values()):
+            old = [leaf for leaf in self._past([*raw, *ring.leaves], now) if leaf in ring.leaves]
+            self._let_go(ring, old[:1])
         limit = self.retention.size
         while limit is not None and self.size() > limit:
             oldest = min(self._droppable(), key=lambda found: found[1].newest, default=None)
@@ -184,8 +209,19 @@ class Keeper:
                 return
             self._let_go(oldest[0], [oldest[1]])
 
+    def _past(self, leaves: list[Page | Chunk], now: int) -> list[Page | Chunk]:
+        """Those that are past their retention, which is that of their series that stay longest."""
+        rules, otherwise = self._archivist.rules, self.retention.time
+        old = past(leaves, now, rules.shortest(otherwise))
+        if not rules.archives:
+            return old
+        kept = {
+            leaf: rules.kept(leaf, otherwise) if isinstance(leaf, Chunk) else rules.longest(otherwise) for leaf in old
+        }
+        return [leaf for each in sorted({*kept.values()}) for leaf in past(leaves, now, each) if kept.get(leaf) == each]
+
     def _droppable(self) -> Iterator[tuple[Ring, Page | Chunk]]:
-        for ring in list(self._rings.values()):
+        for ring in self._every_ring():
             for leaf in ring.leaves:
                 if leaf is not ring.current and not _expectant(leaf):
                     yield ring, leaf
@@ -199,9 +235,12 @@ class Keeper:
             else:
                 self._chunks.remove(leaf)
 
+    def _every_ring(self) -> list[Ring]:
+        return [*list(self._rings.values()), *list(self._archivist.archives.values())]
+
     def size(self) -> int:
         """How many bytes the leaves take, in files and in memory, and the labels."""
-        leaves = [leaf for ring in list(self._rings.values()) for leaf in ring.leaves]
+        leaves = [leaf for ring in self._every_ring() for leaf in ring.leaves]
         return sum(leaf.size for leaf in leaves) + self._labels.size()
 
     # The live tables.

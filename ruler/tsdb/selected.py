@@ -170,7 +170,7 @@ class Catalog:
         if not parts:
             known.rows_seen, known.seen = now_seen, count
             return known
-        labels = _joined(known.table, union(parts, index.strings))
+        labels = joined(known.table, union(parts, index.strings))
         return Selected(np.concatenate([known.ids, *ids]), labels, count, now_seen)
 
     def _tables(self, matchers: tuple[Matcher, ...]) -> list[MetricTable]:
@@ -198,7 +198,7 @@ def _with_cold(live: Selected, matchers: tuple[Matcher, ...], chunks: Sequence[C
         if opened is not None:
             columns, labels = opened.dictionary.select(matchers, opened.cold(index)[1:], index.strings)
             if len(columns):
-                table = _joined(table, labels)
+                table = joined(table, labels)
                 ids.append(opened.series_of[columns + 1])
     if len(ids) == 1:
         return live
@@ -222,7 +222,7 @@ def _with_cold(live: Selected, matchers: tuple[Matcher, ...], chunks: Sequence[C
     return Selected(live_ids, table.take(first[order]), live.seen, live.rows_seen, tuple(others))
 
 
-def _joined(first: LabelTable, second: LabelTable) -> LabelTable:
+def joined(first: LabelTable, second: LabelTable) -> LabelTable:
     """The rows of both tables, one under the other."""
     names = tuple(sorted({*first.names, *second.names}))
     codes = np.zeros((len(first) + len(second), len(names)), dtype=np.int32)

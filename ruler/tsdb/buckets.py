@@ -1,0 +1,123 @@
+"""What an archive keeps of a bucket's samples: six numbers for each series, worked out for many series at once.
+
+Bucket k of `size` ms holds the samples of (k × size, (k + 1) × size], open to the left as windows of PromQL are.
+
+Markers of staleness are no samples: a bucket after whose last sample the series ended has a negative COUNT, and one
+that holds nothing but a marker has it as its LAST. A NaN is a sample, as it is to PromQL: it counts, spoils the sum, is
+less than any number to MIN and MAX; and a counter is taken to have had no sample there, nor where it is infinite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from ruler.model.arrays import ABSENT_BITS, STALE, STALE_BITS, BoolArray, CodeArray, FloatArray, IntArray, absent
+
+NEVER = np.iinfo(np.int64).min
+
+
+class Plane(IntEnum):
+    """A Plane is one of the numbers of a bucket.
+
+    INCREASE is by how much a counter rose from its last sample before the bucket, wherever that is, to its last one in
+    the bucket: the sum over neighbouring buckets is its rise over them. The first sample of all adds nothing.
+    """
+
+    LAST = 0
+    MIN = 1
+    MAX = 2
+    SUM = 3
+    COUNT = 4
+    INCREASE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A Stretch is `count` buckets of `size` ms, from number `first` on."""
+
+    size: int
+    first: int
+    count: int
+
+    @property
+    def start(self) -> int:
+        return self.first * self.size
+
+    @property
+    def end(self) -> int:
+        return (self.first + self.count) * self.size
+
+    def places(self, times: IntArray) -> IntArray:
+        """Of each time, which of the buckets has it."""
+        return np.asarray((times - 1) // self.size - self.first)
+
+
+def bucketed(
+    values: FloatArray, times: IntArray, stream_of: CodeArray, before: FloatArray, stretch: Stretch
+) -> FloatArray:
+    """The planes [planes × columns × buckets] of a block's samples, which lie in the stretch.
+
+    `before` is the last finite sample of each column before the stretch, NaN where there is none.
+    """
+    columns, count = values.shape[1], stretch.count
+    planes = absent(len(Plane), columns * count)
+    column, row = np.nonzero((values.view(np.int64) != ABSENT_BITS).T)
+    cells = values[row, column]
+    bucket = column * count + stretch.places(times[row, stream_of[column]])
+    stale = cells.view(np.int64) == STALE_BITS
+    ended = np.empty(0, dtype=np.int64)
+    if stale.any():
+        ended = bucket[stale & _last_of(bucket)]
+        planes[Plane.LAST, ended] = STALE
+        real = ~stale
+        cells, bucket, column = cells[real], bucket[real], column[real]
+    if len(cells):
+        first = np.flatnonzero(np.diff(bucket, prepend=-1))
+        where = bucket[first]
+        last = np.append(first[1:], len(cells)) - 1
+        planes[Plane.LAST, where] = cells[last]
+        planes[Plane.MIN, where] = np.fmin.reduceat(cells, first)
+        planes[Plane.MAX, where] = np.fmax.reduceat(cells, first)
+        planes[Plane.SUM, where] = np.add.reduceat(cells, first)
+        planes[Plane.COUNT, where] = last - first + 1
+        planes[Plane.INCREASE, where] = np.add.reduceat(_rises(cells, column, before), first)
+        planes[Plane.COUNT, ended] *= -1.0
+    return planes.reshape(len(Plane), columns, count)
+
+
+def _last_of(groups: IntArray) -> BoolArray:
+    """Which entries are the last of their group; groups ascend."""
+    last = np.ones(len(groups), dtype=np.bool_)
+    last[:-1] = groups[1:] != groups[:-1]
+    return last
+
+
+def _rises(cells: FloatArray, column: IntArray, before: FloatArray) -> FloatArray:
+    """By how much each sample is above the one before it in its column; all of it after a reset."""
+    rises = np.zeros(len(cells))
+    finite = np.flatnonzero(np.isfinite(cells))
+    if len(finite):
+        now, of = cells[finite], column[finite]
+        previous = np.empty(len(now))
+        previous[1:] = now[:-1]
+        opening = np.ones(len(now), dtype=np.bool_)
+        opening[1:] = of[1:] != of[:-1]
+        previous[opening] = before[of[opening]]
+        rises[finite] = np.where(np.isnan(previous), 0.0, np.where(now < previous, now, now - previous))
+    return rises
+
+
+def last_times(times: IntArray, stretch: Stretch) -> IntArray:
+    """The last time [streams × buckets] at which each stream got something in each bucket, NEVER where it did not."""
+    fresh = times != NEVER
+    fresh[1:] &= times[1:] != times[:-1]
+    stream, row = np.nonzero(fresh.T)
+    when = times[row, stream]
+    bucket = stream * stretch.count + stretch.places(when)
+    found = np.full(times.shape[1] * stretch.count, NEVER)
+    last = _last_of(bucket)
+    found[bucket[last]] = when[last]
+    return found.reshape(times.shape[1], stretch.count)
