@@ -139,3 +139,59 @@ class Queryable(Protocol):
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:
         """The labels alone of every matching series that has a sample about start ≤ time ≤ end."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSamples:
+    """SeriesSamples are samples of one series: `values[i]` at `times[i]` (ms). Values may be NAN, ±Inf and STALE.
+
+    In what a database gives, and in what an Importer is given, times ascend and none comes twice.
+    """
+
+    labels: Labels
+    times: IntArray
+    values: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def from_row(self, first: int, last: int) -> SeriesSamples:
+        """Only the samples from place `first` up to place `last`."""
+        return SeriesSamples(self.labels, self.times[first:last], self.values[first:last])
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Imported is what became of samples: stored, or refused for a reason.
+
+    A duplicate has a time that its series has a sample for; `too_old` is beyond the retention, `future` too far ahead,
+    and `limited` are samples of new series beyond the limit of series.
+    """
+
+    stored: int = 0
+    duplicate: int = 0
+    too_old: int = 0
+    future: int = 0
+    limited: int = 0
+
+    def __add__(self, other: Imported) -> Imported:
+        return Imported(
+            self.stored + other.stored,
+            self.duplicate + other.duplicate,
+            self.too_old + other.too_old,
+            self.future + other.future,
+            self.limited + other.limited,
+        )
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many samples were refused, for each reason that there was."""
+        reasons = ("duplicate", "too_old", "future", "limited")
+        return {reason: count for reason in reasons if (count := getattr(self, reason))}
+
+
+class Importer(Protocol):
+    """Where imported samples go. One call at a time."""
+
+    def put(self, series: Sequence[SeriesSamples]) -> Imported:
+        """Store samples of any age; a series may come in several pieces, also of one call."""
