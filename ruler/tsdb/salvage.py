@@ -108,7 +108,8 @@ def _read_columns(page: Page, copies: list[Bits], known: Callable[[IntArray], Bo
     first, second = (_intact(records[:used]) for records in copies)
     intact = first | second
     named = np.where(first, copies[0][:used, 0], copies[1][:used, 0])
-    damage.records = int((first != second).sum())
+    written = [records[:used].any(axis=1) for records in copies]  # a crash may come between the two
+    damage.records = int(((first < written[0]) & second).sum() + ((second < written[1]) & first).sum())
     series = (named & _SERIES).astype(np.int64) - 1
     slots = (named >> SERIES_BITS).astype(np.int64)
     intact &= slots < page.shape.slots

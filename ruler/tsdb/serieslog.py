@@ -179,7 +179,9 @@ class Records:
         """The body of each record, once; what is damaged, or torn at the end, is jumped over."""
         content = self._content
         at, last = len(HEADER), b""
-        if content[: len(HEADER)] != HEADER:
+        if HEADER.startswith(content):
+            self.torn = True
+        elif content[: len(HEADER)] != HEADER:
             self.damaged.append((0, min(len(HEADER), len(content))))
         while at < len(content):
             body = self._body_at(at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
@@ -14,6 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from common.clock import ManualClock
 from common.errors import StartError
+from ruler.tsdb import keeper
+from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
 from ruler.tsdb.disk import Data, Disk
 from tests.ruler.tsdb.reading import BASE, Samples, bits, named, read
@@ -23,42 +26,59 @@ END = BASE + 10**9
 
 
 class FailingDisk(Disk):
-    """A disk that can be full, and that can fail once, at the Nth call."""
+    """A disk that can be full, and that can fail at the Nth call: once, or from there on."""
 
-    def __init__(self, fail_at: int = 0) -> None:
+    def __init__(self, fail_at: int = 0, *, for_good: bool = False) -> None:
         self.full = False
-        self.calls, self.fail_at = 0, fail_at
+        self.fail_at, self._for_good = fail_at, for_good
+        self.done: list[str] = []
 
-    def _step(self) -> None:
-        self.calls += 1
-        if self.full or self.calls == self.fail_at:
+    @property
+    def calls(self) -> int:
+        return len(self.done)
+
+    @property
+    def failed(self) -> bool:
+        return 0 < self.fail_at <= self.calls
+
+    def _step(self, kind: str) -> None:
+        self.done.append(kind)
+        if self.full or self.calls == self.fail_at or (self._for_good and self.failed):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def open(self, path: Path) -> int:
-        self._step()
+        self._step("open")
         return super().open(path)
 
     def resize(self, descriptor: int, size: int) -> None:
-        self._step()
+        self._step("resize")
         super().resize(descriptor, size)
 
     def write(self, descriptor: int, data: Data, offset: int, size: int) -> None:
-        if self.full or self.calls + 1 == self.fail_at:  # half of it gets there
+        if (self.full and not self._for_good) or self.calls + 1 == self.fail_at:  # half of it gets there
             half = bytes(data)[: size // 2]
             super().write(descriptor, half, offset, len(half))
-        self._step()
+        self._step("write")
         super().write(descriptor, data, offset, size)
 
     def sync(self, descriptor: int) -> None:
-        self._step()
+        self._step("sync")
         super().sync(descriptor)
 
+    def cut(self, descriptor: int, size: int) -> None:
+        self._step("cut")
+        super().cut(descriptor, size)
+
+    def sync_names(self, directory: Path) -> None:
+        self._step("sync_names")
+        super().sync_names(directory)
+
     def rename(self, old: Path, new: Path) -> None:
-        self._step()
+        self._step("rename")
         super().rename(old, new)
 
     def remove(self, path: Path) -> None:
-        self._step()
+        self._step("remove")
         super().remove(path)
 
     def free(self, directory: Path) -> int:
@@ -78,7 +98,7 @@ class Scraping:
             for number, stream in enumerate(self.streams):
                 labels = [named("m", stream=str(number), n=str(n)) for n in range(10 + self.tick // 4)]
                 time = BASE + self.tick * INTERVAL + number
-                values = np.arange(len(labels)) + self.tick / 1024
+                values = np.arange(float(len(labels))) + self.tick / 1024
                 done = stream.append(BASE + self.tick * INTERVAL, time, self.db.series(labels), values)
                 assert done.stored == len(labels)
                 for each, value in zip(labels, values.tolist(), strict=True):
@@ -128,32 +148,57 @@ def test_a_process_that_ends_while_the_disk_is_full_keeps_what_fits(tmp_path: Pa
     again.close()
 
 
-def test_any_single_failure_is_survived(tmp_path: Path) -> None:
-    """Whichever call to the disk fails, nothing is lost while the process lives, and what is on disk is true."""
-    failed = True
-    number = 0
-    while failed:
-        number += 1
-        disk = FailingDisk(fail_at=number)
-        path = tmp_path / str(number)
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pages be sealed at once, and chunks be merged and labels be compacted after some dozen ticks."""
+    monkeypatch.setattr(keeper, "HOT", 0)
+    monkeypatch.setattr(keeper, "MERGED_ROWS", 20)
+    monkeypatch.setattr(keeper, "MAX_RECORDS", 8)
+
+
+def lived(path: Path, disk: FailingDisk) -> tuple[Samples, Samples]:
+    """A life of a database in which everything happens: what was appended, and what of it before the disk failed."""
+    db = DB.open(path, clock=ManualClock(BASE), disk=disk, retention=Retention(96 * INTERVAL))
+    scraping, before = Scraping(db), Samples()
+    for _ in range(15):
+        if not disk.failed:
+            before = {name: list(samples) for name, samples in scraping.expected.items()}
+        scraping.scrape(4)
+        db.sync()
+        with contextlib.suppress(OSError):
+            db.maintain(BASE + scraping.tick * INTERVAL)
+    assert read(db, BASE - 1, END) == scraping.expected
+    db.close()
+    return scraping.expected, before
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize("for_good", [False, True])
+def test_a_failure_of_any_call_is_survived(tmp_path: Path, for_good: bool) -> None:
+    """Whichever call to the disk fails, once or from there on (as if the process were killed), nothing is lost while
+    the process lives, and what is on disk is true: all of it after one failure, all that came before otherwise.
+    """
+    healthy = FailingDisk()
+    expected, _ = lived(tmp_path / "healthy", healthy)
+    assert {"open", "resize", "write", "cut", "sync", "sync_names", "rename", "remove"} == set(healthy.done)
+    writes = [number for number, kind in enumerate(healthy.done, 1) if kind == "write"]
+    alike = set(writes[30:]) - set(writes[30::9])  # most writes are appends
+    for number in (number for number in range(1, healthy.calls + 1) if number not in alike):
+        path, disk = tmp_path / str(number), FailingDisk(number, for_good=for_good)
         try:
-            db = DB.open(path, clock=ManualClock(BASE), disk=disk)
+            appended, before = lived(path, disk)
         except StartError as error:
             assert "No space left" in str(error)  # noqa: PT017  (the loop goes on)
             continue
-        scraping = Scraping(db)
-        for _ in range(4):
-            scraping.scrape(3)
-            db.sync()
-        scraping.scrape(1)
-        assert read(db, BASE - 1, END) == scraping.expected
-        db.close()
-        failed = disk.calls >= number
-        again = DB.open(path, clock=ManualClock(BASE))
-        found = read(again, BASE - 1, END)
+        again = DB.open(path, clock=ManualClock(BASE), retention=Retention(96 * INTERVAL))
+        found, health = read(again, BASE - 1, END), again.health
         again.close()
-        assert found == scraping.expected, number
-    assert number > 50
+        assert health.damaged_blocks + health.damaged_rows + health.damaged_columns <= 1  # half of what was written
+        if for_good:
+            assert all(samples == appended[name][: len(samples)] for name, samples in found.items()), number
+            assert all(len(found.get(name, ())) >= len(samples) for name, samples in before.items()), number
+        else:
+            assert found == appended == expected, (number, healthy.done[number - 1])
 
 
 @pytest.fixture
