@@ -20,11 +20,14 @@ from ruler.tsdb.stream import NEVER, PageStream, normalised
 FURTHEST_AHEAD: Final = 10 * MINUTE  # what a sample's own time may be ahead of the clock
 REACH: Final = HOUR  # how far behind the newest time samples come in without a window: half a block of Prometheus
 
+_NO_NEWS: Final = Appended(0)
+
 
 class FreeStream(PageStream):
     """A FreeStream is the Stream of samples that bring their own times; `due` is what the clock says."""
 
     _latest: int | None = None  # the newest time of its series, as far as that matters; None: not looked up yet
+    _there: tuple[IntArray | None, bytes] = (None, b"")  # series and values that are known to be stored at that time
 
     def append(self, due: int, time: int, series: IntArray, values: FloatArray) -> Appended:
         count, ledger = len(series), self._ledger
@@ -47,8 +50,10 @@ class FreeStream(PageStream):
                 ledger.out_of_bounds += count
             return Appended(0, too_old=count)
         if time > latest:
-            self._latest = time
+            self._latest, self._there = time, (series, values.tobytes())
             return self._put(time, series, values)
+        if time == latest and series is self._there[0] and values.tobytes() == self._there[1]:
+            return _NO_NEWS
         return self._put_new(time, series, values)
 
     def close(self, time: int | None) -> None:
@@ -63,13 +68,13 @@ class FreeStream(PageStream):
     def _put_new(self, time: int, series: IntArray, values: FloatArray) -> Appended:
         """Store what has no sample at `time` yet: the same again is no news, another value is a duplicate."""
         cells = normalised(values) ^ ABSENT_CELL
-        if time == self._last and series is self._given and self._place is None and (cells == self._in_order).all():
-            return Appended(0)
         held = self._held_at(time, series)
         new = held == 0
         duplicate = int(np.count_nonzero(~new & (held != cells)))
         self._ledger.duplicate += duplicate
         if not new.any():
+            if time == self._latest and not duplicate:
+                self._there = series, values.tobytes()
             return Appended(0, duplicate=duplicate)
         done = self._put(time, series, values) if new.all() else self._put(time, series[new], values[new])
         return Appended(done.stored, duplicate=done.duplicate + duplicate)
@@ -78,7 +83,7 @@ class FreeStream(PageStream):
         """The newest time there is: now, or what samples had that were ahead of it; the same for all of one `due`."""
         ledger = self._ledger
         if ledger.head_for != due:
-            ahead = [page.newest for page in self._ring.pages if due < page.newest <= due + FURTHEST_AHEAD]
+            ahead = [leaf.newest for leaf in self._ring.leaves if due < leaf.newest <= due + FURTHEST_AHEAD]
             ledger.head_for, ledger.head = due, max(ahead, default=due)
         return ledger.head
 
