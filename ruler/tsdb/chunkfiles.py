@@ -41,7 +41,11 @@ class ChunkFiles:
 
     def sink(self, number: int) -> Sink:
         """Where to write the chunk with this number. May raise OSError."""
-        return MemorySink() if self._health.degraded else FileSink(self._disk, self._path(number))
+        return MemorySink() if self._health.degraded else self.file_sink(number)
+
+    def file_sink(self, number: int) -> FileSink:
+        """The same, whatever there was of the disk to complain about. May raise OSError."""
+        return FileSink(self._disk, self._path(number))
 
     def published(self, header: Header, sink: Sink, size: int) -> Chunk:
         """The chunk that was written to a sink."""

@@ -21,9 +21,10 @@ from common.logs import facts
 from ruler.model.arrays import BoolArray, IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
-from ruler.storage import REFUSED, Claim, Selection
-from ruler.tsdb import blocks
+from ruler.storage import REFUSED, Claim, Look, Selection
+from ruler.tsdb import archives, blocks
 from ruler.tsdb.archivist import Archivist
+from ruler.tsdb.backfill import Backfill, InWriter
 from ruler.tsdb.budget import Budget
 from ruler.tsdb.chunk import Chunk
 from ruler.tsdb.churn import Churn
@@ -169,6 +170,14 @@ class DB:
                 self._source.failed(error)
         return ids
 
+    def backfill(self, clock: Clock, in_writer: InWriter) -> Backfill | None:
+        """What puts in samples of any age, from any thread but the writer's; None where there is no directory."""
+        if self._directory is None:
+            return None
+        pages, chunks = self._directory.pages, self._directory.chunks
+        rings, keep, note = self._rings, lambda: self._retention.time, self._archivist.revisit
+        return Backfill(self._index, rings, self._ring, chunks, pages.next_number, keep, note, clock, in_writer)
+
     def stands(self, series: IntArray) -> BoolArray:
         return self._index.known(series)
 
@@ -229,15 +238,30 @@ class DB:
     def strings(self) -> Strings:
         return self._index.strings
 
-    def cells(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
-        return blocks.cells(self._selected(matchers, start, end), list(self._rings.values()), start, end)
+    def cells(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> int:
+        selected, parts = self._divided(matchers, start, end, look)
+        if parts and look is not None:
+            return archives.cells(selected, parts, look)
+        return blocks.cells(selected, list(self._rings.values()), start, end)
 
-    def select(self, matchers: Sequence[Matcher], start: int, end: int) -> Selection:
-        return blocks.select(self._selected(matchers, start, end), list(self._rings.values()), start, end)
+    def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
+        selected, parts = self._divided(matchers, start, end, look)
+        if parts and look is not None:
+            return archives.select(selected, parts, look)
+        return blocks.select(selected, list(self._rings.values()), start, end)
+
+    def _divided(
+        self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None
+    ) -> tuple[Selected, list[archives.Source]]:
+        """What is selected, and where it is to be read when that is not in raw samples alone."""
+        selected = self._selected(matchers, start, end)
+        if look is None or not self._archives:
+            return selected, []
+        return selected, archives.sources(selected, list(self._rings.values()), self._archives, start, end, look)
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:
         selected = self._selected(matchers, start - 1, end)
-        living = blocks.living(selected, list(self._rings.values()), start, end)
+        living = blocks.living(selected, [*self._rings.values(), *self._archives.values()], start, end)
         return selected.table if living.all() else selected.table.take(np.flatnonzero(living))
 
     def label_names(self, matchers: Sequence[Matcher], start: int, end: int) -> list[str]:

@@ -133,7 +133,7 @@ class Index:
         return ids, minted
 
     def _within(self, labels: Sequence[Labels], room: int) -> tuple[IntArray, list[Minted]]:
-        ids = np.array([self._find(each) for each in labels], dtype=np.int64)
+        ids = self.find(labels)
         if self.asked is not None:
             self.asked.append(ids[ids != REFUSED])
         new = np.flatnonzero(ids == REFUSED).tolist()
@@ -144,6 +144,10 @@ class Index:
         id_of = dict(zip(admitted, fresh.tolist(), strict=True))
         ids[new] = [id_of.get(labels[place], REFUSED) for place in new]
         return ids, minted
+
+    def find(self, labels: Sequence[Labels]) -> IntArray:
+        """The id of the live series with each of these labels, REFUSED when there is none. Interns nothing."""
+        return np.array([self._find(each) for each in labels], dtype=np.int64)
 
     def _find(self, labels: Labels) -> int:
         """The id of the series with these labels, REFUSED when there is none. Interns nothing."""
