@@ -13,7 +13,13 @@ SOURCES = sorted(path for folder in PROGRAMS for path in (ROOT / folder).rglob("
 MAX_LINES = 400
 
 # Each heavy dependency and the one folder through which it enters.
-DOORS = {"apprise": "ruler/notify", "psutil": "exporter", "sqlalchemy": "ruler", "uvloop": "ruler/loop.py"}
+DOORS = {
+    "apprise": "ruler/notify",
+    "psutil": "exporter",
+    "pyarrow": "ruler/transfer/parquet.py",
+    "sqlalchemy": "ruler",
+    "uvloop": "ruler/loop.py",
+}
 
 
 def imported(path: Path) -> set[str]:

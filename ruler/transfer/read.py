@@ -20,7 +20,7 @@ from ruler.transfer.series import SeriesSamples
 
 CELLS = 4_000_000  # read at once: 32 MB of values
 NAMES_AT_ONCE = 500
-SHORTEST_SLICE = 60_000  # ms; what is too large even so is read all the same
+SHORTEST_SLICE = 600_000  # ms; what is too large even so is read all the same
 DAY = 86_400_000
 
 Matchers = Sequence[Matcher]

@@ -20,6 +20,7 @@ from ruler.api import transfer
 from ruler.api.respond import install_error_handlers
 from ruler.api.transfer import TransferOptions
 from ruler.transfer.series import Imported, Importer, SeriesSamples
+from tests.ruler.api.conftest import World
 from tests.ruler.promql.memory_storage import MemoryStorage
 from tests.ruler.transfer.world import BASE, ListImporter, labelled, series
 
@@ -273,3 +274,11 @@ def test_a_body_that_may_be_cut_off_is_not_taken_for_whole(served: tuple[Place, 
     why = "the body was sent in chunks and ends within a line: it may have been cut off"
     assert (400, f"{why} (0 samples before that are stored)") == (answer.status_code, answer.json()["error"])
     assert 204 == requests.post(f"{url}/import/prometheus", io.BytesIO(b"a 1 12"), timeout=30).status_code
+
+
+def test_a_ruler_exports_what_it_has_and_imports_nothing_by_default(world: World) -> None:
+    """Its own samples go out; coming in needs a flag."""
+    world.write({"__name__": "a", "x": "y"}, {30: 1.0, 15: 2.5})
+    line = b'{"metric":{"__name__":"a","x":"y"},"values":[1,2.5],"timestamps":[1699999970000,1699999985000]}\n'
+    assert line == world.client.get("/api/v1/export", query_string={"match[]": "a"}).data
+    assert 403 == world.client.post("/api/v1/import", data=line).status_code
