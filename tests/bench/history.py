@@ -56,7 +56,7 @@ class Scale:
         return int(time.time() - self.hours * 3600) * 1000 // TICK * TICK
 
 
-QUICK = Scale(targets=20, per_target=1_000, hours=2, seconds=45)
+QUICK = Scale(targets=20, per_target=1_000, hours=2, seconds=15)
 FULL = Scale(targets=100, per_target=1_000, hours=2, seconds=300)
 
 
@@ -87,7 +87,7 @@ class Figures:
         weight = self.weight
         return (
             f"{self.name:22} {weight.total:7.1f} MiB (PSS {weight.pss:.0f}, of it maps of data {weight.mapped:.0f}; "
-            f"page cache {weight.cached:.0f}), highest {self.highest:.0f}, with its cache dropped a minute ago "
+            f"page cache {weight.cached:.0f}), highest {self.highest:.0f}; after its cache was dropped "
             f"{self.after_drop:.0f}; query {self.query_ms:.0f} ms"
         )
 
@@ -183,7 +183,7 @@ def watched(name: str, server: Program, scale: Scale) -> Figures:
     took: list[float] = []
     weights = list(_weights(server, scale.seconds, took))
     forget_cache(server.data)
-    dropped = list(_weights(server, 60, []))
+    dropped = list(_weights(server, min(60, scale.seconds), []))
     middle = sorted(weights, key=lambda weight: weight.total)[len(weights) // 2]
     highest = max(weight.total for weight in weights)
     return Figures(name, middle, highest, dropped[-1].total, statistics.median(took) * 1000)

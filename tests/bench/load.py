@@ -1,8 +1,9 @@
 """What the benches of history store: a fleet whose series behave as those of real hosts do.
 
 Of 1,000 series of a target 100 are the counter that is asked for; the rest are constants, slow and fast counters, CPU
-seconds with two decimals, sizes in pages of 4 KiB and fractions, mixed as node_exporter mixes them. Values follow from
-the seed and the number of ticks alone, so that a page server goes on where the history ended.
+seconds with two decimals, sizes in pages of 4 KiB and fractions. From page to page 53 % of the values stay as they are,
+fewer than on the page of a real host (71 % after 15 s, 80 % after 1 s). Values follow from the seed and the number of
+ticks alone, so that a page server goes on where the history ended.
 
     python -m tests.bench.load PORT TARGETS PER_TARGET START_MS TICK_MS     serves the pages of the fleet
 """
@@ -35,7 +36,7 @@ REPORTED = (
 )
 Floats = npt.NDArray[np.float64]
 
-# Of ten metrics of ten series each: the share of constants and of counters that seldom move is node_exporter's.
+# What ten metrics of ten series each are, again and again.
 KINDS = ("constant", "slow", "constant", "bytes", "constant", "fast", "seconds", "constant", "slow", "fraction")
 
 

@@ -75,8 +75,9 @@ def main() -> None:
     watch.tell("interpreter", time.monotonic() - float(os.environ[STARTED]))
     with watch.stage("imports"):
         from ruler import cli
-    for module, path, name in STAGES:
-        watch.watch(module, path, name)
+
+        for module, path, name in STAGES:
+            watch.watch(module, path, name)
     cli.ruler()
 
 
