@@ -37,6 +37,7 @@ class FreeStream(PageStream):
         latest = self._latest
         if latest is None or latest > due + FURTHEST_AHEAD:  # a new stream, or the clock was set back
             latest = self._latest = self._recalled(series, due)
+            self._there = None, b""
         head, window = self._head(due), ledger.out_of_order_window
         kept = due - ledger.keep
         floor = max(head - REACH, kept)
