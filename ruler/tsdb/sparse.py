@@ -29,7 +29,7 @@ class SparseArray:
         row_of = self._row_of  # read before the rows, which only grow
         stretch = ids >> BITS
         if len(ids) and int(stretch.max()) >= len(row_of):
-            return np.where(stretch < len(row_of), self[np.minimum(ids, (len(row_of) << BITS) - 1)], 0)
+            return np.where(stretch < len(row_of), self[np.minimum(ids, (len(row_of) << BITS) - 1)], self._kind(0))
         found: npt.NDArray[Any] = self._rows[row_of[stretch], ids & (STRETCH - 1)]
         return found
 
