@@ -8,6 +8,7 @@ TocsinError
 ├─ QueryError                         QueryTimeout | QueryCanceled | TooManySamples | BadMatching
 ├─ PushError(path)                    a pushed document
 ├─ DeliveryError(permanent)           a notification; says whether a retry makes sense
+├─ DiskRefused                        a change of the stored samples; it may be tried again
 └─ StartError                         a program cannot start: one line for the operator
 """
 
@@ -114,6 +115,10 @@ class DeliveryError(TocsinError):
     def __init__(self, problem: str, *, permanent: bool = False, status: int = 0) -> None:
         self.permanent, self.status = permanent, status
         super().__init__(problem)
+
+
+class DiskRefused(TocsinError):  # noqa: N818  (what happened, not what to call it)
+    """A change of the stored samples that the disk did not take: nothing of it is left, and it may be tried again."""
 
 
 class StartError(TocsinError):

@@ -216,7 +216,12 @@ class Ruler:
                 concurrency=settings.query_concurrency,
             ),
             status.blueprint(self._view()),
-            transfer.blueprint(self._db, None, self._clock, TransferOptions(admin=settings.admin_api)),
+            transfer.blueprint(
+                self._db,
+                self._db.backfill(self._clock, self._loop.call),
+                self._clock,
+                TransferOptions(admin=settings.admin_api),
+            ),
         )
         alertmanager = v2.blueprint(
             self._dispatcher, self._silences, self._notifier, self._clock, self._registry, _build_info()

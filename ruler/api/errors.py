@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from common.errors import (
     BadMatching,
+    DiskRefused,
     ParseError,
     QueryCanceled,
     QueryError,
@@ -36,6 +37,7 @@ ANSWERS: tuple[tuple[type[TocsinError], str, int], ...] = (
     (Forbidden, "forbidden", 403),
     (NotFound, "not_found", 404),
     (Unavailable, "unavailable", 503),
+    (DiskRefused, "unavailable", 503),
     (ParseError, "bad_data", 400),
     (BadColumns, "bad_data", 400),
     (QueryTimeout, "timeout", 503),

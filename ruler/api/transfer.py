@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, request
 
 from common.clock import Clock
+from common.errors import DiskRefused
 from common.labels import Labels, is_label_name
 from ruler.api import params
 from ruler.api.errors import BadRequest, Forbidden, Unavailable
@@ -99,6 +100,9 @@ def blueprint(storage: Queryable, importer: Importer | None, clock: Clock, optio
         except (BadLine, BadRequest) as error:
             msg = f"{error} ({progress.stored} samples before that are stored)"
             raise BadRequest(msg) from None
+        except DiskRefused as error:
+            msg = f"{error} ({progress.stored} samples before that are stored)"
+            raise Unavailable(msg) from None
         finally:
             importing.release()
 

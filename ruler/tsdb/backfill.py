@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeVar
 import numpy as np
 
 from common.clock import Clock
-from common.errors import TocsinError
+from common.errors import DiskRefused
 from common.labels import METRIC_NAME, Labels
 from ruler.model.arrays import ABSENT_BITS, STALE_BITS, IntArray
 from ruler.model.table import LabelTable, StringPool, table_of
@@ -47,10 +47,6 @@ class InWriter(Protocol):
     """An InWriter runs a function in the writer thread, and gives what it gives."""
 
     def __call__(self, function: Callable[[], T], /) -> T: ...
-
-
-class DiskRefused(TocsinError):  # noqa: N818  (what happened, not what to call it)
-    """A change of what is stored that the disk did not take."""
 
 
 class Identities:
