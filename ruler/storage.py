@@ -103,7 +103,8 @@ class Block:
     row in which the stream got nothing repeats the time above it (or is int64's minimum before its first sample) and
     has only ABSENT values. `tick` is (ms of row 0's tick, ms between ticks), or None when rows are on no grid.
     `special` says that values may hold ±Inf or NAN (not ABSENT, not STALE); `stale` that they may hold STALE; `gaps`
-    that they may hold ABSENT.
+    that they may hold ABSENT. `archived` says that rows until a time (ms) are buckets of so many ms, the coarsest
+    first: such a row has what the reader asked for of its bucket, and the time of the last sample in it.
     """
 
     rows: IntArray
@@ -114,6 +115,32 @@ class Block:
     special: bool
     stale: bool
     gaps: bool
+    archived: tuple[tuple[int, int], ...] = ()
+
+
+class Aspect(Enum):
+    """An Aspect is what a reader makes of samples, and so what it is given of a bucket where those are gone."""
+
+    INSTANT = "the last one, unless the series ended"
+    LAST = "the last one"
+    MIN = "the least"
+    MAX = "the greatest"
+    SUM = "the sum"
+    COUNT = "how many"
+    GAUGE = "the last one, and the one before the bucket at its beginning"
+    COUNTER = "the same, with resets taken out"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A Look is how samples will be looked at: what is made of them, in windows of `reach` ms, `step` ms apart.
+
+    A step of 0 is for a single window.
+    """
+
+    aspect: Aspect
+    reach: int
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +158,15 @@ class Queryable(Protocol):
     def strings(self) -> Strings:
         """The strings that tables are coded in."""
 
-    def cells(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
+    def cells(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> int:
         """How many cells `select` would allocate: to be charged to a query's budget before it runs."""
 
-    def select(self, matchers: Sequence[Matcher], start: int, end: int) -> Selection:
-        """The samples of every matching series with start < time ≤ end (ms), series without any left out."""
+    def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
+        """The samples of every matching series with start < time ≤ end (ms), series without any left out.
+
+        With a `look`, buckets of archives stand for samples that are gone (and for very many of them, where the look
+        is not as fine); those may begin some buckets before `start`.
+        """
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:
         """The labels alone of every matching series that has a sample about start ≤ time ≤ end."""

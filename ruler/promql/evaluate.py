@@ -34,10 +34,10 @@ from ruler.promql.frame import Frame, Grid, Value, moments
 from ruler.promql.functions import FUNCTIONS
 from ruler.promql.functions.rows import swept
 from ruler.promql.limits import Limits
-from ruler.promql.notes import Notes
+from ruler.promql.notes import Notes, from_archive
 from ruler.promql.scope import Ranged
 from ruler.promql.window import Windows, span_of
-from ruler.storage import Block, Queryable, Selection
+from ruler.storage import Aspect, Block, Look, Queryable, Selection
 
 
 class Evaluation:
@@ -146,15 +146,15 @@ class Evaluation:
             return grid.times - offset
         return np.array([(self._edges[at] if isinstance(at, AtEdge) else at) - offset], dtype=np.int64)
 
-    def _select(self, selector: VectorSelector, start: int, end: int) -> Selection:
-        key = (selector.matchers, start, end)
+    def _select(self, selector: VectorSelector, start: int, end: int, look: Look) -> Selection:
+        key = (selector.matchers, start, end, look)
         found = self._selections.get(key)
         if found is None:
-            self.limits.hold(self._storage.cells(selector.matchers, start, end))
-            found = self._selections[key] = self._storage.select(selector.matchers, start, end)
+            self.limits.hold(self._storage.cells(selector.matchers, start, end, look))
+            found = self._selections[key] = self._storage.select(selector.matchers, start, end, look)
         return found
 
-    def ranged(self, expr: Expr, grid: Grid) -> Ranged:
+    def ranged(self, expr: Expr, grid: Grid, aspect: Aspect = Aspect.LAST) -> Ranged:
         """The value of an expression that is a range vector."""
         while isinstance(expr, Paren):
             expr = expr.expr
@@ -162,11 +162,13 @@ class Evaluation:
             return self._subquery(expr, grid)
         if not isinstance(expr, MatrixSelector):
             raise QueryError("expected a range vector")
-        return self._windows(expr.selector, grid, expr.range)
+        return self._windows(expr.selector, grid, expr.range, aspect)
 
-    def _windows(self, selector: VectorSelector, grid: Grid, reach: int) -> Ranged:
+    def _windows(self, selector: VectorSelector, grid: Grid, reach: int, aspect: Aspect) -> Ranged:
         ends = self._ends(selector.at, selector.offset, grid)
-        selection = self._select(selector, int(ends[0]) - reach, int(ends[-1]))
+        look = Look(aspect, reach, grid.step if len(ends) > 1 else 0)
+        selection = self._select(selector, int(ends[0]) - reach, int(ends[-1]), look)
+        self._note_archives(selection, selector)
         blocks = [block for block in selection.blocks if len(block.rows)]
         rows = np.concatenate([block.rows for block in blocks]) if blocks else np.zeros(0, dtype=np.int64)
         self.limits.charge(len(grid) * len(rows))  # what any function of these windows will make of them
@@ -174,14 +176,22 @@ class Evaluation:
         spans = tuple(span_of(block, grid.times, ends, reach) for block in blocks)
         return Ranged(table, spans, np.zeros(len(rows), dtype=np.bool_))
 
+    def _note_archives(self, selection: Selection, selector: VectorSelector) -> None:
+        archived: dict[int, int] = {}
+        for block in selection.blocks:
+            for until, size in block.archived:
+                archived[size] = max(archived.get(size, until), until)
+        for size, until in sorted(archived.items()):
+            self.notes.info(from_archive(until, size), selector)
+
     def _selected(self, selector: VectorSelector, grid: Grid) -> Frame:
         """The last sample of each series within the lookback."""
-        ranged = self._windows(selector, grid, self._lookback)
+        ranged = self._windows(selector, grid, self._lookback, Aspect.INSTANT)
         values, present = swept(self, ranged, _latest, [])
         return Frame(ranged.table, values, present, ranged.drop).pruned()
 
     def sample_times(self, selector: VectorSelector, grid: Grid) -> Frame:
-        ranged = self._windows(selector, grid, self._lookback)
+        ranged = self._windows(selector, grid, self._lookback, Aspect.INSTANT)
         values, present = swept(self, ranged, _latest_times, [])
         return Frame(ranged.table, values, present, ~ranged.drop).pruned()
 

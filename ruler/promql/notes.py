@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from common.durations import format_duration
 from common.labels import quote
 from ruler.model.golang import format_float
 from ruler.promql.ast import Node
@@ -39,6 +42,12 @@ class Notes:
         before = self._text[: node.span.start]
         line_start = before.rfind("\n") + 1
         return f" ({before.count(chr(10)) + 1}:{len(before) - line_start + 1})"
+
+
+def from_archive(until: int, size: int) -> str:
+    """That samples up to a time (ms) are buckets of `size` ms."""
+    moment = datetime.fromtimestamp(until // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"samples before {moment} are read from the {format_duration(size)} archive"
 
 
 def invalid_quantile(value: float) -> str:

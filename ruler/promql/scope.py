@@ -13,6 +13,7 @@ from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.limits import Limits
 from ruler.promql.notes import Notes
 from ruler.promql.window import Span
+from ruler.storage import Aspect
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class Scope(Protocol):
     def text(self, expr: Expr) -> str:
         """The value of an expression that is a string."""
 
-    def ranged(self, expr: Expr, grid: Grid) -> Ranged:
-        """The value of an expression that is a range vector."""
+    def ranged(self, expr: Expr, grid: Grid, aspect: Aspect = Aspect.LAST) -> Ranged:
+        """The value of an expression that is a range vector; `aspect` is what will be made of its samples."""
 
     def sample_times(self, selector: VectorSelector, grid: Grid) -> Frame:
         """The times (s) of the samples that an instant selector finds."""

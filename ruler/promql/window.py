@@ -82,11 +82,13 @@ def _bisected(flat: IntArray, streams: int, stream: IntArray, limit: IntArray, h
 class Span:
     """A Span is the rows of one block that each window holds, for each (step, stream): `first` up to `stop`.
 
-    `now` is the evaluation's moments [steps], `ends` the windows' [steps or 1], both ms; `reach` is their length.
+    `now` is the evaluation's moments [steps]; windows span (starts, ends] [steps or 1], all ms. `reach` is the length
+    that they were to have: where they hold buckets, their edges have been moved back to edges of those.
     """
 
     block: Block
     now: IntArray
+    starts: IntArray
     ends: IntArray
     reach: int
     first: IntArray
@@ -114,8 +116,22 @@ class Span:
 
 def span_of(block: Block, now: IntArray, ends: IntArray, reach: int) -> Span:
     """The rows of `block` in (end - reach, end] for each of `ends`."""
-    both = rows_until(block.times, np.concatenate((ends - reach, ends)), block.tick)
-    return Span(block, now, ends, reach, both[: len(ends)], both[len(ends) :])
+    starts = ends - reach
+    if block.archived:
+        starts, ends = _at_edges(block.archived, starts, ends)
+    both = rows_until(block.times, np.concatenate((starts, ends)), block.tick)
+    return Span(block, now, starts, ends, reach, both[: len(ends)], both[len(ends) :])
+
+
+def _at_edges(archived: tuple[tuple[int, int], ...], starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray]:
+    """Windows moved back to the edges of the buckets that they begin and end in; none is shorter than one of those."""
+    until = np.array([time for time, _ in archived])
+    sizes = np.array([*(size for _, size in archived), 1])
+    size = sizes[np.searchsorted(until, ends)]
+    moved = ends // size * size
+    starts = np.where(size > 1, moved - -(-(ends - starts) // size) * size, starts)
+    size = sizes[np.searchsorted(until, starts, side="right")]
+    return starts // size * size, moved
 
 
 @dataclass(frozen=True)
@@ -139,8 +155,18 @@ class Windows:
         return self.span.ends
 
     @property
+    def starts(self) -> IntArray:
+        return self.span.starts
+
+    @property
     def reach(self) -> int:
         return self.span.reach
+
+    @cached_property
+    def stretch(self) -> FloatArray | None:
+        """How many times as long as asked for each window is [steps × 1]; None when all are right."""
+        lengths = self.ends - self.starts
+        return None if (lengths == self.reach).all() else (lengths / self.reach)[:, np.newaxis]
 
     @cached_property
     def shape(self) -> tuple[int, int]:

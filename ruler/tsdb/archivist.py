@@ -30,7 +30,7 @@ from ruler.tsdb.page import ABSENT_CELL, SPECIAL, STALES, TIME_SIGN, Bits, mixed
 from ruler.tsdb.ring import Ring
 from ruler.tsdb.rules import Rules
 from ruler.tsdb.seal import BLOCK_CELLS, Layout, Written, finish, spans
-from ruler.tsdb.selected import NO_SERIES, Selected, joined
+from ruler.tsdb.selected import NO_SERIES, Selected, joined, subset
 
 SETTLED = HOUR + HOUR // 4  # after the end of a day; without a window for late samples, they may be an hour late
 COLUMNS_AT_ONCE = 512
@@ -294,12 +294,6 @@ class _Slots:
     def stored(self) -> Bits:
         """All of them, as they are stored [slots × buckets]."""
         return np.concatenate(self._rows)
-
-
-def subset(selected: Selected, rows: IntArray) -> Selected:
-    """Some of the selected series."""
-    others = tuple(each[rows] for each in selected.others)
-    return Selected(selected.ids[rows], selected.table.take(rows), selected.seen, {}, others)
 
 
 def _together(found: Sequence[Selected]) -> Selected:

@@ -7,6 +7,7 @@ each series). Series with several writers at once, or on several rings, or on no
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -389,7 +390,5 @@ def selection(selected: Selected, blocks: list[Block]) -> Selection:
     if held.all():
         return Selection(table, tuple(blocks))
     place = np.cumsum(held) - 1
-    moved = tuple(
-        Block(place[b.rows], b.values, b.times, b.stream_of, b.tick, b.special, b.stale, b.gaps) for b in blocks
-    )
+    moved = tuple(replace(block, rows=place[block.rows]) for block in blocks)
     return Selection(table.take(np.flatnonzero(held)), moved)

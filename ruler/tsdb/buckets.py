@@ -3,8 +3,8 @@
 Bucket k of `size` ms holds the samples of (k × size, (k + 1) × size], open to the left as windows of PromQL are.
 
 Markers of staleness are no samples: a bucket after whose last sample the series ended has a negative COUNT, and one
-that holds nothing but a marker has it as its LAST. A NaN is a sample, as it is to PromQL: it counts, spoils the sum, is
-less than any number to MIN and MAX; and a counter is taken to have had no sample there, nor where it is infinite.
+that holds nothing but a marker has it in all planes. A NaN is a sample, as it is to PromQL: it counts, spoils the sum,
+and is less than any number to MIN and MAX; but a counter has no sample there, nor where it is infinite.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def bucketed(
     ended = np.empty(0, dtype=np.int64)
     if stale.any():
         ended = bucket[stale & _last_of(bucket)]
-        planes[Plane.LAST, ended] = STALE
+        planes[:, ended] = STALE
         real = ~stale
         cells, bucket, column = cells[real], bucket[real], column[real]
     if len(cells):
@@ -84,7 +84,8 @@ def bucketed(
         planes[Plane.SUM, where] = np.add.reduceat(cells, first)
         planes[Plane.COUNT, where] = last - first + 1
         planes[Plane.INCREASE, where] = np.add.reduceat(_rises(cells, column, before), first)
-        planes[Plane.COUNT, ended] *= -1.0
+        both = ended[planes[Plane.COUNT, ended] > 0]
+        planes[Plane.COUNT, both] *= -1.0
     return planes.reshape(len(Plane), columns, count)
 
 

@@ -222,6 +222,12 @@ def _with_cold(live: Selected, matchers: tuple[Matcher, ...], chunks: Sequence[C
     return Selected(live_ids, table.take(first[order]), live.seen, live.rows_seen, tuple(others))
 
 
+def subset(selected: Selected, rows: IntArray) -> Selected:
+    """Some of the selected series."""
+    others = tuple(each[rows] for each in selected.others)
+    return Selected(selected.ids[rows], selected.table.take(rows), selected.seen, {}, others)
+
+
 def joined(first: LabelTable, second: LabelTable) -> LabelTable:
     """The rows of both tables, one under the other."""
     names = tuple(sorted({*first.names, *second.names}))

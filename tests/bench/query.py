@@ -13,7 +13,7 @@ from ruler.model.arrays import ABSENT, IntArray
 from ruler.model.matcher import Matcher, MatchOp
 from ruler.model.table import LabelTable, StringPool, table_of
 from ruler.promql.engine import Engine
-from ruler.storage import Block, Queryable, Selection
+from ruler.storage import Block, Look, Queryable, Selection
 from ruler.tsdb.db import DB
 
 TARGETS, PER_TARGET, TICK, ROWS = 100, 100, 15_000, 244

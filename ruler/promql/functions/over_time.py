@@ -25,6 +25,8 @@ Compare: TypeAlias = Callable[[FloatArray, FloatArray], BoolArray]
 
 
 def count_over_time(windows: Windows) -> Result:
+    if windows.span.block.archived:
+        return sum_over_time(windows)  # of how many there were in each bucket
     counts = windows.counts
     return counts.astype(np.float64), counts > 0
 
@@ -54,6 +56,11 @@ def ts_of_first_over_time(windows: Windows) -> Result:
 
 
 def sum_over_time(windows: Windows) -> Result:
+    total, present = _sum_over_time(windows)
+    return (total if windows.stretch is None else total / windows.stretch), present
+
+
+def _sum_over_time(windows: Windows) -> Result:
     shared = shared_sum(windows) if overlapping(windows) else None
     if shared is not None:
         return shared, windows.counts > 0

@@ -24,18 +24,23 @@ Result = tuple[FloatArray, BoolArray | None]
 
 
 def rate(windows: Windows) -> Result:
-    return _split(windows, counter=True, seconds=windows.reach / 1000)
+    return _split(windows, counter=True, seconds=(windows.ends - windows.starts)[:, np.newaxis] / 1000)
 
 
 def increase(windows: Windows) -> Result:
-    return _split(windows, counter=True, seconds=1)
+    return _split(windows, counter=True, seconds=_once(windows))
 
 
 def delta(windows: Windows) -> Result:
-    return _split(windows, counter=False, seconds=1)
+    return _split(windows, counter=False, seconds=_once(windows))
 
 
-def _split(windows: Windows, *, counter: bool, seconds: float) -> Result:
+def _once(windows: Windows) -> FloatArray:
+    """What to divide the whole difference of a window by: 1, unless the window is longer than asked for."""
+    return np.ones((1, 1)) if windows.stretch is None else windows.stretch
+
+
+def _split(windows: Windows, *, counter: bool, seconds: FloatArray) -> Result:
     """The extrapolated difference for each of so many seconds: steady columns from their edges, others by folding."""
     steady = windows.clean
     if counter and steady.any():
@@ -64,7 +69,7 @@ def _falling(windows: Windows) -> BoolArray:
     return np.asarray((cells[1:] < cells[:-1]).any(axis=0))
 
 
-def _from_edges(windows: Windows, *, counter: bool, seconds: float) -> tuple[FloatArray, BoolArray]:
+def _from_edges(windows: Windows, *, counter: bool, seconds: FloatArray) -> tuple[FloatArray, BoolArray]:
     first = np.minimum(windows.first, len(windows.span.block.values) - 1)
     last = np.maximum(windows.real_last, 0)
     count = windows.real_count
@@ -83,7 +88,7 @@ def _from_edges(windows: Windows, *, counter: bool, seconds: float) -> tuple[Flo
     return np.multiply(rise, factor, out=rise), windows.spread(count > 1)
 
 
-def _folded(windows: Windows, *, counter: bool, seconds: float) -> tuple[FloatArray, BoolArray]:
+def _folded(windows: Windows, *, counter: bool, seconds: FloatArray) -> tuple[FloatArray, BoolArray]:
     oldest = np.zeros(windows.shape)
     previous = np.zeros(windows.shape)
     lost = np.zeros(windows.shape)
@@ -110,14 +115,14 @@ class _Reach:
     """A Reach is how far the samples of windows are taken to reach beyond the first and the last of them (s)."""
 
     def __init__(
-        self, windows: Windows, first_time: IntArray, last_time: IntArray, count: IntArray, seconds: float
+        self, windows: Windows, first_time: IntArray, last_time: IntArray, count: IntArray, seconds: FloatArray
     ) -> None:
         self._seconds = seconds
         ends = windows.ends[:, np.newaxis]
         self.sampled = (last_time - first_time) / 1000
         average = self.sampled / (count - 1)
         close, half = average * _CLOSE, average / 2
-        to_start = (first_time - (ends - windows.reach)) / 1000
+        to_start = (first_time - windows.starts[:, np.newaxis]) / 1000
         to_end = (ends - last_time) / 1000
         self.to_start: FloatArray = np.where(to_start >= close, half, to_start)
         self.to_end: FloatArray = np.where(to_end >= close, half, to_end)
@@ -125,7 +130,7 @@ class _Reach:
     def at(self, step: IntArray, stream: IntArray) -> _Reach:
         """That of single cells."""
         part = object.__new__(_Reach)
-        part._seconds = self._seconds
+        part._seconds = self._seconds[step, 0] if len(self._seconds) > 1 else self._seconds[0]
         part.sampled = self.sampled[step, stream]
         part.to_start = self.to_start[step, stream]
         part.to_end = self.to_end[step, stream]

@@ -11,6 +11,7 @@ from ruler.promql.ast import Call, Expr, MatrixSelector, Paren, Subquery
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.scope import Kernel, Ranged, Run, Scope
 from ruler.promql.window import tiles
+from ruler.storage import Aspect
 
 TILE = 1 << 15  # cells of one array of a tile: some of them fit the second-level cache together
 
@@ -30,21 +31,44 @@ def pointwise(kernel: Callable[..., FloatArray]) -> Run:
     return run
 
 
-def over(kernel: Kernel, *, keeps_name: bool = False, before: Callable[..., None] | None = None) -> Run:
+def over(
+    kernel: Kernel,
+    aspect: Aspect = Aspect.LAST,
+    *,
+    keeps_name: bool = False,
+    before: Callable[..., None] | None = None,
+) -> Run:
     """A function of the samples in each window: `kernel(windows, *scalars)` gives values and where they are present.
 
-    `before(scope, call, scalars)` sees the scalar arguments first: to refuse them, or to note what is odd about them.
+    `aspect` is what the kernel is given of a bucket where samples are gone. `before(scope, call, scalars)` sees the
+    scalar arguments first: to refuse them, or to note what is odd about them.
     """
 
     def run(scope: Scope, call: Call, grid: Grid) -> Value:
         place = next(index for index, arg in enumerate(call.args) if is_range(arg))
         scalars = [scope.scalar(arg, grid)[:, np.newaxis] for index, arg in enumerate(call.args) if index != place]
-        ranged = scope.ranged(call.args[place], grid)
+        ranged = scope.ranged(call.args[place], grid, aspect)
         if before is not None and len(ranged.table):
             before(scope, call, scalars)
         values, present = swept(scope, ranged, kernel, scalars)
         drop = ranged.drop if keeps_name else np.ones_like(ranged.drop)
         return Frame(ranged.table, values, present, drop).pruned()
+
+    return run
+
+
+def mean(kernel: Kernel, total: Kernel, count: Kernel) -> Run:
+    """The function for means: `kernel` of samples, and where those are gone the quotient of two other kernels."""
+
+    def run(scope: Scope, call: Call, grid: Grid) -> Value:
+        ranged = scope.ranged(call.args[0], grid, Aspect.SUM)
+        if any(span.block.archived for span in ranged.spans):
+            sums, present = swept(scope, ranged, total, [])
+            counts, _ = swept(scope, scope.ranged(call.args[0], grid, Aspect.COUNT), count, [])
+            values = sums / counts
+        else:
+            values, present = swept(scope, ranged, kernel, [])
+        return Frame(ranged.table, values, present, np.ones_like(ranged.drop)).pruned()
 
     return run
 

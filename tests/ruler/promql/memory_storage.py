@@ -15,7 +15,7 @@ from common.labels import Labels
 from ruler.model.arrays import ABSENT, NAN, absent, is_absent, is_stale
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, StringPool, table_of
-from ruler.storage import Block, Selection
+from ruler.storage import Block, Look, Selection
 
 Sample = tuple[int, float]
 
@@ -42,13 +42,13 @@ class MemoryStorage:
             if all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
         ]
 
-    def cells(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
+    def cells(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> int:
         return sum(len(block.values) * len(block.rows) for block in self.select(matchers, start, end).blocks)
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:
         return self.select(matchers, start - 1, end).table
 
-    def select(self, matchers: Sequence[Matcher], start: int, end: int) -> Selection:
+    def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
         found = {
             labels: within
             for labels in self._matching(matchers)
