@@ -27,7 +27,7 @@ from ruler.database.metrics import DatabaseMetrics
 from ruler.database.rows import Change, Row, StateTable, tables
 
 MAX_WAITING = 50_000  # rows
-SYNC_SECONDS = 5.0
+SYNC_SECONDS, MAX_LOG_BYTES = 5.0, 4 << 20  # what comes first has commits taken to the disk
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0  # between a write that failed and the next attempt
 STUCK_SECONDS = 2.0  # a write that takes longer than this is one that nobody should wait for
 
@@ -194,7 +194,7 @@ class Database:
         if self._writing or not self._file.whole:
             self._file.write(list(self._writing.values()))
             self._sync_at = min(self._sync_at, time.monotonic() + SYNC_SECONDS)
-        if time.monotonic() >= self._sync_at:
+        if time.monotonic() >= self._sync_at or self._file.log_size > MAX_LOG_BYTES:
             self._file.sync()
             self._sync_at = math.inf
 

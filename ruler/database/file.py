@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from common.errors import StartError
-from ruler.database.look import BUSY_SECONDS, Found, connected, look, stored_rows
+from ruler.database.look import BUSY_SECONDS, Found, connected, log_of, look, stored_rows
 from ruler.database.replacement import ending_of, finish, replace
 from ruler.database.rows import METADATA, Change, Row, StateTable, tables
 from ruler.database.transaction import apply
@@ -76,6 +76,13 @@ class StateFile:
         with self._engine.connect() as connection:
             return [row for _, row in stored_rows(connection, table)]
 
+    @property
+    def log_size(self) -> int:
+        """Bytes that the next `sync` takes into the file."""
+        if self._path is None or not log_of(self._path).exists():
+            return 0
+        return log_of(self._path).stat().st_size
+
     def sync(self) -> None:
         """Let all commits reach the disk, and the file alone hold them."""
         if self._engine is not None:
@@ -114,6 +121,7 @@ class StateFile:
                 for pragma in (
                     "journal_mode=WAL",
                     "synchronous=NORMAL",  # a commit is a write; `sync` brings the disk up to it
+                    "wal_autocheckpoint=0",  # `sync` empties the log: a half frame can only be at its end
                     "secure_delete=ON",  # no old row is left for a salvage to find
                     f"busy_timeout={round(WRITE_SECONDS * 1000)}",
                 ):

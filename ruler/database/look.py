@@ -10,18 +10,17 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from common.errors import StartError
+from ruler.database.firstformat import first_format, is_first_format
 from ruler.database.pages import Image, read_log
-from ruler.database.rows import LEDGER, VERSION, Row, StateTable, Tally, tables, tally_of
+from ruler.database.rows import LEDGER, VERSION, Row, StateTable, Stored, Tally, tables, tally_of
 
 BUSY_SECONDS = 10.0  # how long another program may hold the file when the ruler starts
-
-Stored: TypeAlias = dict[str, dict[int, Row]]  # by table, by id
 
 # Errors that say nothing of what the file holds: another program has it, or it may not be used …
 _DENIED = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PERM", "SQLITE_AUTH", "SQLITE_READONLY")
@@ -120,12 +119,16 @@ def _judged(path: Path, connection: sa.Connection) -> Found:
     problem = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if problem != "ok":
         raise _Damaged(str(problem))
-    schema = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
-    there: dict[str, str] = {row.name: row.sql for row in schema}
+    there = _definitions(connection)
     if LEDGER.name not in there:
-        return _first_format(connection, there)
+        if not is_first_format(there):
+            raise _Damaged("it has no ledger")
+        rows, whole = first_format(connection, there)
+        if not whole:
+            raise _Damaged("it cannot all be read")
+        return Found(rows, fit=False)
     ledger = _ledger(path, (row for _, row in stored_rows(connection, LEDGER)))
-    rows: Stored = {}
+    rows = {}
     same = there[LEDGER.name] == _definition(LEDGER)
     for table in tables():
         tally = ledger.get(table.name, Tally())
@@ -139,6 +142,12 @@ def _judged(path: Path, connection: sa.Connection) -> Found:
             raise _Damaged(f"{table.name} is not what the ledger says")
         same = same and there.get(table.name) == _definition(table)
     return Found(rows, fit=same)
+
+
+def _definitions(connection: sa.Connection) -> dict[str, str]:
+    """The statements that made the tables that are there."""
+    schema = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'")
+    return {row.name: row.sql for row in schema}
 
 
 def _definition(table: StateTable) -> str:
@@ -158,21 +167,6 @@ def _ledger(path: Path, rows: Iterable[Row | None]) -> dict[str, Tally]:
     return ledger
 
 
-def _first_format(connection: sa.Connection, there: Mapping[str, str]) -> Found:
-    """The rows of a file of the first format, which had the same columns, and others that nobody needs."""
-    known = [table for table in tables() if table.name in there]
-    if not known or any("check_sum" in there[table.name] for table in known):
-        raise _Damaged("it has no ledger")
-    rows: Stored = {}
-    for table in known:
-        columns = [sa.type_coerce(table.sql.columns[name], sa.types.NULLTYPE) for name in table.columns]
-        taken = [table.taken_over(values) for values in connection.execute(sa.select(*columns))]
-        if None in taken:
-            raise _Damaged(f"a row of {table.name} is damaged")
-        rows[table.name] = {row["row_id"]: row for row in taken if row is not None}
-    return Found(rows, fit=False)
-
-
 def _salvaged(path: Path, damage: str) -> Found:
     image = Image(_content(path), read_log(_content(log_of(path))))
     by_width: dict[int, list[StateTable]] = {}
@@ -187,7 +181,20 @@ def _salvaged(path: Path, damage: str) -> Found:
     ledger = _ledger(path, rows.pop(LEDGER.name, {}).values())
     lost = {name: max(0, tally.rows - len(rows.get(name, ()))) for name, tally in ledger.items()}
     complete = bool(ledger) and all(tally == tally_of(rows.get(name, {}).values()) for name, tally in ledger.items())
-    return Found(rows, fit=False, damage=damage, lost=lost, complete=complete)
+    return Found(rows or _of_first_format(path), fit=False, damage=damage, lost=lost, complete=complete)
+
+
+def _of_first_format(path: Path) -> Stored:
+    """What SQLite still reads of a damaged file of the first format, in which nothing vouches for a row."""
+    engine = connected(str(path), BUSY_SECONDS)
+    try:
+        with engine.connect() as connection:
+            there = _definitions(connection)
+            return first_format(connection, there)[0] if is_first_format(there) else {}
+    except (sa.exc.DBAPIError, UnicodeDecodeError):
+        return {}
+    finally:
+        engine.dispose()
 
 
 def _content(path: Path) -> bytes:

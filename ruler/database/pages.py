@@ -44,11 +44,12 @@ class _Frame(NamedTuple):
 
 
 def read_log(content: bytes) -> Log:
-    """What a -wal file holds. SQLite stops silently at the first frame that is damaged: here that is a problem."""
-    if not content:
-        return Log({})
+    """What a -wal file holds. SQLite stops silently at the first frame that is damaged: here that is a problem.
+
+    A last frame that is not all there is none: that is how the end of a process leaves what it had not committed.
+    """
     if len(content) < _HEADER.size:
-        return Log({}, "the write-ahead log is cut short")
+        return Log({})
     magic, _version, _size, _number, *rest = _HEADER.unpack_from(content)
     salts, sums = (rest[0], rest[1]), (rest[2], rest[3])
     big_endian = magic == _MAGIC_BIG_ENDIAN and sums == _sums(content[: _HEADER.size - 8], (0, 0), ">u4")
@@ -60,14 +61,11 @@ def read_log(content: bytes) -> Log:
     # What a log holds from before it was last begun anew has neither of its salts.
     end = max((at + 1 for at, frame in enumerate(frames) if _shares(frame.salts, salts)), default=0)
     used = frames[:end]
-    torn = (len(content) - _HEADER.size) % (_FRAME.size + PAGE) and end == len(frames)
     problem = ""
     if not whole:
         problem = "the header of the write-ahead log is damaged"
     elif not all(frame.right and frame.salts == salts for frame in used):
         problem = "the write-ahead log is damaged"
-    elif torn:
-        problem = "the write-ahead log is cut short"
     committed = max((at + 1 for at, frame in enumerate(used) if frame.right and frame.commit), default=0)
     return Log({frame.number: frame.page for frame in used[:committed] if frame.right}, problem)
 

@@ -63,7 +63,7 @@ def _take_place(path: Path, ending: str) -> None:
     if ending and path.exists():
         kept = path.with_name(f"{path.name}.{ending}")
         log_of(kept).unlink(missing_ok=True)
-        if log.exists():
+        if log.exists() and log.stat().st_size:
             log.replace(log_of(kept))
         path.replace(kept)
     log.unlink(missing_ok=True)  # SQLite would apply it to the new file

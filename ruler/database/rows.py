@@ -20,6 +20,7 @@ _BITS = 62  # so that the sum of two checksums is an integer to SQL
 _INTEGER = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # there, only INTEGER is the row's own place
 
 Row: TypeAlias = dict[str, Any]
+Stored: TypeAlias = dict[str, dict[int, Row]]  # by table, by id
 
 
 class Change(NamedTuple):

@@ -197,6 +197,24 @@ def test_the_file_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
     assert ["state", "state.old"] == sorted(each.name for each in tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("damage", ["value", "page"])
+def test_a_damaged_file_of_the_first_format_gives_what_it_can(tmp_path: Path, damage: str) -> None:
+    """Without checksums, what SQLite still reads is taken over, and the damage is reported."""
+    path = tmp_path / "state"
+    run(path, "CREATE TABLE things (name TEXT NOT NULL, number BIGINT, words JSON, bytes BLOB, text TEXT)")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        rows = [(f"{number}", number, "[]", b"", "x" * 300) for number in range(100)]
+        connection.executemany("INSERT INTO things VALUES (?, ?, ?, ?, ?)", rows)
+    if damage == "value":
+        run(path, "UPDATE things SET words = '[' WHERE number = 9")
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[: 8 * PAGE] + b"\xa5" * PAGE + content[9 * PAGE :])
+    found, reports = reopened(path)
+    assert (DAMAGE, True) == (reports, found.items() <= {f"{number}": number for number in range(100)}.items())
+    assert len(found) >= (99 if damage == "value" else 50)
+
+
 def test_a_newer_format_is_refused(path: Path) -> None:
     """A file of a later version is left alone, and the message says what it is."""
     with closing(Database(path)) as database:
