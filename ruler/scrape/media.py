@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from common.errors import ScrapeError, ScrapeFailure
 
@@ -11,6 +12,7 @@ _MEDIA_TYPE = re.compile(rf"\s*({_WORD}/{_WORD}|{_WORD})\s*(?:;\s*{_WORD}=(?:{_W
 _TEXT = "text/plain"
 
 
+@lru_cache(maxsize=256)  # of those that pass: the same exporters say the same
 def refuse_media_type(content_type: str) -> None:
     """Raise ScrapeError unless `content_type` says that the page is in the text format."""
     if not content_type:
