@@ -109,6 +109,7 @@ class MemorySink:
         self.content = bytearray()
 
     def write(self, data: bytes, at: int) -> None:
+        self.content.extend(bytes(max(0, at - len(self.content))))
         self.content[at : at + len(data)] = data
 
     def publish(self, size: int) -> None:

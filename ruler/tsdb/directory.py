@@ -49,6 +49,8 @@ class Directory:
         except (OSError, NewerVersionError) as error:
             if lock is not None:
                 lock.release()
+            if isinstance(error, FileExistsError):
+                raise StartError(f"{path}: not a directory") from None
             problem = f"cannot be used: {error.strerror}" if isinstance(error, OSError) else str(error)
             raise StartError(f"{path}: {problem}") from None
         self._lock = lock

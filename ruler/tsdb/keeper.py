@@ -16,6 +16,7 @@ import numpy as np
 
 from common.clock import Clock
 from common.durations import MINUTE
+from common.logs import facts
 from ruler.model.arrays import IntArray
 from ruler.tsdb.aging import past
 from ruler.tsdb.archivist import Archivist
@@ -39,6 +40,7 @@ MERGED_ROWS = 1024
 MAX_RECORDS = 64  # of the labels' log, before it is compacted
 PARTS_KEPT = 6  # at least: samples are let go chunk by chunk
 RENEWAL_SERIES = 10_000  # fewer dead ones are not worth it
+MEMORY_HELD = 256 << 20  # bytes of chunks, while the disk takes none: hours of samples of a large fleet
 STRINGS_STAY = 5 * MINUTE  # longer than any query lasts
 NICE = 10
 
@@ -98,6 +100,7 @@ class Keeper:
         for ring in list(self._rings.values()):
             self._seal(ring, now)
             self._merge(ring)
+        self._bound_memory()
         self._archive(now)
         self._renew()
         self._drop_strings(now)
@@ -186,6 +189,16 @@ class Keeper:
             for chunk in ring.chunks:
                 if isinstance(chunk.source, bytes):
                     ring.swap((chunk,), self._chunks.move_in(chunk, chunk.source))
+
+    def _bound_memory(self) -> None:
+        """Let go of the oldest chunks that the disk does not take, when they become too many to hold in memory."""
+        held = [(ring, chunk) for ring in self._every_ring() for chunk in ring.chunks if chunk.path is None]
+        held.sort(key=lambda each: each[1].newest, reverse=True)
+        while sum(chunk.size for _, chunk in held) > MEMORY_HELD:
+            ring, chunk = held.pop()
+            ring.swap((chunk,), None)
+            self._pages.health.dropped_bytes += chunk.size
+            log.error("samples in memory are too many and go", extra=facts(bytes=chunk.size, until=chunk.newest))
 
     # Retention.
 

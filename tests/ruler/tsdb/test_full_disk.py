@@ -148,6 +148,39 @@ def test_a_process_that_ends_while_the_disk_is_full_keeps_what_fits(tmp_path: Pa
     again.close()
 
 
+def test_a_disk_that_stays_full_costs_the_oldest_samples_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages in memory are sealed there, and of the chunks only as many are held as there is room for: the newest."""
+    monkeypatch.setattr(keeper, "HOT", 0)
+    disk = FailingDisk()
+    db = DB.open(tmp_path, clock=ManualClock(BASE), disk=disk, retention=Retention(96 * INTERVAL))
+    scraping = Scraping(db)
+    disk.full = True
+    for _ in range(20):
+        scraping.scrape(4)
+        db.sync()
+        db.maintain(BASE + scraping.tick * INTERVAL)
+    assert read(db, BASE - 1, END) == scraping.expected
+    assert db.head().chunks > 2
+    monkeypatch.setattr(keeper, "MEMORY_HELD", db.head().chunk_bytes - 1)
+    db.maintain(BASE + scraping.tick * INTERVAL)
+    found = read(db, BASE - 1, END)
+    for name, samples in scraping.expected.items():
+        assert samples[-16:] == found[name][-16:] == samples[len(samples) - len(found[name]) :][-16:]
+    assert sum(map(len, found.values())) < sum(map(len, scraping.expected.values()))
+    assert db.health.dropped_bytes > 0
+    disk.full = False
+    db.sync()
+    scraping.scrape(1)
+    for _ in range(3):
+        db.sync()
+        db.maintain(BASE + scraping.tick * INTERVAL)
+    held = read(db, BASE - 1, END)
+    db.close()
+    again = DB.open(tmp_path, clock=ManualClock(BASE), retention=Retention(96 * INTERVAL))
+    assert read(again, BASE - 1, END) == held
+    again.close()
+
+
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let pages be sealed at once, and chunks be merged and labels be compacted after some dozen ticks."""
