@@ -67,6 +67,11 @@ class Metrics(Collector):
         yield _counter("tocsin_tsdb_damaged_rows", "Rows left out because their check was wrong.", health.damaged_rows)
         yield _counter("tocsin_tsdb_unfinished_rows", "Rows that an end cut short.", health.unfinished_rows)
         yield _counter("tocsin_tsdb_damaged_columns", "Columns left out for lost labels.", health.damaged_columns)
+        yield _counter(
+            "tocsin_tsdb_dropped_bytes",
+            "Bytes of chunks that the disk did not take for so long that they were let go.",
+            health.dropped_bytes,
+        )
         yield _counter("tocsin_tsdb_damaged_parts", "Parts of files whose check was wrong.", health.damaged_blocks)
 
 

@@ -81,6 +81,7 @@ class SeriesLog:
                 self._dirty = False
                 try:
                     self._disk.sync(self._descriptor)
+                    self._disk.sync_names(self._directory)
                 except OSError:
                     self._close()  # what the kernel has dropped it will not report again: the next record begins a file
                     raise
@@ -128,7 +129,6 @@ class SeriesLog:
         descriptor = self._disk.open(self._path(self._number))
         try:
             self._disk.write(descriptor, HEADER, 0, len(HEADER))
-            self._disk.sync_names(self._directory)
         except OSError:
             os.close(descriptor)
             raise
