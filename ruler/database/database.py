@@ -34,6 +34,17 @@ STUCK_SECONDS = 2.0  # a write that takes longer than this is one that nobody sh
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")  # the last: a table or a column is not there
 _UNSYNCED = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC")
 
+# A write that failed for what was to be written will always fail.
+_OF_THE_ROWS = (
+    TypeError,
+    OverflowError,
+    UnicodeEncodeError,
+    sa.exc.IntegrityError,
+    sa.exc.DataError,
+    sa.exc.InterfaceError,
+    sa.exc.ProgrammingError,
+)
+
 _Changes: TypeAlias = dict[tuple[str, int], Change]  # by table and id
 
 log = logging.getLogger("database")
@@ -87,6 +98,8 @@ class Database:
         """Every row of a table that its checksum vouches for, as it is or is about to be written. Waits for writes."""
         question = _Question(table, Future())
         with self._changed:
+            if self._closing:
+                raise Postponed("database: it is closed")
             self._questions.append(question)
             self._changed.notify()
         return question.answer.result()
@@ -104,9 +117,8 @@ class Database:
                 self._metrics.refused_rows.inc(len(wanted))
                 raise Overfull(f"database: {len(self._waiting)} rows are waiting, {more} more are refused")
             self._waiting.update(wanted)
-            stuck = time.monotonic() - self._busy_since > STUCK_SECONDS
-            if self._problem or stuck:
-                promise.set_exception(Postponed(self._problem or "database: the last write has not ended"))
+            if why := self._hindrance():
+                promise.set_exception(Postponed(why))
             else:
                 self._promises.append(promise)
                 self._changed.notify()
@@ -118,6 +130,13 @@ class Database:
             self._closing = True
             self._changed.notify()
         self._thread.join()
+
+    def _hindrance(self) -> str:
+        """Why nobody should wait for a write now; empty when it will be quick."""
+        if self._closing:
+            return "database: it is closed"
+        stuck = time.monotonic() - self._busy_since > STUCK_SECONDS
+        return self._problem or ("database: the last write has not ended" if stuck else "")
 
     def _open(self) -> None:
         found = self._file.open()
@@ -133,12 +152,11 @@ class Database:
         while not self._closing:
             with self._changed:
                 self._changed.wait_for(self._called, max(0.0, self._next() - time.monotonic()))
-                questions, self._questions = self._questions, []
             self._attempt()
-            for question in questions:
-                self._answer(question)
+            self._answer_all()
         if self._waiting:
             self._attempt()
+        self._answer_all()
         if self._waiting:
             log.error("state is lost: it could not be written", extra=facts(rows=len(self._waiting)))
         self._file.close()
@@ -148,7 +166,7 @@ class Database:
 
     def _next(self) -> float:
         """When to do something without being called: try again, sync, or look after the file."""
-        return min(self._attempt_at, self._sync_at, time.monotonic() + SYNC_SECONDS)
+        return self._attempt_at if self._problem else min(self._sync_at, time.monotonic() + SYNC_SECONDS)
 
     def _attempt(self) -> None:
         """Write what waits, in one transaction. What fails waits on."""
@@ -157,20 +175,20 @@ class Database:
             promises, self._promises = self._promises, []
             self._busy_since = time.monotonic()
         try:
-            self._write()
-        except Exception as error:  # noqa: BLE001  (the loop's boundary: the thread must go on)
-            if _is_of_the_rows(error):
+            try:
+                self._write()
+            except _OF_THE_ROWS:
                 self._write_each()
-            else:
-                self._postpone(error, promises)
-                return
+        except Exception as error:  # noqa: BLE001  (the loop's boundary: the thread must go on)
+            self._postpone(error, promises)
+            return
         with self._changed:
             self._writing, self._busy_since = {}, math.inf
             problem, self._problem = self._problem, ""
         if problem:
             log.warning("the database takes writes again", extra=facts(file=self._path))
             self._metrics.degraded.set(0)
-            self._attempt_at, self._pause = math.inf, FIRST_PAUSE
+            self._pause = FIRST_PAUSE
         for promise in promises:
             promise.set_result(None)
 
@@ -203,7 +221,7 @@ class Database:
         for change in self._writing.values():
             try:
                 self._file.write([change])
-            except Exception:  # the loop's boundary
+            except _OF_THE_ROWS:
                 log.exception("a row of state cannot be written", extra=facts(table=change.table.name))
 
     def _postpone(self, error: Exception, promises: list[Future[None]]) -> None:
@@ -232,18 +250,24 @@ class Database:
         with self._changed:
             self._writing = {**_put_again(found), **self._writing}
 
-    def _answer(self, question: _Question) -> None:
-        table = question.table
-        try:
+    def _answer_all(self) -> None:
+        with self._changed:
+            questions, self._questions = self._questions, []
+        for question in questions:
             try:
-                stored = self._file.rows(table)
-            except (sa.exc.SQLAlchemyError, UnicodeDecodeError):
-                self._begin_anew(damaged=True)
-                self._commit()
-                stored = self._file.rows(table)
-        except Exception as error:  # noqa: BLE001  (the loop's boundary: handed to who asked)
-            question.answer.set_exception(error)
-            return
+                question.answer.set_result(self._all_rows(question.table))
+            except Exception as error:  # noqa: BLE001  (the loop's boundary: handed to who asked)
+                question.answer.set_exception(error)
+
+    def _all_rows(self, table: StateTable) -> list[Row]:
+        try:
+            stored = self._file.rows(table)
+        except (sa.exc.SQLAlchemyError, UnicodeDecodeError):
+            self._begin_anew(damaged=True)
+            with self._changed:
+                self._waiting, self._writing = {**self._writing, **self._waiting}, {}
+            self._attempt()
+            stored = self._file.rows(table)
         if damaged := stored.count(None):
             self._metrics.damaged_rows.labels(table.name).inc(damaged)
             log.error("rows of state are damaged", extra=facts(table=table.name, rows=damaged))
@@ -255,7 +279,7 @@ class Database:
                 rows.pop(change.row_id, None)
             else:
                 rows[change.row_id] = change.row
-        question.answer.set_result(list(rows.values()))
+        return list(rows.values())
 
     def _report(self, found: Found) -> None:
         self._metrics.corrupt_files.inc()
@@ -280,17 +304,3 @@ def _put_again(found: Found) -> _Changes:
         for name, rows in found.rows.items()
         for row_id, row in rows.items()
     }
-
-
-def _is_of_the_rows(error: Exception) -> bool:
-    """Whether a write failed for what was to be written, and will always fail."""
-    return isinstance(
-        error,
-        TypeError
-        | OverflowError
-        | UnicodeEncodeError
-        | sa.exc.IntegrityError
-        | sa.exc.DataError
-        | sa.exc.InterfaceError
-        | sa.exc.ProgrammingError,
-    )

@@ -105,13 +105,13 @@ def test_what_is_written_is_read(opened: Database, path: Path) -> None:
     assert ({"old": 2, "new": 3}, 0) == reopened(path)
 
 
-def test_the_newest_state_of_a_row_is_written_alone(opened: Database, path: Path) -> None:
+def test_the_newest_state_of_a_row_is_written_alone(opened: Database, path: Path, registry: CollectorRegistry) -> None:
     """However often a row changes while nothing can be written, it waits once."""
     with locked(path):
         until("the lock is met", lambda: isinstance(opened.write([put("old", 0)]).exception(), Postponed))
         for number in range(1, 500):
             opened.write([put("old", number)])
-        assert 1 == opened._metrics._waiting._value.get() or len(opened._waiting) + len(opened._writing) == 1
+        until("one row waits", lambda: metric(registry, "waiting_rows") == 1)  # two while an attempt is under way
     until("it is written", lambda: reopened(path)[0].get("old") == 499)
 
 
@@ -148,6 +148,30 @@ def test_a_full_disk_delays_nobody_and_loses_nothing(
     assert 2 == len(caplog.records)
     opened.close()
     assert ({"big": 1, "old": 2}, 0) == reopened(path)
+
+
+def test_a_full_disk_is_not_asked_all_the_time(
+    opened: Database, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attempts come at growing pauses, however much comes to be written and whatever else is due."""
+    monkeypatch.setattr(database, "SYNC_SECONDS", 0.01)
+    monkeypatch.setattr(database, "FIRST_PAUSE", 1000.0)
+    opened._pause = database.FIRST_PAUSE
+    make_room = full(opened)
+    for number in range(200):
+        opened.write([put(f"big {number}", 1, "x" * 100_000)])
+    until("an attempt has failed", lambda: metric(registry, "degraded"))
+    threading.Event().wait(0.2)
+    assert 1 == metric(registry, "write_errors_total")
+    make_room()
+
+
+def test_after_the_end_nothing_hangs(opened: Database) -> None:
+    """Whoever comes late is told at once."""
+    opened.close()
+    assert isinstance(opened.write([put("late")]).exception(0), Postponed)
+    with pytest.raises(Postponed):
+        opened.rows(THINGS)
 
 
 def test_what_never_finds_room_is_said_to_be_lost(
