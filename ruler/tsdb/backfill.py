@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeVar
 import numpy as np
 
 from common.clock import Clock
+from common.durations import DAY
 from common.errors import DiskRefused
 from common.labels import METRIC_NAME, Labels
 from ruler.model.arrays import ABSENT_BITS, STALE_BITS, IntArray
@@ -39,6 +40,7 @@ T = TypeVar("T")
 LOOKED_UP_AT_ONCE: Final = 256  # series, while the writer waits
 IDS_REMEMBERED: Final = 1 << 17
 FINGERPRINT_BYTES: Final = 32 << 20
+NEARBY: Final = DAY  # how far away (ms) a chunk may be for a series to go on under the id that it has there
 COMPARED_AT_ONCE: Final = 4_000_000  # cells
 MOST_RINGS: Final = 64  # beyond which no import begins one for another interval
 
@@ -140,7 +142,8 @@ class Backfill:
         oldest = min(int(strip.times[0]) for strip in strips)
         newest = max(int(strip.times[-1]) for strip in strips)
         rings = list(self._rings.values())
-        about = [c for ring in rings for c in ring.chunks if c.oldest <= newest and c.newest >= oldest]
+        chunks = [chunk for ring in rings for chunk in ring.chunks]
+        about = [chunk for chunk in chunks if chunk.oldest <= newest + NEARBY and chunk.newest >= oldest - NEARBY]
         ids, selected = self._identities.of(labels, about)
         fresh = _without(strips, self._held(selected, rings, oldest, newest))
         stored = sum(len(strip.times) for strip in fresh)

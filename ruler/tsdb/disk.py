@@ -61,6 +61,10 @@ class Disk:
     def rename(self, old: Path, new: Path) -> None:
         old.rename(new)
 
+    def link(self, old: Path, new: Path) -> None:
+        """Give a file one more name."""
+        os.link(old, new)
+
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
 
