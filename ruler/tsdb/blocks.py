@@ -117,7 +117,7 @@ def _needing_merge(selected: Selected, gridded: list[list[Layer]], free: list[La
             clash = np.zeros(len(selected), dtype=np.bool_)
             for page, columns, *_ in layers:
                 slots = page.slot_of[columns]
-                clash |= (columns > 0) & (until >= page.first + page.slot_first[slots])
+                clash |= (columns > 0) & (until >= page.first + page.slot_first[slots].astype(np.int64))
                 last = page.slot_last[slots].astype(np.int64)
                 ends = np.where(last == OPEN, 1 << 62, page.first + last)
                 until = np.where(columns > 0, np.maximum(until, ends), until)

@@ -26,6 +26,7 @@ from ruler.tsdb.codec import decode_cells, decode_times
 from ruler.tsdb.dictionary import Dictionary
 from ruler.tsdb.index import Index
 from ruler.tsdb.page import Bits, Leaf
+from ruler.tsdb.parity import GROUP, Parity
 
 CACHED_BYTES = 64 << 20
 
@@ -143,7 +144,7 @@ class OpenChunk(Leaf):
         self._content, self._cache, self._report = content, cache, report
         self._arrays = arrays
         self.plane = 0  # whose cells readers get
-        self._bad: set[tuple[int, int]] = set()
+        self._bad: set[int] = set()  # numbers of blocks that are known to be damaged
         self._dictionary: Dictionary | None = None
         self._cold: tuple[int, BoolArray] = (-1, np.zeros(0, dtype=np.bool_))
         self.nbytes = 2 * sum(each.nbytes for each in arrays.values()) + self.times.nbytes
@@ -168,7 +169,7 @@ class OpenChunk(Leaf):
         self.slot_last = np.where(some, self.rows - 1 - published[:, ::-1].argmax(axis=1), -1).astype(np.int32)
         self.times = times.T
         self._width = int(arrays["block_width"][0])
-        self._blocks = arrays["blocks"]
+        self._blocks, self._parities = arrays["blocks"], arrays["parities"]
         self.torn = None
         self.writes = 0
 
@@ -219,30 +220,54 @@ class OpenChunk(Leaf):
 
     def _decoded(self, plane: int, block: int) -> Bits:
         columns = min(self._width, self.used - 1 - block * self._width)
-        at, size, crc = self._blocks[block * self.header.planes + plane].tolist()
-        try:
-            data = self._content.read(size, at)
-            if zlib.crc32(data) != crc:
-                raise CorruptChunkError("its check is wrong")
-            return decode_cells(data, columns, self.rows)
-        except (ValueError, OSError) as error:
-            if (plane, block) not in self._bad:
-                self._bad.add((plane, block))
-                self._report(f"block {block} of {columns} columns: {error}", data)
+        data = self._intact(block * self.header.planes + plane)
+        if data is None:
             return np.zeros((columns, self.rows), dtype=np.uint64)
+        return decode_cells(data, columns, self.rows)
+
+    def _intact(self, number: int) -> bytes | None:
+        """The bytes of a block, restored when they are damaged; None when they cannot be. Damage is reported once."""
+        at, size, crc = self._blocks[number].tolist()
+        data = self._read(size, at)
+        if zlib.crc32(data) == crc:
+            return data
+        restored = self._restored(number)
+        if number not in self._bad:
+            self._bad.add(number)
+            what = "restored from its parity" if restored is not None else "lost"
+            self._report(f"a block of {min(self._width, self.used - 1)} columns is damaged, and {what}", data)
+        return restored
+
+    def _restored(self, number: int) -> bytes | None:
+        """A damaged block from the others of its group and their parity, when all of those are intact."""
+        group = number // GROUP
+        others = [each for each in range(group * GROUP, min((group + 1) * GROUP, len(self._blocks))) if each != number]
+        places = [*self._blocks[others].tolist(), *self._parities[group : group + 1].tolist()]
+        read = [self._read(size, at) for at, size, _ in places]
+        if any(zlib.crc32(data) != crc for data, (_, _, crc) in zip(read, places, strict=True)):
+            return None
+        _, size, crc = self._blocks[number].tolist()
+        restored = bytes(Parity(read))[:size]
+        return restored if zlib.crc32(restored) == crc else None
+
+    def _read(self, size: int, at: int) -> bytes:
+        try:
+            return self._content.read(size, at)
+        except OSError:  # what the disk cannot read is damaged like any other
+            return b""
 
     def check(self) -> int:
         """Read every block and verify it; how many are damaged."""
-        for place, (at, size, crc) in enumerate(self._blocks.tolist()):
-            data = self._content.read(size, at)
-            block, plane = divmod(place, self.header.planes)
-            if zlib.crc32(data) != crc and (plane, block) not in self._bad:
-                self._bad.add((plane, block))
-                self._report(f"block {place} is damaged", data)
+        for number in range(len(self._blocks)):
+            self._intact(number)
+        for at, size, crc in self._parities.tolist():
+            if zlib.crc32(data := self._read(size, at)) != crc and -at not in self._bad:
+                self._bad.add(-at)
+                self._report("a parity is damaged", data)
         return len(self._bad)
 
 
 def _slice(places: IntArray) -> IntArray | slice:
-    """`places` (ascending) as a slice where they are neighbours, which numpy copies faster."""
-    first, last = int(places[0]), int(places[-1])
-    return slice(first, last + 1) if last - first == len(places) - 1 else places
+    """`places` as a slice where they are neighbours, which numpy copies faster."""
+    neighbours = bool((places[1:] - places[:-1] == 1).all())
+    return slice(int(places[0]), int(places[-1]) + 1) if neighbours else places

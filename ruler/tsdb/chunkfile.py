@@ -2,6 +2,7 @@
 
     header    1 KiB                   twice, at the front and at the back: what, where, CRC-32
     blocks    coded cells             some columns each, one for each plane; their places and CRC-32 are in the meta
+              parity                  after each 32 blocks, and at the end: their XOR
     meta      zstd of named arrays    twice: columns, slots, coded times, dictionary, blocks
 
 A chunk names its sources: a page or chunk with the number of a source has been superseded, should a crash have left it
@@ -25,6 +26,7 @@ import zstandard
 
 from ruler.tsdb.disk import Disk
 from ruler.tsdb.page import NewerVersionError
+from ruler.tsdb.parity import GROUP, Parity
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -61,6 +63,14 @@ class Header(NamedTuple):
     meta_size: int
     meta_crc: int
     sources: tuple[int, ...]
+
+
+class Place(NamedTuple):
+    """A Place is where some bytes of a chunk are, and their CRC-32."""
+
+    at: int
+    size: int
+    crc: int
 
 
 class Sink(Protocol):
@@ -125,25 +135,40 @@ class ChunkWriter:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._at = HEADER_SIZE
-        self._blocks: list[tuple[int, int, int]] = []
+        self._blocks: list[Place] = []
+        self._parities: list[Place] = []
+        self._parity = Parity()
 
     def block(self, data: bytes) -> None:
-        self._blocks.append((self._at, len(data), zlib.crc32(data)))
-        self._append(data)
+        self._blocks.append(self._append(data))
+        self._parity.add(data)
+        if self._parity.count == GROUP:
+            self._end_group()
+
+    def _end_group(self) -> None:
+        if self._parity.count:
+            self._parities.append(self._append(bytes(self._parity)))
+            self._parity = Parity()
 
     def finish(self, header: Header, arrays: Arrays) -> tuple[Header, int]:
         """Write the rest and publish; the header with its meta's place filled in, and the size of it all."""
-        table = np.array(self._blocks, dtype=np.int64).reshape(-1, 3)
-        meta = pack({**arrays, "blocks": table})
+        self._end_group()
+        meta = pack({**arrays, "blocks": _table(self._blocks), "parities": _table(self._parities)})
         header = header._replace(meta_at=self._at, meta_size=len(meta), meta_crc=zlib.crc32(meta))
         self._append(meta + meta + _packed(header))
         self._sink.write(_packed(header), 0)
         self._sink.publish(self._at)
         return header, self._at
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes) -> Place:
+        place = Place(self._at, len(data), zlib.crc32(data))
         self._sink.write(data, self._at)
         self._at += len(data)
+        return place
+
+
+def _table(places: list[Place]) -> npt.NDArray[np.int64]:
+    return np.array(places, dtype=np.int64).reshape(-1, 3)
 
 
 def read_header(front: bytes, back: bytes) -> tuple[Header, bool]:

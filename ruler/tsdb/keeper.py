@@ -71,6 +71,7 @@ class Keeper:
         self._doomed_at: int | None = None
         self._resting: set[int] = set()  # numbers of pages that are not written any more
         self._ended = threading.Event()
+        self._one_at_a_time = threading.Lock()  # rounds: of the thread, and of who asks for one
         self._thread: threading.Thread | None = None
 
     def start(self, clock: Clock) -> None:
@@ -95,6 +96,10 @@ class Keeper:
 
     def round(self, now: int) -> None:
         """Do what there is to do at `now` (ms). May raise OSError: then what is left is done in the next round."""
+        with self._one_at_a_time:
+            self._round(now)
+
+    def _round(self, now: int) -> None:
         self._drop(now)
         self._move_in()
         for ring in list(self._rings.values()):

@@ -11,6 +11,7 @@ from common.clock import ManualClock
 from common.labels import Labels
 from ruler.model.arrays import STALE, STALE_BITS
 from ruler.storage import Stream
+from ruler.tsdb.chunkfile import HEADER_SIZE, read_header, read_meta
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
 from tests.ruler.tsdb.reading import BASE, EVERYTHING, bits, named, read
@@ -177,3 +178,43 @@ def test_churn_leaves_memory_and_disk_flat(tmp_path: Path) -> None:
         assert after <= 1.2 * before
     assert len(db.select(EVERYTHING, BASE - 1, now).table) < 100_000
     db.close()
+
+
+def blocks_of(path: Path) -> list[tuple[int, int]]:
+    """Where the blocks of a chunk are in its file, and how large."""
+    content = path.read_bytes()
+    header, _ = read_header(content[:HEADER_SIZE], content[-HEADER_SIZE:])
+    arrays, _ = read_meta(header, lambda size, at: content[at : at + size])
+    return [(at, size) for at, size, _ in arrays["blocks"].tolist()]
+
+
+def test_a_damaged_block_is_restored_from_its_parity(tmp_path: Path) -> None:
+    """Whichever block of a chunk is damaged, queries give what they gave, and the damage is told; of two blocks, what
+    is lost is absent and nothing else is."""
+    db = DB.open(tmp_path, clock=ManualClock(BASE), retention=FOREVER)
+    ids, stream = db.series([named("m", n=str(n)) for n in range(1_500)]), db.stream("a", INTERVAL)
+    values = np.random.default_rng(1).random((120, 1_500))
+    for tick in range(120):
+        stream.append(BASE + tick * INTERVAL, BASE + tick * INTERVAL, ids, values[tick])
+    stream.close(None)
+    settle(db, BASE + 120 * INTERVAL)
+    expected = read(db, BASE - 1, BASE + HOUR)
+    db.close()
+    chunk = max(tmp_path.glob("*.chunk"), key=lambda path: path.stat().st_size)
+    intact, blocks = chunk.read_bytes(), blocks_of(chunk)
+    assert len(blocks) > 3
+    for harmed in ([0], [1], [len(blocks) - 1], [0, 2]):
+        content = bytearray(intact)
+        for at, size in (blocks[number] for number in harmed):
+            content[at + size // 2] ^= 4
+        chunk.write_bytes(content)
+        db = DB.open(tmp_path, clock=ManualClock(BASE), retention=FOREVER)
+        found = read(db, BASE - 1, BASE + HOUR)
+        assert len(harmed) == db.health.damaged_blocks
+        assert chunk.with_name(f"{chunk.name}.corrupt").stat().st_size > 0
+        db.close()
+        if len(harmed) == 1:
+            assert expected == found
+        else:
+            assert all(expected[name][-len(samples) :] == samples for name, samples in found.items())
+            assert 0.5 < sum(map(len, found.values())) / sum(map(len, expected.values())) < 1
