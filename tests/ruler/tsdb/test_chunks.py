@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.clock import ManualClock
 from common.labels import Labels
 from ruler.model.arrays import STALE, STALE_BITS
 from ruler.storage import Stream
+from ruler.tsdb.chunk import OpenChunk
 from ruler.tsdb.chunkfile import HEADER_SIZE, read_header, read_meta
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
@@ -218,3 +221,29 @@ def test_a_damaged_block_is_restored_from_its_parity(tmp_path: Path) -> None:
         else:
             assert all(expected[name][-len(samples) :] == samples for name, samples in found.items())
             assert 0.5 < sum(map(len, found.values())) / sum(map(len, expected.values())) < 1
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> OpenChunk:
+    """A chunk of some hundred columns in several blocks, each cell another."""
+    db = DB.open(tmp_path_factory.mktemp("sealed"), clock=ManualClock(BASE), retention=FOREVER)
+    ids, stream = db.series([named(f"m{n % 7}", n=str(n)) for n in range(700)]), db.stream("a", INTERVAL)
+    for tick in range(130):
+        stream.append(BASE + tick * INTERVAL, BASE + tick * INTERVAL, ids, np.arange(700.0) * 1_000 + tick)
+    stream.close(None)
+    settle(db, BASE + 130 * INTERVAL)
+    chunk = max((chunk for ring in db._rings.values() for chunk in ring.chunks), key=lambda chunk: chunk.rows)
+    opened = chunk.opened()
+    db.close()
+    assert opened is not None
+    return opened
+
+
+@given(data=st.data())
+def test_columns_are_taken_in_any_order(opened: OpenChunk, data: st.DataObject) -> None:
+    """Columns of a chunk come out in the order in which they are asked for, none of them in another's place."""
+    columns = np.array(data.draw(st.lists(st.integers(0, opened.used - 1), min_size=1, max_size=40)), dtype=np.int64)
+    low = data.draw(st.integers(0, opened.rows - 1))
+    high = data.draw(st.integers(low + 1, opened.rows))
+    alone = [opened.taken(columns[place : place + 1], low, high)[:, 0] for place in range(len(columns))]
+    assert np.stack(alone, axis=1).tolist() == opened.taken(columns, low, high).tolist()
