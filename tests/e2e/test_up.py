@@ -77,7 +77,7 @@ def test_a_first_start_makes_everything(up: Up) -> None:
     )
     assert 200 == pushed.status_code
     rules = requests.get(f"http://{up.ruler}/api/v1/rules", timeout=5).json()["data"]["groups"]
-    assert 15 <= sum(rule["type"] == "alerting" for group in rules for rule in group["rules"]) <= 25
+    assert 15 <= sum(rule["type"] == "alerting" for group in rules for rule in group["rules"]) <= 30
 
 
 def test_files_are_written_once_and_a_host_is_one_line(up: Up) -> None:
