@@ -33,16 +33,15 @@ DOUBLED: Final = (Aspect.GAUGE, Aspect.COUNTER)  # a bucket also has what was be
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A Piece is a block of one resolution (0: raw); `extra` is the second plane of an archive, in the same cells."""
+    """A Piece is a block of one resolution (0: raw); `extra` is the second plane of an archive, in the same cells.
+
+    `until` is the time (ms) up to which its series are read there.
+    """
 
     block: Block
     extra: FloatArray | None
     resolution: int
-
-    @property
-    def span(self) -> tuple[int, int]:
-        """The end of its last bucket (ms), and how long each is."""
-        return -(-int(self.block.times.max()) // self.resolution) * self.resolution, self.resolution
+    until: int = 0
 
     def of_rows(self, rows: IntArray) -> Piece:
         """The same of a selection of which these rows were selected."""
@@ -50,9 +49,9 @@ class Piece:
 
     def cut(self, low: IntArray, high: IntArray, start: int, end: int) -> Piece | None:
         """What is in (low, high] of each column, all of which is in (start, end]; None when nothing is."""
-        block = self.block
-        if (low == start).all() and (high == end).all():
-            return self
+        block, until = self.block, int(high.max())
+        if (low == start).all() and until == int(high.min()) == end:
+            return replace(self, until=until)
         distinct, stream_of = np.unique(np.stack([block.stream_of, low, high]), axis=1, return_inverse=True)
         streams, lows, highs = distinct
         times = block.times[:, streams]
@@ -72,7 +71,7 @@ class Piece:
             return None
         tick = None if block.tick is None else (block.tick[0] + rows.start * block.tick[1], block.tick[1])
         whole = replace(block, values=values, times=times, stream_of=stream_of.astype(np.int32), tick=tick, gaps=True)
-        return Piece(_columns(whole, held), None if extra is None else extra[:, held], self.resolution)
+        return Piece(_columns(whole, held), None if extra is None else extra[:, held], self.resolution, until)
 
 
 def _columns(block: Block, which: IntArray | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Block:
@@ -149,7 +148,7 @@ def _part(piece: Piece, columns: IntArray) -> Piece:
 def _stacked(rows: IntArray, parts: Sequence[Piece], aspect: Aspect) -> Block:
     """Pieces of the same series, one after another in time, as one block."""
     blocks = [part.block for part in parts]
-    archived = tuple(part.span for part in parts if part.resolution)
+    archived = tuple((part.until, part.resolution) for part in parts if part.resolution)
     if not archived:
         return replace(blocks[0], rows=rows)
     if len(blocks) == 1:
