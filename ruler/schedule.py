@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from common.clock import Clock
 
-COMPANY = 100  # ms between the starts of those who start in company
+COMPANY = 250  # ms between the starts of those who start in company
 
 Run = Callable[[int, int], None]  # (due, now), ms
 
@@ -28,11 +28,11 @@ def offset(identity: str, interval: int) -> int:
 
 
 def company(identity: str, interval: int) -> int:
-    """Where in its interval something starts that is one of many: on a grid of a tenth of the interval, or finer.
+    """Where in its interval something starts that is one of many: at one of four places in it, or in a second.
 
-    One that is woken alone finds cold caches and pays for the waking: ten at a time, a scrape costs a quarter less.
+    Who is woken alone pays for the waking and finds cold caches: in company, a scrape costs half.
     """
-    grid = max(1, min(COMPANY, interval // 10))
+    grid = max(1, min(COMPANY, interval // 4))
     return offset(identity, interval // grid) * grid
 
 

@@ -96,10 +96,11 @@ def test_a_cancelled_job_does_not_run() -> None:
 @pytest.mark.parametrize(
     ("interval", "starts"),
     [
-        (SECOND, range(0, SECOND, 100)),
-        (15 * SECOND, range(0, 15 * SECOND, 100)),
-        (200, range(0, 200, 20)),
-        (1250, range(0, 1200, 100)),
+        (SECOND, range(0, SECOND, 250)),
+        (15 * SECOND, range(0, 15 * SECOND, 250)),
+        (200, range(0, 200, 50)),
+        (1250, range(0, 1250, 250)),
+        (1100, range(0, 1000, 250)),
         (5, range(5)),
         (1, range(1)),
     ],
