@@ -7,6 +7,7 @@ known from the chunks alone: of each window, what its series have is left out. T
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -56,6 +57,7 @@ class Archivist:
         self._raw, self.archives, self._select, self._late = raw, archives, select, late
         self.rules = Rules(())
         self._next: dict[int, int] = {}  # of each resolution, the window that has not been looked at
+        self._late_comers: deque[int] = deque()  # since when (ms) there is more than there was
 
     def apply(self, archives: Sequence[Archive]) -> None:
         """Build what these ask for from now on, of what there still is too."""
@@ -64,17 +66,22 @@ class Archivist:
             self._next = {}
 
     def revisit(self, since: int) -> None:
-        """Samples of series that were not there have come in: look at the windows from `since` (ms) on again."""
-        self._next = {size: min(window, (since - 1) // span_of(size)) for size, window in self._next.items()}
+        """Samples of series that were not there have come in: look at the windows from `since` (ms) on again.
+
+        Any thread.
+        """
+        self._late_comers.append(since)
 
     def built(self) -> int:
         """Until when (ms) every archive has what it needs of the raw samples."""
+        self._go_back()
         oldest = self._oldest()
         nexts = [(size, self._next.get(size, (oldest - 1) // span_of(size))) for size in self.rules.resolutions()]
         return min((window * span_of(size) for size, window in nexts), default=FAR)
 
     def round(self, now: int, write: Write) -> None:
         """Build the next window of each resolution that is over. May raise OSError."""
+        self._go_back()
         over = now - max(SETTLED, self._late())
         oldest = self._oldest()
         for size in self.rules.resolutions():
@@ -97,6 +104,11 @@ class Archivist:
                 by_time.setdefault(self.rules.kept(chunk, otherwise), []).append(chunk)
         for kept, chunks in by_time.items():
             yield from _groups(chunks, kept // PARTS_KEPT)
+
+    def _go_back(self) -> None:
+        while self._late_comers:
+            since = self._late_comers.popleft()
+            self._next = {size: min(window, (since - 1) // span_of(size)) for size, window in self._next.items()}
 
     def _oldest(self) -> int:
         leaves = [
