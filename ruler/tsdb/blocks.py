@@ -15,6 +15,7 @@ import numpy as np
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.storage import Block, Selection
 from ruler.tsdb.chunk import OpenChunk
+from ruler.tsdb.erase import Erasure, erased, spared
 from ruler.tsdb.merging import Part, in_order
 from ruler.tsdb.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits, Leaf
 from ruler.tsdb.ring import Ring
@@ -36,6 +37,7 @@ class Layer(NamedTuple):
     low: int
     high: int
     whole: bool  # every series has its column here, and samples can be in these rows
+    erasures: tuple[Erasure, ...] = ()  # that may touch samples here
 
 
 def select(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> Selection:
@@ -81,7 +83,10 @@ def living(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> B
     found = np.zeros(len(selected), dtype=np.bool_)
     for ring in rings:
         for layer in layers_of(selected, ring, start - 1, end):
-            found |= layer.columns > 0
+            alive = layer.columns > 0
+            if layer.erasures:
+                alive &= ~erased(layer.page, layer.columns, layer.low, layer.high, layer.erasures)
+            found |= alive
     return found
 
 
@@ -96,12 +101,13 @@ def layers_of(selected: Selected, ring: Ring, start: int, end: int, plane: int =
         low, high = page.rows_about(start, end)
         if low >= high:
             continue
+        erasures = ring.erasures.on(leaf, start, end)
         for columns in selected.lookup(page).layers:
             alive = (page.last_row[columns] >= low) & (page.first_row[columns] < high)
             if alive.all():
-                layers.append(Layer(page, columns, low, high, whole=True))
+                layers.append(Layer(page, columns, low, high, whole=True, erasures=erasures))
             elif alive.any():
-                layers.append(Layer(page, np.where(alive, columns, 0), low, high, whole=False))
+                layers.append(Layer(page, np.where(alive, columns, 0), low, high, whole=False, erasures=erasures))
     if len(layers) > 1 and ring.interval:
         layers.sort(key=lambda layer: (layer.page.first, layer.page.order))
     return layers
@@ -213,7 +219,7 @@ def _grid_block(ring: Ring, frame: Frame, layers: list[Layer], start: int, end: 
 def _stacked_times(layers: list[Layer], slots: tuple[IntArray, ...], base: int) -> Bits:
     """The stored times [rows × streams] of all layers, row 0 being the tick `base`."""
     if len(layers) == 1:
-        page, _, low, high, _ = layers[0]
+        page, _, low, high, *_ = layers[0]
         return _columns(page.times[low:high], slots[0]).copy()
     height = max(layer.page.first + layer.high for layer in layers) - base
     times = np.zeros((height, len(slots[0])), dtype=np.uint64)
@@ -288,13 +294,13 @@ class _Piece:
 
     def gather(self, begin: int, stop: int, into: Bits, overlap: int) -> None:
         """Copy these rows of the block; the first `overlap` rows of `into` hold cells of other streams already."""
-        page, columns, low, high, _ = self._layer
+        page, columns, low, high, _, erasures = self._layer
         if self._taken is None:
-            self._taken = page.cells_of(columns, low, high)
+            self._taken = spared(page, columns, low, high, erasures)
         cells, places, first = self._taken
         rows = cells[begin - self._offset - first : stop - self._offset - first]
         if page.torn is not None:
-            _gather_sure(page, page.torn, begin - self._offset, rows, columns, into, overlap)
+            _gather_sure(page, page.torn, begin - self._offset, rows, columns, places, into, overlap)
         else:
             _gather(rows, places, into, overlap)
         if stop == self.end:
@@ -312,10 +318,10 @@ def _gather(rows: Bits, columns: IntArray, into: Bits, overlap: int) -> None:
 
 
 def _gather_sure(
-    page: Leaf, torn: BoolArray, low: int, rows: Bits, columns: IntArray, into: Bits, overlap: int
+    page: Leaf, torn: BoolArray, low: int, rows: Bits, columns: IntArray, places: IntArray, into: Bits, overlap: int
 ) -> None:
     """The same where cells may be there that no entry vouches for."""
-    sure = rows[:, columns]
+    sure = rows[:, places]
     for row in np.flatnonzero(torn[low : low + len(rows)]).tolist():
         sure[row, page.times[low + row, page.slot_of[columns]] == 0] = 0
     into[max(0, overlap) :] = 0
@@ -348,14 +354,14 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
     """The block of series that are merged by time: each is its own stream, and rows count its samples."""
     parts: list[Part] = []
     flags = 0
-    for page, all_columns, low, high, _ in sorted(layers, key=lambda layer: layer.page.order):
+    for page, all_columns, low, high, _, erasures in sorted(layers, key=lambda layer: layer.page.order):
         here = np.flatnonzero(all_columns[rows])
         columns = all_columns[rows[here]]
         if not len(columns):
             continue
         stored = page.times[low:high][:, page.slot_of[columns]].T
         real = (stored ^ _SIGN).view(np.int64)
-        cells, places, first = page.cells_of(columns, low, high)
+        cells, places, first = spared(page, columns, low, high, erasures)
         bits = cells[low - first : high - first, places].T
         column, row = np.nonzero((real > start) & (real <= end) & (bits != 0))
         parts.append(Part(page.order, page.interval, here[column], real[column, row], bits[column, row]))

@@ -16,6 +16,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from common.clock import Clock, SystemClock
+from common.errors import DiskRefused
 from common.labels import Labels
 from common.logs import facts
 from ruler.model.arrays import BoolArray, IntArray
@@ -31,6 +32,8 @@ from ruler.tsdb.churn import Churn
 from ruler.tsdb.config import FOREVER, Archive, Retention
 from ruler.tsdb.directory import Directory
 from ruler.tsdb.disk import Disk
+from ruler.tsdb.erase import Erasures
+from ruler.tsdb.eraser import Eraser
 from ruler.tsdb.free import FreeStream
 from ruler.tsdb.health import Health
 from ruler.tsdb.index import Index
@@ -83,6 +86,8 @@ class DB:
         self._archives: dict[int, Ring] = {}  # by the size of their buckets
         self._archivist = Archivist(self._rings, self._archives, self._selected, lambda: self.out_of_order_window)
         self._source: PageSource = MemoryPages()
+        self._erasures = Erasures()
+        self._eraser = Eraser(self._erasures, self._every_ring, self._selected, self._source.next_number)
         self._directory: Directory | None = None
         self._keeper: Keeper | None = None
         self.health = Health()
@@ -116,15 +121,16 @@ class DB:
         return db
 
     def _open_directory(self, path: Path, disk: Disk, clock: Clock) -> None:
-        self._directory = directory = Directory(path, disk, self._index, self._weights)
+        self._directory = directory = Directory(path, disk, self._index, self._weights, self._erasures)
         self._source, self.health = directory.pages, directory.health
+        self._eraser = Eraser(self._erasures, self._every_ring, self._selected, self._source.next_number)
         for leaf in directory.leaves:
             resolution = leaf.header.resolution if isinstance(leaf, Chunk) else 0
             (self._archive(resolution) if resolution else self._ring(leaf.interval)).adopt(leaf)
         self._keeper = directory.start(
             self._rings, self._index, self._budget, clock, self._held, lambda: self._churn.first, self._archivist
         )
-        self._keeper.retention = self._retention
+        self._keeper.retention, self._keeper.eraser = self._retention, self._eraser
         log.info("opened", extra=facts(directory=path, files=len(directory.leaves), series=self._index.live))
 
     def close(self) -> None:
@@ -151,6 +157,27 @@ class DB:
             self._archive(resolution)
         if self._keeper is not None:
             self._keeper.retention = retention
+
+    def erase(self, matcher_sets: Sequence[Sequence[Matcher]], start: int, end: int) -> None:
+        """Delete the samples of the matching series with start ≤ time ≤ end, as far as there are now.
+
+        Any thread but the writer's; durable when this returns. Raises DiskRefused, and then nothing is deleted.
+        """
+        if self._keeper is None:
+            self._eraser.erase(matcher_sets, start, end)
+        else:
+            self._keeper.ask(lambda: self._eraser.erase(matcher_sets, start, end))
+
+    def clean(self) -> None:
+        """Rewrite the chunks that have deleted samples; those in pages go when these are sealed. As `erase`."""
+        try:
+            while self._keeper is not None and self._keeper.ask(self._keeper.clean):
+                pass
+        except OSError as error:
+            raise DiskRefused(f"cannot be written: {error.strerror}") from None
+
+    def _every_ring(self) -> list[Ring]:
+        return [*self._rings.values(), *self._archives.values()]
 
     def _held(self) -> IntArray:
         return self._ledger.held.nonzero()
@@ -223,13 +250,17 @@ class DB:
         if ring is None:
             has_keeper = self._directory is not None
             keep = self._retention.time
-            ring = self._rings[interval] = Ring(interval, keep, self._source, self._rings, has_keeper=has_keeper)
+            ring = Ring(interval, keep, self._source, self._rings, has_keeper=has_keeper)
+            ring.erasures = self._erasures
+            self._rings[interval] = ring
         return ring
 
     def _archive(self, resolution: int) -> Ring:
         ring = self._archives.get(resolution)
         if ring is None:
-            ring = self._archives[resolution] = Ring(resolution, FOREVER, self._source, self._rings, has_keeper=True)
+            ring = Ring(resolution, FOREVER, self._source, self._rings, has_keeper=True)
+            ring.erasures = self._erasures
+            self._archives[resolution] = ring
         return ring
 
     # What readers call.

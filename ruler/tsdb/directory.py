@@ -4,6 +4,7 @@ lock                 the pid of the process that has it open
 00000001.series …    labels of live series (serieslog.py)
 00000002.page …      what is being written, and was until lately (page.py)
 00000001.chunk …     what is older (chunkfile.py)
+erasures             what was deleted and is still in some of them (erase.py)
 *.corrupt            what could not be read, set aside
 """
 
@@ -20,6 +21,7 @@ from ruler.tsdb.budget import Budget
 from ruler.tsdb.chunk import Chunk
 from ruler.tsdb.chunkfiles import ChunkFiles
 from ruler.tsdb.disk import Disk
+from ruler.tsdb.erase import Erasures
 from ruler.tsdb.health import Health
 from ruler.tsdb.index import Index
 from ruler.tsdb.keeper import Keeper
@@ -33,13 +35,14 @@ from ruler.tsdb.serieslog import open_log
 class Directory:
     """A Directory is the files of an open database, and the two threads that look after them."""
 
-    def __init__(self, path: Path, disk: Disk, index: Index, weights: Weights) -> None:
+    def __init__(self, path: Path, disk: Disk, index: Index, weights: Weights, erasures: Erasures) -> None:
         """Open it, and read what earlier processes left into `leaves`; raises StartError."""
         self.health = Health()
         lock: DirectoryLock | None = None
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock = DirectoryLock(path)
+            erasures.load(path, disk, self.health)
             self.labels = open_log(path, disk, index, self.health.damaged)
             self.chunks = ChunkFiles(path, disk, self.health)
             chunks = self.chunks.read_all()

@@ -8,14 +8,17 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
 from common.clock import Clock
 from common.durations import MINUTE
+from common.errors import DiskRefused
 from common.logs import facts
 from ruler.model.arrays import IntArray
 from ruler.tsdb.aging import past
@@ -25,7 +28,9 @@ from ruler.tsdb.chunk import Chunk, OpenChunk
 from ruler.tsdb.chunkfile import MAX_SOURCES, Sink
 from ruler.tsdb.chunkfiles import ChunkFiles
 from ruler.tsdb.config import Retention
+from ruler.tsdb.eraser import Eraser
 from ruler.tsdb.index import Index
+from ruler.tsdb.jobs import Jobs
 from ruler.tsdb.page import Page
 from ruler.tsdb.pagefiles import PageFiles
 from ruler.tsdb.renewal import Renewed, prepare
@@ -43,6 +48,8 @@ RENEWAL_SERIES = 10_000  # fewer dead ones are not worth it
 MEMORY_HELD = 256 << 20  # bytes of chunks, while the disk takes none: hours of samples of a large fleet
 STRINGS_STAY = 5 * MINUTE  # longer than any query lasts
 NICE = 10
+
+T = TypeVar("T")
 
 log = logging.getLogger("tsdb")
 
@@ -70,7 +77,8 @@ class Keeper:
         self._generation = index.generation
         self._doomed_at: int | None = None
         self._resting: set[int] = set()  # numbers of pages that are not written any more
-        self._ended = threading.Event()
+        self.eraser: Eraser | None = None
+        self._jobs = Jobs()
         self._one_at_a_time = threading.Lock()  # rounds: of the thread, and of who asks for one
         self._thread: threading.Thread | None = None
 
@@ -79,20 +87,32 @@ class Keeper:
         self._thread.start()
 
     def close(self) -> None:
-        self._ended.set()
+        self._jobs.end()
         if self._thread is not None:
             self._thread.join()
 
     def _run(self, clock: Clock) -> None:
         if hasattr(os, "setpriority") and hasattr(threading, "get_native_id"):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # of this thread alone, on Linux
-        while not self._ended.wait(ROUND_SECONDS):
+        next_round = time.monotonic() + ROUND_SECONDS
+        while not self._jobs.ended:
             try:
-                self.round(clock.now())
+                if self._jobs.wait(max(0.0, next_round - time.monotonic())):
+                    next_round = time.monotonic() + ROUND_SECONDS
+                    self.round(clock.now())
+                self._jobs.do()
             except OSError as error:
                 self._pages.failed(error)
             except Exception:  # the loop's boundary: the next round must come
                 log.exception("keeping failed")
+        self._jobs.do()
+
+    def ask(self, job: Callable[[], T]) -> T:
+        """What `job` gives when nothing is sealed, merged or dropped meanwhile; raises what it raises, or DiskRefused.
+
+        Any thread but the keeper's.
+        """
+        return self._jobs.ask(job)
 
     def round(self, now: int) -> None:
         """Do what there is to do at `now` (ms). May raise OSError: then what is left is done in the next round."""
@@ -106,6 +126,7 @@ class Keeper:
             self._seal(ring, now)
             self._merge(ring)
         self._bound_memory()
+        self._forget_erasures()
         self._archive(now)
         self._renew()
         self._drop_strings(now)
@@ -114,7 +135,7 @@ class Keeper:
 
     def _seal(self, ring: Ring, now: int) -> None:
         for page in ring.pages:
-            if self._ended.is_set():
+            if self._jobs:
                 return
             if not self._ripe(ring, page, now):
                 continue
@@ -122,7 +143,8 @@ class Keeper:
                 page.limit = 0
                 self._resting.add(page.number)  # the writer may be in the middle of a row: sealed in the next round
             else:
-                ring.swap((page,), self._written(page.number, partial(seal, page, self._index)))
+                sealing = partial(seal, page, self._index, erasures=ring.erasures.on(page))
+                ring.swap((page,), self._written(page.number, sealing))
                 self._pages.retire(page)
                 self._resting.discard(page.number)
 
@@ -173,17 +195,38 @@ class Keeper:
 
     def _merge_whole(self, ring: Ring, group: list[Chunk]) -> None:
         """Merge a group of chunks, all of which can be read."""
-        if not self._ended.is_set() and not self._pages.health.degraded:
+        if not self._jobs and not self._pages.health.degraded:
             opened = [each for chunk in group if (each := chunk.opened()) is not None]
             if len(opened) == len(group):
                 self._merge_group(ring, group, opened)
 
     def _merge_group(self, ring: Ring, group: list[Chunk], opened: list[OpenChunk]) -> None:
         number = self._pages.next_number()
-        merged = self._written(number, partial(merge, opened, number))
+        merged = self._written(number, partial(merge, opened, number, erasures=ring.erasures))
         ring.swap(group, merged)
         for chunk in group:
             self._chunks.remove(chunk)
+
+    # What was deleted.
+
+    def clean(self) -> bool:
+        """Rewrite a chunk without what is erased in it; whether there was one. May raise OSError or DiskRefused."""
+        found = self.eraser.touched() if self.eraser is not None else None
+        if found is None:
+            self._forget_erasures()
+            return False
+        if self._pages.health.degraded:
+            raise DiskRefused("samples are in memory alone, because the disk takes none")
+        ring, chunk, opened = found
+        if self.eraser is not None and self.eraser.emptied(opened):
+            self._let_go(ring, [chunk])
+        else:
+            self._merge_group(ring, [chunk], [opened])
+        return True
+
+    def _forget_erasures(self) -> None:
+        if self.eraser is not None:
+            self.eraser.prune()
 
     # What is in memory because the disk took nothing.
 

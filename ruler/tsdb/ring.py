@@ -13,6 +13,7 @@ from typing import Protocol
 
 from ruler.schedule import offset
 from ruler.tsdb.chunk import Chunk
+from ruler.tsdb.erase import Erasures
 from ruler.tsdb.page import Page, Shape
 
 PAGE_SPAN = 30 * 60_000  # ms: what is older is in chunks, in a fraction of the room
@@ -57,6 +58,7 @@ class Ring:
         self.current: Page | None = None
         self.live_columns = 0  # of open streams
         self.live_slots = 0
+        self.erasures = Erasures()  # those of the database, once it is known
 
     @property
     def pages(self) -> list[Page]:

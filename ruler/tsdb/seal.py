@@ -19,6 +19,7 @@ from ruler.tsdb.chunk import OpenChunk
 from ruler.tsdb.chunkfile import ChunkWriter, Header, Sink
 from ruler.tsdb.codec import Codec, encode_cells, encode_times
 from ruler.tsdb.dictionary import Dictionary, Part
+from ruler.tsdb.erase import Erasure, Erasures, blank
 from ruler.tsdb.index import Index
 from ruler.tsdb.page import TIME_SIGN, Bits, Page
 
@@ -98,7 +99,7 @@ def finish(writer: ChunkWriter, layout: Layout, width: int, first_row: CodeArray
     return writer.finish(header, arrays)
 
 
-def seal(page: Page, index: Index, sink: Sink) -> Written | None:
+def seal(page: Page, index: Index, sink: Sink, erasures: Sequence[Erasure] = ()) -> Written | None:
     """Write what a page holds as a chunk, which has the page's number; None when it holds nothing.
 
     The page must not be written any more. May raise OSError.
@@ -120,6 +121,7 @@ def seal(page: Page, index: Index, sink: Sink) -> Written | None:
         block = np.ascontiguousarray(page.cells[low:high, columns[start:stop]].T)
         for place in np.flatnonzero(gappy[slot[start:stop]]).tolist():
             block[place, absent[slot[start + place]]] = 0
+        blank(block, times[slot[start:stop]], series[start:stop], erasures)
         return block
 
     layout = Layout(
@@ -137,8 +139,9 @@ def seal(page: Page, index: Index, sink: Sink) -> Written | None:
     return write(sink, layout, Codec.FAST, cells)
 
 
-def merge(chunks: Sequence[OpenChunk], number: int, sink: Sink) -> Written:
+def merge(chunks: Sequence[OpenChunk], number: int, sink: Sink, erasures: Erasures | None = None) -> Written:
     """Write several chunks of a ring, which follow one another, as one. May raise OSError."""
+    gone = [erasures.on(chunk) if erasures is not None else () for chunk in chunks]
     columns, series, dictionary = _united(chunks)
     slots, slot = streams_of([chunk.slot_of[each] for chunk, each in zip(chunks, columns, strict=True)])
     if chunks[0].interval:
@@ -155,10 +158,12 @@ def merge(chunks: Sequence[OpenChunk], number: int, sink: Sink) -> Written:
 
     def cells(plane: int, start: int, stop: int) -> Bits:
         block = np.zeros((stop - start, rows), dtype=np.uint64)
-        for chunk, offset, each in zip(chunks, offsets, columns, strict=True):
+        for chunk, offset, each, without in zip(chunks, offsets, columns, gone, strict=True):
             here = each[start:stop]
             if here.any():
-                block[:, offset : offset + chunk.rows] |= chunk.taken(here, 0, chunk.rows, plane).T
+                part = chunk.taken(here, 0, chunk.rows, plane).T
+                blank(part, chunk.times[:, chunk.slot_of[here]].T, chunk.series_of[here], without)
+                block[:, offset : offset + chunk.rows] |= part
         return block
 
     layout = Layout(
