@@ -22,8 +22,8 @@ NEVER = np.iinfo(np.int64).min
 class Plane(IntEnum):
     """A Plane is one of the numbers of a bucket.
 
-    INCREASE is by how much a counter rose from its last sample before the bucket, wherever that is, to its last one in
-    the bucket: the sum over neighbouring buckets is its rise over them. The first sample of all adds nothing.
+    LOST is what a counter lost by resets in the bucket: the sum of its values before each. So it rose by LAST + LOST -
+    the LAST before, wherever that is, and rises of neighbouring buckets add up. (Less to keep than the rise.)
     """
 
     LAST = 0
@@ -31,7 +31,7 @@ class Plane(IntEnum):
     MAX = 2
     SUM = 3
     COUNT = 4
-    INCREASE = 5
+    LOST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def bucketed(
         planes[Plane.MAX, where] = np.fmax.reduceat(cells, first)
         planes[Plane.SUM, where] = np.add.reduceat(cells, first)
         planes[Plane.COUNT, where] = last - first + 1
-        planes[Plane.INCREASE, where] = np.add.reduceat(_rises(cells, column, before), first)
+        planes[Plane.LOST, where] = np.add.reduceat(_lost(cells, column, before), first)
         both = ended[planes[Plane.COUNT, ended] > 0]
         planes[Plane.COUNT, both] *= -1.0
     return planes.reshape(len(Plane), columns, count)
@@ -96,9 +96,9 @@ def _last_of(groups: IntArray) -> BoolArray:
     return last
 
 
-def _rises(cells: FloatArray, column: IntArray, before: FloatArray) -> FloatArray:
-    """By how much each sample is above the one before it in its column; all of it after a reset."""
-    rises = np.zeros(len(cells))
+def _lost(cells: FloatArray, column: IntArray, before: FloatArray) -> FloatArray:
+    """For each sample that is below the one before it in its column, the value of that; zero for the others."""
+    lost = np.zeros(len(cells))
     finite = np.flatnonzero(np.isfinite(cells))
     if len(finite):
         now, of = cells[finite], column[finite]
@@ -107,8 +107,8 @@ def _rises(cells: FloatArray, column: IntArray, before: FloatArray) -> FloatArra
         opening = np.ones(len(now), dtype=np.bool_)
         opening[1:] = of[1:] != of[:-1]
         previous[opening] = before[of[opening]]
-        rises[finite] = np.where(np.isnan(previous), 0.0, np.where(now < previous, now, now - previous))
-    return rises
+        lost[finite] = np.where(now < previous, previous, 0.0)
+    return lost
 
 
 def last_times(times: IntArray, stretch: Stretch) -> IntArray:

@@ -1,7 +1,7 @@
 """Putting pieces of different resolutions together: the rows of a coarse piece above those of a finer one.
 
 A piece is a block of raw samples or of one plane of an archive. Where a reader looks at more than one plane at once
-(what a counter rose by, whether a series ended) the other travels beside it until it has been worked into the values.
+(what a counter lost by resets, whether a series ended) the other travels beside it until it has been worked in.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PLANE: Final = {
     Aspect.SUM: Plane.SUM,
     Aspect.COUNT: Plane.COUNT,
 }
-EXTRA: Final = {Aspect.INSTANT: Plane.COUNT, Aspect.COUNTER: Plane.INCREASE}  # a second plane
+EXTRA: Final = {Aspect.INSTANT: Plane.COUNT, Aspect.COUNTER: Plane.LOST}  # a second plane
 DOUBLED: Final = (Aspect.GAUGE, Aspect.COUNTER)  # a bucket also has what was before it
 
 
@@ -170,8 +170,8 @@ def _stacked(rows: IntArray, parts: Sequence[Piece], aspect: Aspect) -> Block:
         )
     height = sum(len(part.block.values) for part in parts if part.resolution)
     if aspect is Aspect.COUNTER:
-        rises = np.concatenate([part.block.values if part.extra is None else part.extra for part in parts])
-        whole = replace(whole, values=rising(whole.values, rises, height))
+        lost = np.concatenate([part.block.values if part.extra is None else part.extra for part in parts])
+        whole = replace(whole, values=rising(whole.values, lost, height))
     if aspect in DOUBLED:
         sizes = np.concatenate([np.full(len(part.block.values), part.resolution) for part in parts])
         whole = doubled(whole, sizes)

@@ -14,30 +14,19 @@ from ruler.model.arrays import ABSENT, FloatArray, IntArray, absent
 from ruler.storage import Block
 from ruler.tsdb.buckets import NEVER
 
-_NOISE = 1e-9  # of a value: a smaller difference is one of rounding
 
-
-def rising(values: FloatArray, rises: FloatArray, height: int) -> FloatArray:
+def rising(values: FloatArray, lost: FloatArray, height: int) -> FloatArray:
     """The first `height` rows of counters, which are buckets, lowered by what resets after them have lost.
 
     So they rise from row to row by what the counter rose, and end where it was: what follows continues them.
     """
-    last, rise = values[:height], rises[:height]
-    finite = np.isfinite(last)
-    row = np.arange(height)[:, np.newaxis]
-    before = np.full(last.shape, -1, dtype=np.int64)
-    before[1:] = np.maximum.accumulate(np.where(finite, row, -1), axis=0)[:-1]
-    older = np.take_along_axis(last, np.maximum(before, 0), axis=0)
-    compared = finite & (before >= 0)
-    rise = np.where(np.isfinite(rise), rise, np.where(last < older, last, last - older))  # where it is damaged
-    lost = np.where(compared, rise - (last - older), 0.0)
-    lost[lost <= _NOISE * (np.abs(last) + np.abs(older) + rise)] = 0.0
-    if not lost.any():
+    last, set_back = values[:height], np.where(np.isfinite(lost[:height]), lost[:height], 0.0)
+    if not set_back.any():
         return values
     later = np.zeros(last.shape)
-    later[:-1] = np.cumsum(lost[:0:-1], axis=0)[::-1]
+    later[:-1] = np.cumsum(set_back[:0:-1], axis=0)[::-1]
     lowered = values.copy()
-    np.copyto(lowered[:height], last - later, where=finite)
+    np.copyto(lowered[:height], last - later, where=np.isfinite(last))
     return lowered
 
 
