@@ -6,7 +6,8 @@
     meta      zstd of named arrays    twice: columns, slots, coded times, dictionary, blocks
 
 A chunk names its sources: a page or chunk with the number of a source has been superseded, should a crash have left it
-behind. A chunk that seals a page has the page's own number.
+behind. A chunk that seals a page has the page's own number. Of several that replace their sources together each names
+the last: should that be missing, and sources be there, they were not finished.
 """
 
 from __future__ import annotations
@@ -62,7 +63,22 @@ class Header(NamedTuple):
     meta_at: int
     meta_size: int
     meta_crc: int
-    sources: tuple[int, ...]
+    sources: tuple[int, ...]  # all negative in one of several chunks that replace their sources together
+
+    @property
+    def awaited(self) -> int | None:
+        """The number of the chunk that completes those of which this is one; None when this does or is alone."""
+        return -self.sources[0] if self.sources and self.sources[0] < 0 else None
+
+    @property
+    def superseded(self) -> tuple[int, ...]:
+        """The numbers of its sources."""
+        return self.sources if self.awaited is None else tuple(-number for number in self.sources[1:])
+
+
+def part_of(last: int, sources: tuple[int, ...]) -> tuple[int, ...]:
+    """What a header has for `sources` in one of several chunks, of which the one with the number `last` comes last."""
+    return tuple(-number for number in (last, *sources))
 
 
 class Place(NamedTuple):

@@ -6,6 +6,7 @@ Only one thread seals, merges and removes (the keeper); any thread reads.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from ruler.tsdb.chunk import Cache, Chunk
@@ -34,7 +35,9 @@ class ChunkFiles:
                 self._health.corrupt(path, str(error))
                 continue
             found[header.number] = self._handle(header, path, size)
-        for number in {source for chunk in found.values() for source in chunk.header.sources}:
+        for number in [number for number, chunk in found.items() if _unfinished(chunk.header, found)]:
+            self.remove(found.pop(number))
+        for number in {source for chunk in found.values() for source in chunk.header.superseded}:
             if number in found:
                 self.remove(found.pop(number))
         return list(found.values())
@@ -84,3 +87,9 @@ class ChunkFiles:
 
     def _path(self, number: int) -> Path:
         return self._directory / f"{number:08d}{SUFFIX}"
+
+
+def _unfinished(header: Header, found: Mapping[int, Chunk]) -> bool:
+    """Whether a crash came before all chunks were there that replace their sources together."""
+    awaited = header.awaited
+    return awaited is not None and awaited not in found and any(number in found for number in header.superseded)

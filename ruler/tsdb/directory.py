@@ -46,7 +46,7 @@ class Directory:
             self.labels = open_log(path, disk, index, self.health.damaged)
             self.chunks = ChunkFiles(path, disk, self.health)
             chunks = self.chunks.read_all()
-            superseded = {number for chunk in chunks for number in (chunk.number, *chunk.header.sources)}
+            superseded = {number for chunk in chunks for number in (chunk.number, *chunk.header.superseded)}
             self.pages = PageFiles(path, disk, self.labels, self.health)
             pages, top = self.pages.read_all(superseded, max(superseded, default=0), index.known, weights)
         except (OSError, NewerVersionError) as error:

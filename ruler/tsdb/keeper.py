@@ -25,7 +25,7 @@ from ruler.tsdb.aging import past
 from ruler.tsdb.archivist import Archivist
 from ruler.tsdb.budget import Budget
 from ruler.tsdb.chunk import Chunk, OpenChunk
-from ruler.tsdb.chunkfile import MAX_SOURCES, Sink
+from ruler.tsdb.chunkfile import MAX_SOURCES, Sink, part_of
 from ruler.tsdb.chunkfiles import ChunkFiles
 from ruler.tsdb.config import Retention
 from ruler.tsdb.eraser import Eraser
@@ -37,6 +37,7 @@ from ruler.tsdb.renewal import Renewed, prepare
 from ruler.tsdb.ring import Ring
 from ruler.tsdb.seal import Written, merge, seal
 from ruler.tsdb.serieslog import SeriesLog
+from ruler.tsdb.uniting import united
 
 ROUND_SECONDS = 10.0
 HOT = 5 * MINUTE  # what instant queries look back: as long, a page stays as it is
@@ -201,9 +202,21 @@ class Keeper:
                 self._merge_group(ring, group, opened)
 
     def _merge_group(self, ring: Ring, group: list[Chunk], opened: list[OpenChunk]) -> None:
-        number = self._pages.next_number()
-        merged = self._written(number, partial(merge, opened, number, erasures=ring.erasures))
-        ring.swap(group, merged)
+        """Put chunks into one, or one for each time that their series stay: it takes all of those to replace them."""
+        parts = self._archivist.rules.by_time(united(opened), self.retention.time)
+        sources = tuple(chunk.number for chunk in group)
+        numbers = [self._pages.next_number() for _ in parts]
+        done: list[Chunk | None] = []
+        try:
+            for number, part in zip(numbers, parts, strict=True):
+                last = number == numbers[-1]
+                superseded = sources if last else part_of(numbers[-1], sources)
+                writing = partial(merge, part, number, superseded, erasures=ring.erasures)
+                done.append(self._written(number, writing))
+                ring.swap(group if last else (), done[-1])
+        except BaseException:
+            self._let_go(ring, [chunk for chunk in done if chunk is not None])
+            raise
         for chunk in group:
             self._chunks.remove(chunk)
 

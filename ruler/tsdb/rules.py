@@ -14,9 +14,11 @@ from ruler.model.arrays import IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, StringPool
 from ruler.tsdb.chunk import Chunk
+from ruler.tsdb.chunkfile import MAX_SOURCES
 from ruler.tsdb.config import Archive
 from ruler.tsdb.dictionary import Dictionary
 from ruler.tsdb.matching import select_codes
+from ruler.tsdb.uniting import United
 
 NO_RULE = -1
 
@@ -64,6 +66,17 @@ class Rules:
             rules = np.unique(self.of_columns(opened.dictionary, opened.used - 1)).tolist()
             self._rules_of[chunk.number] = rules
         return max(self.kept_by(rule, chunk.header.resolution, otherwise) for rule in rules)
+
+    def by_time(self, columns: United, otherwise: int) -> list[United]:
+        """Columns of raw samples parted by how long they stay; all together where they cannot be parted."""
+        chunks = columns.chunks
+        if not self.archives or chunks[0].header.resolution or len(chunks) == MAX_SOURCES:
+            return [columns]
+        rule_of = self.of_columns(columns.dictionary, len(columns.series))
+        rules, which = np.unique(rule_of, return_inverse=True)
+        kept = np.array([self.kept_by(rule, 0, otherwise) for rule in rules.tolist()])[which]
+        times = np.unique(kept).tolist()
+        return [columns] if len(times) == 1 else [columns.only(kept == each) for each in times]
 
     def kept_by(self, rule: int, resolution: int, otherwise: int) -> int:
         """How long a rule keeps raw samples (resolution 0) or buckets; `otherwise` when it says nothing of them."""

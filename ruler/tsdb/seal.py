@@ -13,20 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ruler.model.arrays import BoolArray, CodeArray, IntArray
-from ruler.model.table import StringPool
 from ruler.tsdb.blocks import streams_of
-from ruler.tsdb.chunk import OpenChunk
 from ruler.tsdb.chunkfile import ChunkWriter, Header, Sink
 from ruler.tsdb.codec import Codec, encode_cells, encode_times
 from ruler.tsdb.dictionary import Dictionary, Part
 from ruler.tsdb.erase import Erasure, Erasures, blank
 from ruler.tsdb.index import Index
 from ruler.tsdb.page import TIME_SIGN, Bits, Page
+from ruler.tsdb.uniting import United
 
 BLOCK_CELLS = 1 << 15
 Written = tuple[Header, int]  # and the size of the chunk in bytes
-
-LAYER_BITS = 20  # of keys: a chunk may hold a series in several columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +136,10 @@ def seal(page: Page, index: Index, sink: Sink, erasures: Sequence[Erasure] = ())
     return write(sink, layout, Codec.FAST, cells)
 
 
-def merge(chunks: Sequence[OpenChunk], number: int, sink: Sink, erasures: Erasures | None = None) -> Written:
-    """Write several chunks of a ring, which follow one another, as one. May raise OSError."""
+def merge(part: United, number: int, sources: tuple[int, ...], sink: Sink, erasures: Erasures | None = None) -> Written:
+    """Write columns of several chunks of a ring, which follow one another, as one. May raise OSError."""
+    chunks, columns, series = part.chunks, part.columns, part.series
     gone = [erasures.on(chunk) if erasures is not None else () for chunk in chunks]
-    columns, series, dictionary = _united(chunks)
     slots, slot = streams_of([chunk.slot_of[each] for chunk, each in zip(chunks, columns, strict=True)])
     if chunks[0].interval:
         offsets = [chunk.first - chunks[0].first for chunk in chunks]
@@ -171,12 +168,12 @@ def merge(chunks: Sequence[OpenChunk], number: int, sink: Sink, erasures: Erasur
         first=chunks[0].first,
         number=number,
         order=min(chunk.order for chunk in chunks),
-        sources=tuple(chunk.number for chunk in chunks),
+        sources=sources,
         series=series,
         slot=slot + np.int32(1),
         flags=flags,
         times=times,
-        dictionary=dictionary,
+        dictionary=part.dictionary,
         resolution=chunks[0].header.resolution,
         planes=chunks[0].header.planes,
     )
@@ -222,61 +219,3 @@ def _ranks(texts: list[str]) -> IntArray:
     rank = np.empty(len(texts), dtype=np.int64)
     rank[np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)] = np.arange(len(texts))
     return rank
-
-
-def _united(chunks: Sequence[OpenChunk]) -> tuple[list[IntArray], IntArray, Dictionary]:
-    """The columns of all chunks by series: where each has them (0: not), their ids, and their labels."""
-    pool = StringPool()
-    every = [np.arange(1, chunk.used) for chunk in chunks]
-    keys = np.concatenate([_keys(chunk) for chunk in chunks])
-    distinct, first, where = np.unique(keys, return_index=True, return_inverse=True)
-    labelled = np.zeros(len(keys), dtype=np.bool_)
-    labelled[first] = True
-    by_name: dict[str, list[tuple[IntArray, Part]]] = {}
-    start = 0
-    for chunk, columns in zip(chunks, every, strict=True):
-        stop = start + len(columns)
-        for rows, part in chunk.dictionary.parts(pool, labelled[start:stop]):
-            by_name.setdefault(part.name, []).append((where[start:stop][rows], part))
-        start = stop
-    place = np.empty(len(distinct), dtype=np.int64)  # of each distinct key among the target's columns
-    parts, at = [], 0
-    for name in sorted(by_name):
-        found, part = _joined(name, by_name[name])
-        place[found] = np.arange(at, at + len(found))
-        parts.append(part)
-        at += len(found)
-    placed, start = [], 0
-    for columns in every:
-        stop = start + len(columns)
-        here = np.zeros(len(distinct), dtype=np.int64)
-        here[place[where[start:stop]]] = columns
-        placed.append(here)
-        start = stop
-    series = np.empty(len(distinct), dtype=np.int64)
-    series[place] = distinct >> LAYER_BITS
-    return placed, series, Dictionary.of_parts(parts, pool)
-
-
-def _keys(chunk: OpenChunk) -> IntArray:
-    """The series of each column, shifted, plus which of its columns it is."""
-    series = chunk.series_of[1:].astype(np.int64)
-    order = np.argsort(series, kind="stable")
-    ordered = series[order]
-    starts = np.maximum.accumulate(np.where(np.diff(ordered, prepend=-1) != 0, np.arange(len(ordered)), 0))
-    nth = np.empty(len(series), dtype=np.int64)
-    nth[order] = np.arange(len(ordered)) - starts
-    return (series << LAYER_BITS) + nth
-
-
-def _joined(name: str, found: list[tuple[IntArray, Part]]) -> tuple[IntArray, Part]:
-    """Rows of one metric out of several dictionaries, sorted by key, with all their label names."""
-    names = tuple(dict.fromkeys(each for _, part in found for each in part.names))
-    keys = np.concatenate([rows for rows, _ in found])
-    codes = np.zeros((len(keys), len(names)), dtype=np.int32)
-    at = 0
-    for rows, part in found:
-        codes[at : at + len(rows), [names.index(each) for each in part.names]] = part.codes
-        at += len(rows)
-    order = np.argsort(keys)
-    return keys[order], Part(name, names, codes[order])

@@ -103,7 +103,7 @@ def _files(directory: Path) -> Iterator[_File]:
         except (OSError, CorruptChunkError):
             continue  # gone meanwhile, or for `tsdb verify` to tell
         found[header.number] = _File(path, header, size)
-    superseded = {source for file in found.values() for source in file.header.sources}
+    superseded = {source for file in found.values() for source in file.header.superseded}
     return (file for number, file in found.items() if number not in superseded)
 
 
