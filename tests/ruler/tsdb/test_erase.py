@@ -157,6 +157,7 @@ def test_what_comes_later_is_not_deleted(world: World) -> None:
     world.scrape(20)
     world.erase([EVERYTHING], -(1 << 53), 1 << 53)
     assert {} == read(world.db, START, END)
+    world.check()
     world.scrape(20)
     world.check()
     world.restart()
