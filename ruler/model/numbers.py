@@ -42,10 +42,12 @@ def joined_values(joined: bytes, layout: Struct) -> FloatArray | None:
     carriage returns (white space there). NaN goes by as null.
     """
     framed = b"[" + joined + b"]"
-    if b"n" in joined or b"\r" in joined or (b"-0" in joined and _MINUS_ZERO.search(framed)):
+    if b"\r" in joined or (b"-" in joined and b"-0" in joined and _MINUS_ZERO.search(framed)):
         return None
     try:
         if b"N" in joined:
+            if b"n" in joined:
+                return None
             values = np.array(_numbers_and_nulls.decode(framed.replace(b"NaN", b"null")), dtype=np.float64)
             values[np.isnan(values)] = NAN
             return values if len(values) * 8 == layout.size else None

@@ -21,7 +21,7 @@ from ruler.model.numbers import joined_values, parse_values
 from ruler.scrape.stencil import Stencil
 
 LARGE: Final = 250  # lines, from which a stencil is faster
-SETTLED: Final = 4  # pages in a row, after which a stencil is worth cutting
+SETTLED: Final = 32  # pages in a row, after which a stencil is worth cutting
 
 Known = dict[MetricType, dict[bytes, int]]
 Pick = Callable[[list[bytes]], tuple[bytes, ...]]

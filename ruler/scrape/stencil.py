@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 from struct import Struct, error
 from typing import Final, TypeAlias
 
@@ -59,12 +60,14 @@ class Stencil:
         """The stencil of a page of which these lines carry a value behind these prefixes; None where it cannot be."""
         line_ends = _line_ends(page)
         values = np.flatnonzero(np.frombuffer(carries, dtype=np.uint8))
-        if not len(values) or values[-1] == len(line_ends) or len(prefixes[0]) <= LONGEST:
-            return None  # no values, one without an end, or one with too little before it to fill a row
+        if not len(values) or values[-1] == len(line_ends):
+            return None  # no values, or one without a line end
         ends = line_ends[values]
         begins = _begins(ends)
         lines = np.concatenate(([0], line_ends + 1))[values]
         lengths = lines + np.fromiter(map(len, prefixes), np.int64, len(prefixes)) - begins
+        if lengths[0] < LONGEST:
+            return None  # too little before the first value to fill its row
         chunks = [
             Chunks(width, _narrow(stretches), _narrow(offsets), _windows(page, width, begins[stretches] + offsets))
             for width, stretches, offsets in _pieces(lengths)
@@ -126,8 +129,9 @@ class Stencil:
             self.layout.pack_into(values.data, 0, *orjson.loads(joined))
             if len(negative):
                 values[negative] = -np.abs(values[negative])
-            for place in odd.tolist():
-                values[place] = _odd_number(page[starts[place] : ends[place]])
+            if len(odd):
+                places = zip(starts[odd].tolist(), ends[odd].tolist(), strict=True)
+                values[odd] = [_odd_number(page[start:end]) for start, end in places]
         except (orjson.JSONDecodeError, error, ValueError):
             return None
         return values
@@ -193,4 +197,6 @@ def _odd_number(text: bytes) -> float:
     number = _WORDS.get(text)
     if number is None:
         number = parse_value(text.rstrip(b" \t"))
-    return number if number == number else float(NAN)  # noqa: PLR0124  (there is one NaN inside)
+        if isnan(number):
+            return _WORDS[b"NaN"]
+    return number

@@ -13,7 +13,7 @@ from common.labels import Labels
 from ruler.model.arrays import FloatArray, IntArray
 from ruler.scrape.lines import scan
 from ruler.scrape.parse import Columns, PageParser, PageRefused
-from ruler.scrape.shapes import LARGE, SETTLED, Shape, Shapes
+from ruler.scrape.shapes import LARGE, SETTLED, Lines, Shape, Shapes
 from ruler.scrape.stencil import Stencil
 from tests.ruler.scrape.world import ListStorage
 
@@ -24,27 +24,13 @@ PLAIN = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.sampled_from([*WORDS, "1.", "01"]),
 )
-STRANGE = st.sampled_from(
-    [
-        *["1,2", "[1", "2]", "true", "null", '"1"', "1_0", "0x10", "1\r", " 1", "1 ", "\t1", "1\t", "1 2", "-", "--1"],
-        *[
-            "-nan",
-            "1e999",
-            "",
-            "007",
-            "1" * 40,
-            "1 1000",
-            "5\n",
-            "5\n\n",
-            "5\n# HELP x y",
-            "5\nextra 1",
-            "1\0",
-            "é",
-            "-é",
-        ],
-        *["-NaN", "1e", "+", "1} 2", "-1" + "0" * 40],
-    ]
-)
+STRANGE = [
+    *["1,2", "[1", "2]", "true", "null", '"1"', "1_0", "0x10", "1\r", "1\r ", " 1", "1 ", "\t1", "1\t", "1 2", "-"],
+    *["-nan", "1e999", "", "1" * 40, "1 1000", "5\n", "5\n\n", "5\n# HELP x y", "5\nextra 1", "1\0", "é", "-é"],
+    *["--1", "1e", "+", "1} 2", "-1" + "0" * 40, "1.", "01", "-.5", "+Infinity", "NAN", "-NaN", "1 # 2", "1\x01"],
+    "1 1" + "0" * 30,
+]
+ENDS = ["", "\n\n", "\n# EOF\n", " \n", "\nx 1", "\nx", "\n ", "\n\0", "\0", "\r\n"]
 
 
 def parser(storage: ListStorage, shapes: Shapes) -> PageParser:
@@ -86,20 +72,20 @@ def large(lines: int = LARGE) -> list[str]:
 
 @st.composite
 def sequences(draw: st.DrawFn) -> list[bytes]:
-    """Pages of one target: values that change, and now and then another line, a missing one, another order or end."""
+    """Pages of one target, the first a plain one: values change, then lines come, go and move, and bytes go wrong."""
     lines = large()
     values = dict.fromkeys(lines, "1")
     places = st.integers(0, len(lines) - 1)
     made: list[bytes] = []
-    for number in range(SETTLED + 6):
+    for number in range(7):
         for place in draw(st.lists(places, max_size=4)):
             values[lines[place % len(lines)]] = draw(PLAIN)
         shown = dict(values)
         end = "\n"
-        if number > SETTLED:
+        if number:
             match draw(st.sampled_from(["same", "same", "strange", "bytes", "more", "fewer", "moved", "end"])):
                 case "strange":
-                    shown[lines[draw(places) % len(lines)]] = draw(STRANGE)
+                    shown[lines[draw(places) % len(lines)]] = draw(st.sampled_from(STRANGE))
                 case "more":
                     lines = [*lines]
                     lines.insert(draw(places) % len(lines), f'new{{n="{number}"}} ')
@@ -110,16 +96,15 @@ def sequences(draw: st.DrawFn) -> list[bytes]:
                     lines = [*lines]
                     lines.insert(draw(places) % len(lines), lines.pop(draw(places) % len(lines)))
                 case "end":
-                    end = draw(st.sampled_from(["", "\n\n", "\n# EOF\n", " \n", "\nx 1", "\0"]))
+                    end = draw(st.sampled_from(ENDS))
                 case "bytes":
                     end = "*"
         text = "\n".join(line if line[:1] == "#" else line + shown.get(line, "2") for line in lines)
         page = (text + ("\n" if end == "*" else end)).encode()
         if end == "*":
             place = draw(st.integers(0, len(page) - 1))
-            page = (
-                page[:place] + draw(st.sampled_from([b"", b"x", b"0", b"\n", b" ", b"\xff", b'"'])) + page[place + 1 :]
-            )
+            byte = draw(st.sampled_from([b"", b"x", b"0", b"\n", b" ", b"\xff", b'"']))
+            page = page[:place] + byte + page[place + 1 :]
         made.append(page)
     return made
 
@@ -130,8 +115,30 @@ def test_what_a_target_showed_before_changes_no_verdict(sequence: list[bytes]) -
     """Whatever came before, a page has the verdict, the series and the bits that it has for a parser that is new."""
     storage = ListStorage()
     own = parser(storage, Shapes())
+    for _ in range(SETTLED + 1):
+        own.parse(sequence[0])
+    assert own._shape is not None
+    assert isinstance(own._shape._reader, Stencil)
     for page in sequence:
         assert verdict(parser(storage, Shapes()), storage, page) == verdict(own, storage, page)
+
+
+def test_what_is_strange_is_judged_as_at_first_sight() -> None:
+    """Each strange value, in each kind of line, and each strange end has the verdict that it has for a new parser."""
+    lines, storage, shapes = large(), ListStorage(), Shapes()
+    plain = {place: line + "1" for place, line in enumerate(lines) if line[:1] != "#"}
+    made = ["\n".join(plain.get(place, line) for place, line in enumerate(lines)) + end for end in ["\n", *ENDS]]
+    for place in (*range(2, 6), len(lines) - 1):
+        shown = [plain.get(at, line) for at, line in enumerate(lines)]
+        made += ["\n".join([*shown[:place], lines[place] + value, *shown[place + 1 :]]) + "\n" for value in STRANGE]
+    first = parser(storage, shapes)
+    for _ in range(SETTLED + 1):
+        first.parse(made[0].encode())
+    for text in made:
+        own = parser(storage, shapes)
+        own.parse(made[0].encode())
+        assert own._shape is first._shape
+        assert verdict(parser(storage, Shapes()), storage, text.encode()) == verdict(own, storage, text.encode()), text
 
 
 def settled(lines: list[str], value: Callable[[int], str]) -> tuple[Shape, Callable[[Callable[[int], str]], bytes]]:
@@ -189,6 +196,36 @@ def test_a_stencil_fits_no_page_but_its_own() -> None:
         changed[place] ^= 1
         values = shape.values(bytes(changed))
         assert values is None, (place, bytes(changed[place - 20 : place + 20]))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"a 1\n" * LARGE,
+        b"# x\n" * LARGE,
+        b"#" * 40 + b"\n" + b"a 1\n" * LARGE + b"b 1",
+        b"#" * 27 + b"\na 1" * LARGE + b"\n",
+    ],
+    ids=["too little before the first value", "no value", "a value without a line end", "a byte too little"],
+)
+def test_a_page_that_no_stencil_can_be_cut_of_is_read_by_lines(page: bytes) -> None:
+    """What a stencil could not place stays with the lines, however often it comes."""
+    found = scan(page, {})
+    assert found is not None
+    assert found.shape is not None
+    count = page.count(b"a 1") + page.count(b"b 1")
+    for _ in range(SETTLED + 1):
+        assert [1.0] * count == floats(found.shape.values(page))
+    assert isinstance(found.shape._reader, Lines)
+
+
+def test_the_longest_value_fits_behind_the_shortest_beginning() -> None:
+    """A value of 31 bytes in the first line of a page has its row where the page begins."""
+    lines = ["#" * 28, *["a "] * LARGE]
+    shape, page = settled(lines, lambda _: "1")
+    assert [float("7" * 31)] * LARGE == floats(shape.values(page(lambda _: "7" * 31)))
+    expected = [1.0, *[float("7" * 31)] * (LARGE - 1)]
+    assert expected == floats(shape.values(page(lambda place: "1" if place == 1 else "7" * 31)))
 
 
 def test_a_settled_shape_knows_its_lines() -> None:
