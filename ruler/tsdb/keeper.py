@@ -382,6 +382,8 @@ def _groups(chunks: list[Chunk], followers: dict[int, int], longest: int) -> Ite
             if chunk.rows >= MERGED_ROWS or chunk.path is None:
                 continue
         if group and chunk.newest - group[0].oldest > longest:
+            if len(group) > 1:
+                yield group
             group, rows = [], 0
         group.append(chunk)
         rows += chunk.rows
