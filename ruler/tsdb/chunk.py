@@ -26,7 +26,7 @@ from ruler.tsdb.codec import decode_cells, decode_times
 from ruler.tsdb.dictionary import Dictionary
 from ruler.tsdb.index import Index
 from ruler.tsdb.page import Bits, Leaf
-from ruler.tsdb.parity import GROUP, Parity
+from ruler.tsdb.parity import SEGMENT, restored
 
 CACHED_BYTES = 64 << 20
 
@@ -169,7 +169,7 @@ class OpenChunk(Leaf):
         self.slot_last = np.where(some, self.rows - 1 - published[:, ::-1].argmax(axis=1), -1).astype(np.int32)
         self.times = times.T
         self._width = int(arrays["block_width"][0])
-        self._blocks, self._parities = arrays["blocks"], arrays["parities"]
+        self._blocks, self._stretches, self._checks = arrays["blocks"], arrays["stretches"], arrays["checks"]
         self.torn = None
         self.writes = 0
 
@@ -231,39 +231,41 @@ class OpenChunk(Leaf):
         data = self._read(size, at)
         if zlib.crc32(data) == crc:
             return data
-        restored = self._restored(number)
+        found = self._restored(number)
         if number not in self._bad:
             self._bad.add(number)
-            what = "restored from its parity" if restored is not None else "lost"
+            what = "restored from its parity" if found is not None else "lost"
             self._report(f"a block of {min(self._width, self.used - 1)} columns is damaged, and {what}", data)
-        return restored
+        return found
 
     def _restored(self, number: int) -> bytes | None:
-        """A damaged block from the others of its group and their parity, when all of those are intact."""
-        group = number // GROUP
-        others = [each for each in range(group * GROUP, min((group + 1) * GROUP, len(self._blocks))) if each != number]
-        places = [*self._blocks[others].tolist(), *self._parities[group : group + 1].tolist()]
-        read = [self._read(size, at) for at, size, _ in places]
-        if any(zlib.crc32(data) != crc for data, (_, _, crc) in zip(read, places, strict=True)):
-            return None
-        _, size, crc = self._blocks[number].tolist()
-        restored = bytes(Parity(read))[:size]
-        return restored if zlib.crc32(restored) == crc else None
+        """A damaged block, from the parity of the stretch that it is in, if that can be."""
+        at, size, crc = self._blocks[number].tolist()
+        before = 0  # segments of earlier stretches
+        for start, length, parity_at, parity_size in self._stretches.tolist():
+            count = -(-length // SEGMENT)
+            if start <= at < start + length:
+                data = b"".join(
+                    self._read(min(SEGMENT, start + length - place), place)
+                    for place in range(start, start + length, SEGMENT)
+                )
+                checks = self._checks[before : before + count].tolist()
+                whole = restored(data, self._read(parity_size, parity_at), checks)
+                found = whole[at - start : at - start + size]
+                return found if zlib.crc32(found) == crc else None
+            before += count
+        return None
 
     def _read(self, size: int, at: int) -> bytes:
         try:
             return self._content.read(size, at)
         except OSError:  # what the disk cannot read is damaged like any other
-            return b""
+            return bytes(size)
 
     def check(self) -> int:
         """Read every block and verify it; how many are damaged."""
         for number in range(len(self._blocks)):
             self._intact(number)
-        for at, size, crc in self._parities.tolist():
-            if zlib.crc32(data := self._read(size, at)) != crc and -at not in self._bad:
-                self._bad.add(-at)
-                self._report("a parity is damaged", data)
         return len(self._bad)
 
 

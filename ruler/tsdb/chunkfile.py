@@ -2,7 +2,7 @@
 
     header    1 KiB                   twice, at the front and at the back: what, where, CRC-32
     blocks    coded cells             some columns each, one for each plane; their places and CRC-32 are in the meta
-              parity                  after each 32 blocks, and at the end: their XOR
+              parity                  after about 2 MiB of them, and at the end: from which damage is restored
     meta      zstd of named arrays    twice: columns, slots, coded times, dictionary, blocks
 
 A chunk names its sources: a page or chunk with the number of a source has been superseded, should a crash have left it
@@ -27,7 +27,7 @@ import zstandard
 
 from ruler.tsdb.disk import Disk
 from ruler.tsdb.page import NewerVersionError
-from ruler.tsdb.parity import GROUP, Parity
+from ruler.tsdb.parity import STRETCH, protection
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -152,24 +152,37 @@ class ChunkWriter:
         self._sink = sink
         self._at = HEADER_SIZE
         self._blocks: list[Place] = []
-        self._parities: list[Place] = []
-        self._parity = Parity()
+        self._unprotected: list[bytes] = []
+        self._stretches: list[tuple[int, int, int, int]] = []  # where bytes and their parity are, and how many
+        self._checks: list[int] = []  # of the segments of all stretches
 
     def block(self, data: bytes) -> None:
+        self._unprotected.append(data)
         self._blocks.append(self._append(data))
-        self._parity.add(data)
-        if self._parity.count == GROUP:
-            self._end_group()
+        if self._at - self._protected_to >= STRETCH:
+            self._protect()
 
-    def _end_group(self) -> None:
-        if self._parity.count:
-            self._parities.append(self._append(bytes(self._parity)))
-            self._parity = Parity()
+    @property
+    def _protected_to(self) -> int:
+        return sum(self._stretches[-1][2:]) if self._stretches else HEADER_SIZE
+
+    def _protect(self) -> None:
+        """Let what was written since last time be followed by its parity."""
+        start, data = self._protected_to, b"".join(self._unprotected)
+        parity, checks = protection(data)
+        self._checks += checks
+        self._stretches.append((start, len(data), self._append(parity).at, len(parity)))
+        self._unprotected = []
 
     def finish(self, header: Header, arrays: Arrays) -> tuple[Header, int]:
         """Write the rest and publish; the header with its meta's place filled in, and the size of it all."""
-        self._end_group()
-        meta = pack({**arrays, "blocks": _table(self._blocks), "parities": _table(self._parities)})
+        self._protect()
+        tables: dict[str, npt.NDArray[Any]] = {
+            "blocks": np.array(self._blocks, dtype=np.int64).reshape(-1, 3),
+            "stretches": np.array(self._stretches, dtype=np.int64),
+            "checks": np.array(self._checks, dtype=np.uint32),
+        }
+        meta = pack({**arrays, **tables})
         header = header._replace(meta_at=self._at, meta_size=len(meta), meta_crc=zlib.crc32(meta))
         self._append(meta + meta + _packed(header))
         self._sink.write(_packed(header), 0)
@@ -181,10 +194,6 @@ class ChunkWriter:
         self._sink.write(data, self._at)
         self._at += len(data)
         return place
-
-
-def _table(places: list[Place]) -> npt.NDArray[np.int64]:
-    return np.array(places, dtype=np.int64).reshape(-1, 3)
 
 
 def read_header(front: bytes, back: bytes) -> tuple[Header, bool]:

@@ -1,29 +1,46 @@
-"""Parity: the XOR of neighbouring blocks, from which any one of them can be restored that is damaged."""
+"""Parity: how damaged bytes are restored. Bytes are cut into segments, and some segments share the XOR of them all.
+
+Neighbouring segments are in different groups, so that a damaged sector costs each group one segment at most. It takes
+one byte in 32.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import zlib
 
 import numpy as np
 import numpy.typing as npt
 
-GROUP = 32  # blocks that share a parity: what it costs, and how near to one another two flips may be
+SEGMENT = 2048
+GROUP = 32  # segments that share a parity
+STRETCH = 1 << 21  # bytes that are protected together: about as many, and less at the end
+
+Bytes = npt.NDArray[np.uint8]
 
 
-class Parity:
-    """A Parity adds up blocks of any sizes; it is as long as the longest of them."""
+def protection(data: bytes) -> tuple[bytes, list[int]]:
+    """The parity of some bytes, and the CRC-32 of each of their segments."""
+    segments = _segments(data)
+    groups = -(-len(segments) // GROUP)
+    parity = [np.bitwise_xor.reduce(segments[group::groups], axis=0).tobytes() for group in range(groups)]
+    return b"".join(parity), [zlib.crc32(segment) for segment in segments]
 
-    def __init__(self, blocks: Iterable[bytes] = ()) -> None:
-        self._sum: npt.NDArray[np.uint8] = np.zeros(0, dtype=np.uint8)
-        self.count = 0
-        for block in blocks:
-            self.add(block)
 
-    def add(self, block: bytes) -> None:
-        if len(block) > len(self._sum):
-            self._sum = np.concatenate([self._sum, np.zeros(len(block) - len(self._sum), np.uint8)])
-        self._sum[: len(block)] ^= np.frombuffer(block, dtype=np.uint8)
-        self.count += 1
+def restored(data: bytes, parity: bytes, checks: list[int]) -> bytes:
+    """`data` with every damaged segment restored that is the only one of its group."""
+    segments, parities = _segments(data), _segments(parity)
+    groups = len(parities)
+    bad = [number for number, segment in enumerate(segments) if zlib.crc32(segment) != checks[number]]
+    for number in bad:
+        group = number % groups
+        if sum(each % groups == group for each in bad) == 1:
+            others = [each for each in range(group, len(segments), groups) if each != number]
+            segments[number] = np.bitwise_xor.reduce(segments[others], axis=0) ^ parities[group]
+    return segments.tobytes()[: len(data)]
 
-    def __bytes__(self) -> bytes:
-        return self._sum.tobytes()
+
+def _segments(data: bytes) -> Bytes:
+    count = -(-len(data) // SEGMENT)
+    padded = np.zeros(count * SEGMENT, dtype=np.uint8)
+    padded[: len(data)] = np.frombuffer(data, dtype=np.uint8)
+    return padded.reshape(count, SEGMENT)

@@ -191,9 +191,10 @@ def blocks_of(path: Path) -> list[tuple[int, int]]:
     return [(at, size) for at, size, _ in arrays["blocks"].tolist()]
 
 
-def test_a_damaged_block_is_restored_from_its_parity(tmp_path: Path) -> None:
-    """Whichever block of a chunk is damaged, queries give what they gave, and the damage is told; of two blocks, what
-    is lost is absent and nothing else is."""
+def test_damaged_blocks_are_restored_from_their_parity(tmp_path: Path) -> None:
+    """Wherever bits of a chunk's blocks are flipped, or a sector is zeroed, queries give what they gave, and the damage
+    is told; of a block that is gone for good, the samples are absent and nothing else is.
+    """
     db = DB.open(tmp_path, clock=ManualClock(BASE), retention=FOREVER)
     ids, stream = db.series([named("m", n=str(n)) for n in range(1_500)]), db.stream("a", INTERVAL)
     values = np.random.default_rng(1).random((120, 1_500))
@@ -206,17 +207,18 @@ def test_a_damaged_block_is_restored_from_its_parity(tmp_path: Path) -> None:
     chunk = max(tmp_path.glob("*.chunk"), key=lambda path: path.stat().st_size)
     intact, blocks = chunk.read_bytes(), blocks_of(chunk)
     assert len(blocks) > 3
-    for harmed in ([0], [1], [len(blocks) - 1], [0, 2]):
+    for harmed, width in (([0], 1), ([1], 1), ([len(blocks) - 1], 4096), ([0, 2], 1), ([1], blocks[1][1])):
         content = bytearray(intact)
         for at, size in (blocks[number] for number in harmed):
-            content[at + size // 2] ^= 4
+            place = at + (size - width) // 2
+            content[place : place + width] = bytes(each ^ 4 for each in intact[place : place + width])
         chunk.write_bytes(content)
         db = DB.open(tmp_path, clock=ManualClock(BASE), retention=FOREVER)
         found = read(db, BASE - 1, BASE + HOUR)
         assert len(harmed) == db.health.damaged_blocks
         assert chunk.with_name(f"{chunk.name}.corrupt").stat().st_size > 0
         db.close()
-        if len(harmed) == 1:
+        if width <= 4096:
             assert expected == found
         else:
             assert all(expected[name][-len(samples) :] == samples for name, samples in found.items())
