@@ -25,6 +25,9 @@ PEERS = programs_folder()
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 TOCSIN, PROMETHEUS = "tocsin", "prometheus"
 
+# Where pip installs a program it leaves its modules compiled, whatever this says of the working tree.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
 
 @dataclass(slots=True)
 class Program:
@@ -42,7 +45,7 @@ class Program:
     def start(self) -> None:
         with self.log.open("ab") as said:
             self.started = time.monotonic()
-            self.process = subprocess.Popen(self.command, cwd=ROOT, stdout=said, stderr=said)
+            self.process = subprocess.Popen(self.command, cwd=ROOT, env=ENVIRONMENT, stdout=said, stderr=said)
 
     def kill(self) -> None:
         """End it with SIGKILL, if it runs."""
