@@ -44,6 +44,7 @@ from ruler.tsdb.page import Page, Shape, Weights
 from ruler.tsdb.renewal import finish
 from ruler.tsdb.ring import PageSource, Ring
 from ruler.tsdb.selected import Catalog, Selected
+from ruler.tsdb.snapshot import name_at, take
 from ruler.tsdb.stats import Head, Stats, head_of, stats_of
 from ruler.tsdb.stream import Ledger, PageStream
 
@@ -175,6 +176,26 @@ class DB:
                 pass
         except OSError as error:
             raise DiskRefused(f"cannot be written: {error.strerror}") from None
+
+    def snapshot(self, now: int, *, head: bool = True) -> str:
+        """The name of a new directory below `snapshots/` that holds what there is, without `head` only its chunks.
+
+        Any thread but the writer's; durable when this returns. Raises DiskRefused, and then there is none.
+        """
+        directory, keeper = self._directory, self._keeper
+        if directory is None or keeper is None:
+            raise DiskRefused("there is no directory: samples are in memory alone")
+        name = name_at(now)
+
+        def take_it() -> None:
+            leaves = [leaf for ring in self._every_ring() for leaf in ring.leaves if head or isinstance(leaf, Chunk)]
+            take(directory.path, name, leaves, self._index, self._erasures, directory.disk)
+
+        try:
+            keeper.ask(take_it)
+        except OSError as error:
+            raise DiskRefused(f"no snapshot was taken: {error.strerror}") from None
+        return name
 
     def _every_ring(self) -> list[Ring]:
         return [*self._rings.values(), *self._archives.values()]

@@ -37,7 +37,7 @@ class Directory:
 
     def __init__(self, path: Path, disk: Disk, index: Index, weights: Weights, erasures: Erasures) -> None:
         """Open it, and read what earlier processes left into `leaves`; raises StartError."""
-        self.health = Health()
+        self.path, self.disk, self.health = path, disk, Health()
         lock: DirectoryLock | None = None
         try:
             path.mkdir(parents=True, exist_ok=True)

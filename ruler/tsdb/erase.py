@@ -111,7 +111,7 @@ class Erasures:
         """Erase from now on; durable when this returns. Raises DiskRefused, and then nothing has changed."""
         records = (*self.records, erasure)
         try:
-            self._write(records)
+            self._write(records, self._path)
         except OSError as error:
             raise DiskRefused(f"{self._path}: cannot be written: {error.strerror}") from None
         self.records = records
@@ -119,12 +119,17 @@ class Erasures:
     def drop(self, over: Collection[Erasure]) -> None:
         """Forget those that touch nothing any more. May raise OSError."""
         records = tuple(each for each in self.records if each not in over)
-        self._write(records)
+        self._write(records, self._path)
         self.records = records
 
-    def _write(self, records: tuple[Erasure, ...]) -> None:
-        """Put them into the file, beside and renamed; without any there is none. May raise OSError."""
-        path, disk = self._path, self._disk
+    def copy_to(self, directory: Path) -> None:
+        """Put them into a file of another directory. May raise OSError."""
+        if self.records:
+            self._write(self.records, directory / NAME)
+
+    def _write(self, records: tuple[Erasure, ...], path: Path | None) -> None:
+        """Put them into a file, beside and renamed; without any there is none. May raise OSError."""
+        disk = self._disk
         if path is None:
             return
         if not records:

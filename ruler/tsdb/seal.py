@@ -99,7 +99,8 @@ def finish(writer: ChunkWriter, layout: Layout, width: int, first_row: CodeArray
 def seal(page: Page, index: Index, sink: Sink, erasures: Sequence[Erasure] = ()) -> Written | None:
     """Write what a page holds as a chunk, which has the page's number; None when it holds nothing.
 
-    The page must not be written any more. May raise OSError.
+    What is written to the page meanwhile is left out: times are read before the cells that they vouch for. May raise
+    OSError.
     """
     held = np.flatnonzero(page.last_row[: page.used] >= 0)
     published: BoolArray = (page.times != 0).any(axis=1)
