@@ -21,7 +21,6 @@ from ruler.tsdb.chunkfile import HEADER_SIZE, CorruptChunkError, Header, read_he
 from ruler.tsdb.config import Archive
 from ruler.tsdb.dictionary import Dictionary
 from ruler.tsdb.footprint import Population, Sizes
-from ruler.tsdb.keeper import MERGED_ROWS
 
 SAMPLED = 16  # chunks of a kind whose samples are counted
 LATELY = 2 * HOUR  # an interval that has had no chunk for so long is not in use any more
@@ -69,7 +68,7 @@ def survey(directory: Path, archives: Sequence[Archive]) -> Survey:
             if count:
                 some.append(Population(between, count))
     default = Sizes()
-    merged = [file for file in raw if file.header.rows >= MERGED_ROWS]
+    merged = [file for file in raw if 2 * file.header.rows > max(each.header.rows for each in raw)]
     labels = sum(path.stat().st_size for path in directory.glob(f"*{serieslog.SUFFIX}"))
     sizes = Sizes(
         merged_sample=_each(merged) or default.merged_sample,

@@ -32,6 +32,7 @@ class Twins:
     def __init__(self, path: Path, *rules: Archive, retention: Retention = SHORT, gappy: bool = False) -> None:
         self.path, self.rules, self.retention, self._gappy = path, rules or (RULE,), retention, gappy
         self.whole = DB.open(None, retention=FOREVER)
+        self.wholly = Engine(self.whole)
         self._chance = np.random.default_rng(5)
         self._labels = [
             *(named("c_total", job="node", n=str(n)) for n in range(4)),
@@ -40,7 +41,6 @@ class Twins:
         ]
         self._values = np.zeros(len(self._labels))
         self.open(MIDNIGHT)
-        self.wholly = Engine(self.whole)
 
     def open(self, now: int) -> None:
         self.thin = DB.open(self.path, clock=ManualClock(now), retention=self.retention, archives=self.rules)
