@@ -25,7 +25,7 @@ from common.logs import facts
 from common.serving import App
 from common.version import VERSION
 from ruler import config as files
-from ruler.api import query, status, transfer, v2
+from ruler.api import admin, query, status, transfer, v2
 from ruler.api.transfer import TransferOptions
 from ruler.config import Config
 from ruler.database import open_database
@@ -222,6 +222,7 @@ class Ruler:
                 self._clock,
                 TransferOptions(admin=settings.admin_api),
             ),
+            admin.blueprint(self._db, self._clock, enabled=settings.admin_api),
         )
         alertmanager = v2.blueprint(
             self._dispatcher, self._silences, self._notifier, self._clock, self._registry, _build_info()

@@ -27,6 +27,10 @@ class Forbidden(TocsinError):  # noqa: N818
     """A request that the operator has not allowed."""
 
 
+class AdminDisabled(TocsinError):  # noqa: N818
+    """A request for what a flag has to enable; Prometheus calls it unavailable and answers 500."""
+
+
 class Unavailable(TocsinError):  # noqa: N818
     """A request that could be answered later."""
 
@@ -36,6 +40,7 @@ ANSWERS: tuple[tuple[type[TocsinError], str, int], ...] = (
     (BadRequest, "bad_data", 400),
     (Forbidden, "forbidden", 403),
     (NotFound, "not_found", 404),
+    (AdminDisabled, "unavailable", 500),
     (Unavailable, "unavailable", 503),
     (DiskRefused, "unavailable", 503),
     (ParseError, "bad_data", 400),

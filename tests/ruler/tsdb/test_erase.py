@@ -55,7 +55,7 @@ class World:
             due = BASE + self.tick * INTERVAL
             self.clock.set(due)
             count = 2 + (self.tick % 5 > 0)
-            values = np.arange(count) + self.tick / 8
+            values = np.arange(float(count)) + self.tick / 8
             if self.tick % 41 == 7:
                 values[0] = STALE
             assert self.stream.append(due, due + 3, self.db.series(LABELS[:count]), values).stored == count

@@ -16,8 +16,8 @@ from common.errors import DiskRefused
 from ruler.tsdb.db import DB
 from ruler.tsdb.snapshot import FOLDER, UNFINISHED
 from tests.ruler.tsdb.dying import Death, DyingDisk, every_death
-from tests.ruler.tsdb.reading import BASE, Samples, named, read
-from tests.ruler.tsdb.test_erase import END, EVERYTHING, FOREVER, INTERVAL, START, M, World
+from tests.ruler.tsdb.reading import BASE, EVERYTHING, Samples, named, read
+from tests.ruler.tsdb.test_erase import END, FOREVER, INTERVAL, START, M, World
 from tests.ruler.tsdb.test_full_disk import FailingDisk
 
 
