@@ -14,7 +14,7 @@ from ruler.tsdb.ring import MAX_ROWS, MIN_ROWS, PAGE_SPAN, PAGES_KEPT
 
 MERGED_SAMPLE = 0.6  # bytes of a sample in a merged chunk, labels included; node_exporter, see docs/storage.md
 SEALED_SAMPLE = 1.5  # the same in a chunk that was sealed and is not merged yet
-BUCKET = 6 * 1.2  # bytes of a bucket: last, min, max, sum, count and increase
+BUCKET = 5.3  # bytes of a bucket with its six numbers; node_exporter: 4.2 at 5m, and 5.3 at 1h in chunks of 8 days
 SERIES = 120.0  # bytes of the labels of a series in series.log, both copies
 
 CELL, ENTRY = 8, 16  # bytes of a page for each series, and for each stream, of a row
