@@ -1,11 +1,13 @@
-"""How a program waits for its end: SIGINT and SIGTERM stop it, SIGHUP reloads, a second SIGINT ends it at once."""
+"""How a program starts, and waits for its end: SIGINT and SIGTERM stop it (a second SIGINT at once), SIGHUP reloads."""
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 STOP = (signal.SIGINT, signal.SIGTERM)
@@ -34,3 +36,14 @@ class Signals:
             os._exit(130)
         self._stopping = self._stopping or number in STOP
         self._arrived.put(number)
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """What is made within is for the whole life of the program: the collector does not walk it, now or later."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from common import logs
 from common.durations import format_duration
 from common.errors import TocsinError
 from common.flags import DURATION, SIZE, log_flags
-from common.lifecycle import Signals
+from common.lifecycle import Signals, starting
 from common.logs import facts
 from common.serving import HttpServer, Listener, bind
 from common.sizes import format_size
@@ -55,26 +56,26 @@ def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_
     logs.configure(level, style)
     try:
         refuse_second(values["storage"])
-        from ruler.app import Ruler  # noqa: PLC0415  (half a second, which a second instance need not take)
+        with ExitStack() as running:
+            with starting():
+                from ruler.app import Ruler  # noqa: PLC0415  (which a second instance need not take)
 
-        listening = bind(address, "ruler")
-        settings = RulerSettings(
-            **values,
-            external_url=external_url or f"http://{socket.gethostname()}:{listening.getsockname()[1]}",
-            notify_url=os.environ.get("TOCSIN_NOTIFY_URL") or None,
-            flags=_flags(ctx),
-        )
-        signals = Signals()
-        app = Ruler(settings)
-        server = HttpServer([Listener("ruler", listening, app.app)])
-        try:
-            server.start()
-            app.start()
+                listening = bind(address, "ruler")
+                settings = RulerSettings(
+                    **values,
+                    external_url=external_url or f"http://{socket.gethostname()}:{listening.getsockname()[1]}",
+                    notify_url=os.environ.get("TOCSIN_NOTIFY_URL") or None,
+                    flags=_flags(ctx),
+                )
+                signals = Signals()
+                app = Ruler(settings)
+                running.callback(app.stop)
+                server = HttpServer([Listener("ruler", listening, app.app)])
+                running.callback(server.stop)
+                server.start()
+                app.start()
             log.info("listening", extra=facts(address=server.addresses[0]))
             signals.wait(on_hangup=app.reload_or_log)
-        finally:
-            server.stop()
-            app.stop()
     except TocsinError as error:
         raise click.ClickException(str(error)) from None
 
