@@ -90,10 +90,7 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A Config is what the files of a ruler say, checked and complete. Times are ms.
-
-    `yaml` is what /api/v1/status/config shows: no secret is in it.
-    """
+    """A Config is what the files of a ruler say, checked and complete. Times are ms."""
 
     scrape_configs: tuple[ScrapeSettings, ...]
     groups: tuple[GroupConfig, ...]
@@ -103,7 +100,12 @@ class Config:
     notify: Notify
     builtin_alerts: bool
     warnings: tuple[str, ...]
-    yaml: str
+    settings: PrometheusSettings  # as they were written
+
+    @property
+    def yaml(self) -> str:
+        """What /api/v1/status/config shows: no secret is in it."""
+        return to_yaml(self.settings)
 
 
 def load(
@@ -136,7 +138,7 @@ def load(
         notify=_Notifications(Secret(notify_url) if notify_url else None, memory).read(tocsin, ours),
         builtin_alerts=tocsin.builtin_alerts,
         warnings=tuple(warnings),
-        yaml=to_yaml(settings),
+        settings=settings,
     )
 
 
