@@ -81,9 +81,10 @@ def bucketed(
         planes[Plane.LAST, where] = cells[last]
         planes[Plane.MIN, where] = np.fmin.reduceat(cells, first)
         planes[Plane.MAX, where] = np.fmax.reduceat(cells, first)
-        planes[Plane.SUM, where] = np.add.reduceat(cells, first)
+        with np.errstate(invalid="ignore", over="ignore"):  # infinities are values like others
+            planes[Plane.SUM, where] = np.add.reduceat(cells, first)
+            planes[Plane.LOST, where] = np.add.reduceat(_lost(cells, column, before), first)
         planes[Plane.COUNT, where] = last - first + 1
-        planes[Plane.LOST, where] = np.add.reduceat(_lost(cells, column, before), first)
         both = ended[planes[Plane.COUNT, ended] > 0]
         planes[Plane.COUNT, both] *= -1.0
     return planes.reshape(len(Plane), columns, count)

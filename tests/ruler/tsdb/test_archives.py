@@ -161,6 +161,29 @@ def test_other_functions_see_the_last_sample_of_each_bucket(query: str, gappy: T
             assert found[labels] == pytest.approx(value, rel=rough, abs=rough, nan_ok=True), labels
 
 
+def test_the_newest_rise_is_that_of_the_last_bucket(twins: Twins) -> None:
+    """irate and idelta are over the last whole bucket, from the last sample before it."""
+    for size, time in ((HOUR, 2 * DAY), (5 * MINUTE, 5 * DAY)):
+        before, after = (at(twins.wholly, "{job='node'}", each) for each in (time - size, time))
+        seconds = (size - 37 - 23) / 1000
+        for labels, value in at(twins.thinly, "irate(c_total[1h])", time + 1).items():
+            name = f"c_total{labels}"
+            if after[name] >= before[name]:
+                assert value * seconds == pytest.approx(after[name] - before[name], rel=0.25)
+        for labels, value in at(twins.thinly, "idelta(g{job='node'}[1h])", time + 1).items():
+            assert value == pytest.approx(after[f"g{labels}"] - before[f"g{labels}"])
+
+
+@pytest.mark.parametrize("extreme", ["max", "min"])
+def test_the_time_of_an_extreme_is_that_of_its_bucket(extreme: str, twins: Twins) -> None:
+    """ts_of_max_over_time and ts_of_min_over_time are off by less than a bucket."""
+    for size, time in ((HOUR, 2 * DAY), (5 * MINUTE, 5 * DAY)):
+        query = f"ts_of_{extreme}_over_time(g{{job='node'}}[12h])"
+        expected, found = at(twins.wholly, query, time), at(twins.thinly, query, time)
+        assert 4 == len(found)
+        assert all(0 <= found[labels] - when < size / 1000 for labels, when in expected.items())
+
+
 @pytest.mark.parametrize("selector", ["g", "c_total", "timestamp(g)"])
 def test_instant_selections_find_the_last_sample_of_the_last_whole_bucket(selector: str, gappy: Twins) -> None:
     """A selector in an archive gives what it gives at the edge of the bucket, whatever the lookback is, and nothing
