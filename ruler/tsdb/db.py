@@ -41,6 +41,7 @@ from ruler.tsdb.keeper import Keeper
 from ruler.tsdb.memory import series_that_fit
 from ruler.tsdb.metrics import Metrics
 from ruler.tsdb.page import Page, Shape, Weights
+from ruler.tsdb.reading import Findings, contents_to_read
 from ruler.tsdb.renewal import finish
 from ruler.tsdb.ring import PageSource, Ring
 from ruler.tsdb.selected import Catalog, Selected
@@ -125,14 +126,28 @@ class DB:
         self._directory = directory = Directory(path, disk, self._index, self._weights, self._erasures)
         self._source, self.health = directory.pages, directory.health
         self._eraser = Eraser(self._erasures, self._every_ring, self._selected, self._source.next_number)
-        for leaf in directory.leaves:
-            resolution = leaf.header.resolution if isinstance(leaf, Chunk) else 0
-            (self._archive(resolution) if resolution else self._ring(leaf.interval)).adopt(leaf)
+        self._adopt(directory.leaves)
         self._keeper = directory.start(
             self._rings, self._index, self._budget, clock, self._held, lambda: self._churn.first, self._archivist
         )
         self._keeper.retention, self._keeper.eraser = self._retention, self._eraser
         log.info("opened", extra=facts(directory=path, files=len(directory.leaves), series=self._index.live))
+
+    @staticmethod
+    def open_to_read(path: Path, health: Health | None = None) -> DB:
+        """The database in a directory that no process has, or in a snapshot; nothing there changes. Raises StartError.
+
+        `health` is told of damage.
+        """
+        db = DB(Retention(FOREVER))
+        db.health = health or Findings()
+        db._adopt(contents_to_read(path, db._index, db._weights, db._erasures, db.health).leaves)
+        return db
+
+    def _adopt(self, leaves: Sequence[Page | Chunk]) -> None:
+        for leaf in leaves:
+            resolution = leaf.header.resolution if isinstance(leaf, Chunk) else 0
+            (self._archive(resolution) if resolution else self._ring(leaf.interval)).adopt(leaf)
 
     def close(self) -> None:
         """Make everything durable and let go of the directory."""

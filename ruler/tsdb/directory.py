@@ -32,6 +32,26 @@ from ruler.tsdb.ring import Ring
 from ruler.tsdb.serieslog import open_log
 
 
+class Contents:
+    """Contents are what a directory holds, read into `leaves`; raises OSError or NewerVersionError.
+
+    Damage is reported to `health`.
+    """
+
+    def __init__(
+        self, path: Path, disk: Disk, index: Index, weights: Weights, erasures: Erasures, health: Health
+    ) -> None:
+        erasures.load(path, disk, health)
+        self.labels = open_log(path, disk, index, health.damaged)
+        self.chunks = ChunkFiles(path, disk, health)
+        chunks = self.chunks.read_all()
+        superseded = {number for chunk in chunks for number in (chunk.number, *chunk.header.superseded)}
+        self.pages = PageFiles(path, disk, self.labels, health)
+        pages, top = self.pages.read_all(superseded, max(superseded, default=0), index.known, weights)
+        index.reserve(max([top, *(chunk.header.top for chunk in chunks)]))
+        self.leaves: list[Page | Chunk] = [*chunks, *pages]
+
+
 class Directory:
     """A Directory is the files of an open database, and the two threads that look after them."""
 
@@ -42,13 +62,7 @@ class Directory:
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock = DirectoryLock(path)
-            erasures.load(path, disk, self.health)
-            self.labels = open_log(path, disk, index, self.health.damaged)
-            self.chunks = ChunkFiles(path, disk, self.health)
-            chunks = self.chunks.read_all()
-            superseded = {number for chunk in chunks for number in (chunk.number, *chunk.header.superseded)}
-            self.pages = PageFiles(path, disk, self.labels, self.health)
-            pages, top = self.pages.read_all(superseded, max(superseded, default=0), index.known, weights)
+            contents = Contents(path, disk, index, weights, erasures, self.health)
         except (OSError, NewerVersionError) as error:
             if lock is not None:
                 lock.release()
@@ -57,8 +71,8 @@ class Directory:
             problem = f"cannot be used: {error.strerror}" if isinstance(error, OSError) else str(error)
             raise StartError(f"{path}: {problem}") from None
         self._lock = lock
-        index.reserve(max([top, *(chunk.header.top for chunk in chunks)]))
-        self.leaves: list[Page | Chunk] = [*chunks, *pages]
+        self.labels, self.chunks, self.pages = contents.labels, contents.chunks, contents.pages
+        self.leaves = contents.leaves
 
     def start(
         self,

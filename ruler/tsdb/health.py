@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.logs import facts
+from ruler.tsdb.salvage import Damage
 
 log = logging.getLogger("tsdb")
 
@@ -33,6 +34,17 @@ class Health:
         self.damaged_blocks += 1
         self._kept(path, damage)
         log.warning("a file is damaged in part; the rest of it is kept", extra=facts(file=path, problem=problem))
+
+    def page(self, path: Path, damage: Damage) -> None:
+        """Report what had to be left out of a page; it keeps the bytes itself."""
+        self.unfinished_rows += damage.unfinished
+        if damage.rows or damage.columns or damage.records or damage.cut_short:
+            self.corrupt_files += damage.cut_short
+            self.damaged_rows += damage.rows
+            self.damaged_columns += damage.columns
+            self.damaged_blocks += damage.records
+            lost = facts(file=path, rows=damage.rows, columns=damage.columns)
+            log.warning("a page is damaged in part; the rest of it is kept", extra=lost)
 
     def corrupt(self, path: Path, problem: str) -> None:
         """Set a file aside whole."""

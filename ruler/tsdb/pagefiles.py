@@ -23,7 +23,7 @@ from ruler.model.arrays import BoolArray, IntArray
 from ruler.tsdb.disk import Disk
 from ruler.tsdb.health import Health
 from ruler.tsdb.page import COLUMN_SIZE, Page, Shape, Weights, column_records, header_of
-from ruler.tsdb.salvage import CorruptPageError, Damage, map_page, read_page
+from ruler.tsdb.salvage import CorruptPageError, map_page, read_page
 from ruler.tsdb.serieslog import SeriesLog
 
 SYNC_SECONDS = 5.0
@@ -65,23 +65,12 @@ class PageFiles:
             except (CorruptPageError, OSError, ValueError) as error:
                 self.health.corrupt(path, str(error))
                 continue
-            self._judge(path, damage)
+            self.health.page(path, damage)
             page.path = path
             pages.append(page)
             top = max(top, names)
         self._numbers = itertools.count(taken + 1)
         return pages, top
-
-    def _judge(self, path: Path, damage: Damage) -> None:
-        health = self.health
-        health.unfinished_rows += damage.unfinished
-        if damage.rows or damage.columns or damage.records or damage.cut_short:
-            health.corrupt_files += damage.cut_short
-            health.damaged_rows += damage.rows
-            health.damaged_columns += damage.columns
-            health.damaged_blocks += damage.records
-            lost = facts(file=path, rows=damage.rows, columns=damage.columns)
-            log.warning("a page is damaged in part; the rest of it is kept", extra=lost)
 
     def start(self) -> None:
         self._helper.start()
