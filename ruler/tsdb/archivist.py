@@ -34,7 +34,7 @@ from ruler.tsdb.seal import BLOCK_CELLS, Layout, Written, finish, spans
 from ruler.tsdb.selected import NO_SERIES, Selected, joined, subset
 
 SETTLED = HOUR + HOUR // 4  # after the end of a day; without a window for late samples, they may be an hour late
-COLUMNS_AT_ONCE = 512
+BLOCK_COLUMNS, COLUMNS_AT_ONCE = 512, 64  # written, and worked out: the raw samples of a day fit the cache
 MERGED_ROWS, MERGED_AT_ONCE = 1024, 8
 PARTS_KEPT = 6  # at least: buckets are let go chunk by chunk
 WINDOWS_A_ROUND = 64  # that are looked at; one that has something to build ends the round
@@ -47,6 +47,10 @@ Write = Callable[[Callable[[Sink, int], Written | None]], Chunk | None]
 log = logging.getLogger("tsdb")
 
 
+class HaltedError(Exception):
+    """Nobody waits for what is being built any more: it will be built from the beginning."""
+
+
 class Archivist:
     """An Archivist keeps the archives up to the raw samples. `round` builds what there is to build at a time."""
 
@@ -56,6 +60,7 @@ class Archivist:
         """`late` says how many ms samples may come late."""
         self._raw, self.archives, self._select, self._late = raw, archives, select, late
         self.rules = Rules(())
+        self.halted: Callable[[], bool] = lambda: False
         self._next: dict[int, int] = {}  # of each resolution, the window that has not been looked at
         self._late_comers: deque[int] = deque()  # since when (ms) there is more than there was
 
@@ -80,7 +85,7 @@ class Archivist:
         return min((window * span_of(size) for size, window in nexts), default=FAR)
 
     def round(self, now: int, write: Write) -> None:
-        """Build the next window of each resolution that is over. May raise OSError."""
+        """Build the next window of each resolution that is over. May raise OSError, or HaltedError."""
         self._go_back()
         over = now - max(SETTLED, self._late())
         oldest = self._oldest()
@@ -125,7 +130,7 @@ class Archivist:
         for each in np.unique(kept).tolist():
             part = subset(selected, np.flatnonzero(kept == each))
             archive = self.archives[stretch.size]
-            chunk = write(_Building(part, self._raw, archive, stretch).write)
+            chunk = write(_Building(part, self._raw, archive, stretch, self.halted).write)
             if chunk is not None:
                 archive.adopt(chunk)
                 log.info("archived", extra=facts(resolution=stretch.size, until=stretch.end, series=len(part)))
@@ -196,8 +201,15 @@ def _fits(group: Sequence[Chunk], chunk: Chunk, longest: int) -> bool:
 class _Building:
     """A _Building is one chunk of buckets being built, a block of columns at a time."""
 
-    def __init__(self, selected: Selected, raw: Mapping[int, Ring], archive: Ring, stretch: Stretch) -> None:
-        self._raw, self._archive, self._stretch = list(raw.values()), archive, stretch
+    def __init__(
+        self,
+        selected: Selected,
+        raw: Mapping[int, Ring],
+        archive: Ring,
+        stretch: Stretch,
+        halted: Callable[[], bool],
+    ) -> None:
+        self._raw, self._archive, self._stretch, self._halted = list(raw.values()), archive, stretch, halted
         order, self._parts = _by_name(selected)
         self._selected = subset(selected, order)
         self._slots = _Slots(stretch.count)
@@ -205,13 +217,19 @@ class _Building:
     def write(self, sink: Sink, number: int) -> Written | None:
         """Write it; None when there is no sample. May raise OSError."""
         stretch, count = self._stretch, len(self._selected)
-        width = max(1, min(BLOCK_CELLS // stretch.count, COLUMNS_AT_ONCE))
+        width = max(1, min(BLOCK_CELLS // stretch.count, BLOCK_COLUMNS))
         writer = ChunkWriter(sink)
         slot, flags = np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.uint8)
         first_row, last_row = np.zeros(count, dtype=np.int32), np.full(count, -1, dtype=np.int32)
         for start in range(0, count, width):
             here = slice(start, min(start + width, count))
-            cells, slot[here], flags[here] = self._planes(subset(self._selected, np.arange(count)[here]))
+            cells = np.zeros((len(Plane), here.stop - start, stretch.count), dtype=np.uint64)
+            for low in range(start, here.stop, COLUMNS_AT_ONCE):
+                if self._halted():
+                    raise HaltedError
+                some = slice(low, min(low + COLUMNS_AT_ONCE, here.stop))
+                into = cells[:, low - start : some.stop - start]
+                slot[some], flags[some] = self._fill(into, subset(self._selected, np.arange(count)[some]))
             first_row[here], last_row[here] = spans(cells[Plane.LAST])
             for plane in cells:
                 writer.block(encode_cells(plane, Codec.FAST))
@@ -233,10 +251,9 @@ class _Building:
         )
         return finish(writer, layout, width, first_row, last_row)
 
-    def _planes(self, part: Selected) -> tuple[Bits, IntArray, FlagArray]:
-        """The stored cells [planes × columns × buckets] of some columns, and their slots and flags."""
+    def _fill(self, cells: Bits, part: Selected) -> tuple[IntArray, FlagArray]:
+        """Work out the stored cells [planes × columns × buckets] of some columns; their slots and flags."""
         stretch, count = self._stretch, len(part)
-        cells = np.zeros((len(Plane), count, stretch.count), dtype=np.uint64)
         slot, flags = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.uint8)
         before = self._before(part)
         for block in blocks.stacked(part, self._raw, stretch.start, stretch.end):
@@ -244,7 +261,7 @@ class _Building:
             cells[:, block.rows] = planes.view(np.uint64) ^ ABSENT_CELL
             slot[block.rows] = self._slots.of(last_times(block.times, stretch))[block.stream_of]
             flags[block.rows] = _flags(planes)
-        return cells, slot, flags
+        return slot, flags
 
     def _before(self, part: Selected) -> FloatArray:
         """The last finite sample before the window that the archive knows of each series, NaN where there is none."""

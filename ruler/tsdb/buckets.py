@@ -64,18 +64,15 @@ def bucketed(
     """
     columns, count = values.shape[1], stretch.count
     planes = absent(len(Plane), columns * count)
-    column, row = np.nonzero((values.view(np.int64) != ABSENT_BITS).T)
-    cells = values[row, column]
-    bucket = column * count + stretch.places(times[row, stream_of[column]])
+    cells, bucket = _side_by_side(values, times, stream_of, stretch)
     stale = cells.view(np.int64) == STALE_BITS
     ended = np.empty(0, dtype=np.int64)
     if stale.any():
         ended = bucket[stale & _last_of(bucket)]
         planes[:, ended] = STALE
-        real = ~stale
-        cells, bucket, column = cells[real], bucket[real], column[real]
+        cells, bucket = cells[~stale], bucket[~stale]
     if len(cells):
-        first = np.flatnonzero(np.diff(bucket, prepend=-1))
+        first = np.concatenate(([0], np.flatnonzero(bucket[1:] != bucket[:-1]) + 1))
         where = bucket[first]
         last = np.append(first[1:], len(cells)) - 1
         planes[Plane.LAST, where] = cells[last]
@@ -83,33 +80,49 @@ def bucketed(
         planes[Plane.MAX, where] = np.fmax.reduceat(cells, first)
         with np.errstate(invalid="ignore", over="ignore"):  # infinities are values like others
             planes[Plane.SUM, where] = np.add.reduceat(cells, first)
-            planes[Plane.LOST, where] = np.add.reduceat(_lost(cells, column, before), first)
+            planes[Plane.LOST, where] = _lost(cells, bucket, count, before, first)
         planes[Plane.COUNT, where] = last - first + 1
         both = ended[planes[Plane.COUNT, ended] > 0]
         planes[Plane.COUNT, both] *= -1.0
     return planes.reshape(len(Plane), columns, count)
 
 
-def _last_of(groups: IntArray) -> BoolArray:
+def _side_by_side(
+    values: FloatArray, times: IntArray, stream_of: CodeArray, stretch: Stretch
+) -> tuple[FloatArray, CodeArray]:
+    """What is there, column by column, and which bucket each is in; the buckets of all columns are counted through."""
+    cells = np.ascontiguousarray(values.T)
+    places = np.ascontiguousarray(stretch.places(times).astype(np.int32).T)
+    buckets = places[stream_of]
+    buckets += (np.arange(len(cells), dtype=np.int32) * np.int32(stretch.count))[:, np.newaxis]
+    there = cells.view(np.int64) != ABSENT_BITS
+    if there.all():
+        return cells.reshape(-1), buckets.reshape(-1)
+    return cells[there], buckets[there]
+
+
+def _last_of(groups: CodeArray) -> BoolArray:
     """Which entries are the last of their group; groups ascend."""
     last = np.ones(len(groups), dtype=np.bool_)
     last[:-1] = groups[1:] != groups[:-1]
     return last
 
 
-def _lost(cells: FloatArray, column: IntArray, before: FloatArray) -> FloatArray:
-    """For each sample that is below the one before it in its column, the value of that; zero for the others."""
-    lost = np.zeros(len(cells))
-    finite = np.flatnonzero(np.isfinite(cells))
-    if len(finite):
-        now, of = cells[finite], column[finite]
-        previous = np.empty(len(now))
-        previous[1:] = now[:-1]
-        opening = np.ones(len(now), dtype=np.bool_)
-        opening[1:] = of[1:] != of[:-1]
-        previous[opening] = before[of[opening]]
-        lost[finite] = np.where(now < previous, previous, 0.0)
-    return lost
+def _lost(cells: FloatArray, bucket: CodeArray, count: int, before: FloatArray, first: IntArray) -> FloatArray:
+    """What resets lost in each bucket, of which `first` are the first samples: the samples just before each reset."""
+    finite = np.isfinite(cells)
+    if not finite.all():
+        kept = np.flatnonzero(finite)
+        cells, bucket, first = cells[kept], bucket[kept], np.searchsorted(kept, first)
+    lost = np.zeros(len(cells) + 1)  # and nothing behind the last, where a bucket without a finite sample may begin
+    reset = np.flatnonzero(cells[1:] < cells[:-1]) + 1
+    lost[reset] = cells[reset - 1]
+    column = bucket[first[first < len(cells)]] // count
+    opening = first[: len(column)][np.diff(column, prepend=-1) != 0]
+    older = before[bucket[opening] // count]
+    lost[opening] = np.where(cells[opening] < older, older, 0.0)
+    sums = np.add.reduceat(lost, first)
+    return np.where(np.append(first[1:], len(cells)) > first, sums, 0.0)
 
 
 def last_times(times: IntArray, stretch: Stretch) -> IntArray:

@@ -5,6 +5,7 @@ One thread does it, a round every few seconds; nothing here makes the writer or 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -22,7 +23,7 @@ from common.errors import DiskRefused
 from common.logs import facts
 from ruler.model.arrays import IntArray
 from ruler.tsdb.aging import past
-from ruler.tsdb.archivist import Archivist
+from ruler.tsdb.archivist import Archivist, HaltedError
 from ruler.tsdb.budget import Budget
 from ruler.tsdb.chunk import Chunk, OpenChunk
 from ruler.tsdb.chunkfile import MAX_SOURCES, Sink, part_of
@@ -71,6 +72,7 @@ class Keeper:
         archivist: Archivist,
     ) -> None:
         self._archivist = archivist
+        archivist.halted = lambda: self._jobs.ended
         self._rings, self._pages, self._chunks, self._index, self._labels = rings, pages, chunks, index, labels
         self._budget, self._held, self._recent = budget, held, recent
         self.retention = Retention()
@@ -178,7 +180,8 @@ class Keeper:
     def _archive(self, now: int) -> None:
         """Build what archives lack, and merge what they have; not in memory: the raw samples stay as long."""
         if not self._pages.health.degraded:
-            self._archivist.round(now, self._write_archive)
+            with contextlib.suppress(HaltedError):
+                self._archivist.round(now, self._write_archive)
             for ring in list(self._archivist.archives.values()):
                 for group in self._archivist.groups(ring, self.retention.time):
                     self._merge_whole(ring, group)
