@@ -288,6 +288,22 @@ def test_raw_samples_stay_until_they_are_archived(tmp_path: Path) -> None:
     twins.close()
 
 
+def test_a_process_that_ends_waits_for_no_archive(tmp_path: Path) -> None:
+    """What is being built when the process is to end is given up without a trace, and built by the next one."""
+    twins = Twins(tmp_path)
+    twins.thin._archivist.halted = lambda: True
+    twins.run(0, 2 * DAY)
+    assert [] == [chunk for ring in twins.thin._archives.values() for chunk in ring.chunks]
+    assert [] == list(tmp_path.glob("*.tmp"))
+    twins.restart(MIDNIGHT + 2 * DAY)
+    twins.settle(2 * DAY + 2 * HOUR)
+    held = asked(twins.thinly, "count_over_time(g{job='node'}[1d])", DAY, 2 * DAY, DAY)
+    assert all(chunk.header.planes == 6 for ring in twins.thin._archives.values() for chunk in ring.chunks)
+    assert [{DAY: 1440.0, 2 * DAY: 1440.0}] * 4 == list(held.values())
+    assert all(ring.chunks for ring in twins.thin._archives.values())
+    twins.close()
+
+
 def test_archives_go_by_their_own_retention(twins: Twins) -> None:
     """Of each resolution there is as much as its rule says, and no more than some chunks on top."""
     for size, kept in RULE.resolutions:
