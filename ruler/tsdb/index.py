@@ -8,7 +8,7 @@ series that have samples in pages, or are being written; `renewal.py` takes the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -42,14 +42,18 @@ class Minted:
 
 
 class MetricTable:
-    """A MetricTable holds the labels of every series of one metric name."""
+    """A MetricTable holds the labels of every series of one metric name.
 
-    def __init__(self, name: int) -> None:
+    It can be searched for labels, which takes some memory, from the first time that somebody does on: a start need not
+    wait for that. Tables that are made beside others (`searchable`) can be from the beginning.
+    """
+
+    def __init__(self, name: int, *, searchable: bool = True) -> None:
         self.name = name
         self._names: list[str] = []
         self._codes = np.zeros((4, 0), dtype=np.int32)
         self._ids = np.zeros(4, dtype=np.int64)
-        self._by_codes: dict[bytes, int] = {}
+        self._by_codes: dict[bytes, int] | None = {} if searchable else None
         self.rows = Rows((), self._codes[:0], self._ids[:0])
 
     def __len__(self) -> int:
@@ -66,11 +70,14 @@ class MetricTable:
         wider = np.zeros((len(self._codes), len(self._names)), dtype=np.int32)
         wider[:, : self._codes.shape[1]] = self._codes
         self._codes = wider
-        self._by_codes = dict(zip(_keys(wider[:count]), self._ids[:count].tolist(), strict=True))
+        if self._by_codes is not None:
+            self._by_codes = self._keyed()
         self._publish(count)
 
     def find(self, codes: CodeArray) -> list[int | None]:
         """The id of the series with each row of codes, None where there is none."""
+        if self._by_codes is None:
+            self._by_codes = self._keyed()
         return [self._by_codes.get(key) for key in _keys(codes)]
 
     def add(self, codes: CodeArray, ids: IntArray) -> None:
@@ -82,7 +89,8 @@ class MetricTable:
             self._ids = np.concatenate([self._ids[:count], np.zeros(room - count, np.int64)])
         self._codes[count:total] = codes
         self._ids[count:total] = ids
-        self._by_codes.update(zip(_keys(codes), ids.tolist(), strict=True))
+        if self._by_codes is not None:
+            self._by_codes.update(zip(_keys(codes), ids.tolist(), strict=True))
         self._publish(total)
 
     def labels_of(self, ids: IntArray) -> tuple[tuple[str, ...], CodeArray]:
@@ -90,6 +98,10 @@ class MetricTable:
         rows = self.rows
         order = np.argsort(rows.ids, kind="stable")
         return rows.names, rows.codes[order[np.searchsorted(rows.ids, ids, sorter=order)]]
+
+    def _keyed(self) -> dict[bytes, int]:
+        count = len(self)
+        return dict(zip(_keys(self._codes[:count]), self._ids[:count].tolist(), strict=True))
 
     def _publish(self, count: int) -> None:
         self.rows = Rows(self.names, self._codes[:count], self._ids[:count])
@@ -168,21 +180,32 @@ class Index:
         [found] = table.find(codes)
         return REFUSED if found is None else found
 
-    def restore(self, minted: Minted) -> None:
-        """Take back series that were minted by an earlier process; those that are here already stay as they are."""
-        table = self.tables.get(minted.name)
+    def restore(self, groups: Sequence[Minted]) -> None:
+        """Take back series that were minted by an earlier process; of those with one id the first stays."""
+        if not groups:
+            return
+        ids = np.concatenate([group.ids for group in groups])
+        fresh = np.zeros(len(ids), dtype=np.bool_)
+        fresh[np.unique(ids, return_index=True)[1]] = True
+        fresh &= ~self.known(ids)
+        at = 0
+        for group in groups:
+            chosen = fresh[at : at + len(group.ids)]
+            at += len(group.ids)
+            self._restore(group if chosen.all() else replace(group, codes=group.codes[chosen], ids=group.ids[chosen]))
+        names = np.repeat([group.name for group in groups], [len(group.ids) for group in groups])
+        self._note(names[fresh], ids[fresh])
+
+    def _restore(self, group: Minted) -> None:
+        table = self.tables.get(group.name)
         if table is None:
-            table = self.tables[minted.name] = MetricTable(minted.name)
-        new = [name for name in minted.names if name not in table.names]
+            table = self.tables[group.name] = MetricTable(group.name, searchable=False)
+        new = [name for name in group.names if name not in table.names]
         if new:
             table.add_names(new)
-        fresh = ~self.known(minted.ids)
-        ids = minted.ids[fresh]
-        if len(ids):
-            codes = np.zeros((len(ids), len(table.names)), dtype=np.int32)
-            codes[:, [table.names.index(name) for name in minted.names]] = minted.codes[fresh]
-            table.add(codes, ids)
-            self._note(minted.name, ids)
+        codes = np.zeros((len(group.ids), len(table.names)), dtype=np.int32)
+        codes[:, [table.names.index(name) for name in group.names]] = group.codes
+        table.add(codes, group.ids)
 
     def reserve(self, count: int) -> None:
         """Never give out an id below `count`: values under them may turn up."""
@@ -276,10 +299,11 @@ class Index:
         self._note(table.name, ids)
         return Minted(table.name, table.names, codes[rows], ids)
 
-    def _note(self, name: int, ids: IntArray) -> None:
-        self._name_of[ids] = name
+    def _note(self, names: int | CodeArray, ids: IntArray) -> None:
+        """These ids are of live series of metrics with these names."""
+        self._name_of[ids] = names
         self._known[ids] = True
-        self.count = max(self.count, int(ids[-1]) + 1)
+        self.count = max(self.count, int(ids.max(initial=-1)) + 1)
         self.live += len(ids)
 
 

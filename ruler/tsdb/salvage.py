@@ -101,15 +101,17 @@ def _height(entries: Bits, cells: Bits) -> int:
 
 def _read_columns(page: Page, copies: list[Bits], known: Callable[[IntArray], BoolArray], damage: Damage) -> int:
     """Learn which column is which series, from either copy of its record; 1 + the highest id."""
-    given = np.flatnonzero(copies[0].any(axis=1) | copies[1].any(axis=1))
+    given = np.flatnonzero(_written(copies[0]) | _written(copies[1]))
     if not len(given):
         return 0
     page.used = used = int(given[-1]) + 1
-    first, second = (_intact(records[:used]) for records in copies)
-    intact = first | second
-    named = np.where(first, copies[0][:used, 0], copies[1][:used, 0])
-    written = [records[:used].any(axis=1) for records in copies]  # a crash may come between the two
-    damage.records = int(((first < written[0]) & second).sum() + ((second < written[1]) & first).sum())
+    named = copies[0][:used, 0]
+    intact = first = _intact(copies[0][:used])
+    if not np.array_equal(copies[0][:used], copies[1][:used]):
+        second = _intact(copies[1][:used])
+        named, intact = np.where(first, named, copies[1][:used, 0]), first | second
+        written = [_written(records[:used]) for records in copies]  # a crash may come between the two
+        damage.records = int(((first < written[0]) & second).sum() + ((second < written[1]) & first).sum())
     series = (named & _SERIES).astype(np.int64) - 1
     slots = (named >> SERIES_BITS).astype(np.int64)
     intact &= slots < page.shape.slots
@@ -121,6 +123,12 @@ def _read_columns(page: Page, copies: list[Bits], known: Callable[[IntArray], Bo
     page.series_of[:used] = np.where(labelled, series, -1)
     damage.columns = used - 1 - int(labelled[1:].sum())
     return top
+
+
+def _written(records: Bits) -> BoolArray:
+    """Which records are not all zeros."""
+    written: BoolArray = (records[:, 0] | records[:, 1]) != 0
+    return written
 
 
 def _intact(records: Bits) -> BoolArray:

@@ -243,10 +243,18 @@ class Restored:
             self._groups.setdefault((part.name, part.names), []).append((part.codes, ids[rows]))
 
     def finish(self) -> None:
-        for (name, names), found in self._groups.items():
-            ids, first = np.unique(np.concatenate([ids for _, ids in found]), return_index=True)
-            codes = np.concatenate([codes for codes, _ in found])[first]
-            self._index.restore(Minted(self._index.strings.code(name), names, codes, ids))
+        code = self._index.strings.code
+        self._index.restore(
+            [
+                Minted(
+                    code(name),
+                    names,
+                    np.concatenate([codes for codes, _ in found]),
+                    np.concatenate([ids for _, ids in found]),
+                )
+                for (name, names), found in self._groups.items()
+            ]
+        )
 
 
 def _live(index: Index) -> Iterator[list[Minted]]:

@@ -70,9 +70,11 @@ class SparseArray:
             grown = np.zeros(max(top, 2 * len(self._row_of)), dtype=np.int64)
             grown[: len(self._row_of)] = self._row_of
             self._row_of = grown
-        missing = self._row_of[stretches] == 0
-        if missing.any():
-            for stretch in np.unique(stretches[missing]).tolist():
+        missing = stretches[self._row_of[stretches] == 0]
+        if len(missing):
+            wanted = np.zeros(top, dtype=np.bool_)
+            wanted[missing] = True
+            for stretch in np.flatnonzero(wanted).tolist():
                 if not self._free:
                     self._grow()
                 self._row_of[stretch] = self._free.pop()
