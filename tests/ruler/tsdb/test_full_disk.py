@@ -193,7 +193,7 @@ def lived(path: Path, disk: FailingDisk) -> tuple[Samples, Samples]:
     """A life of a database in which everything happens: what was appended, and what of it before the disk failed."""
     db = DB.open(path, clock=ManualClock(BASE), disk=disk, retention=Retention(96 * INTERVAL))
     scraping, before = Scraping(db), Samples()
-    for _ in range(15):
+    for _ in range(11):
         if not disk.failed:
             before = {name: list(samples) for name, samples in scraping.expected.items()}
         scraping.scrape(4)
@@ -215,7 +215,7 @@ def test_a_failure_of_any_call_is_survived(tmp_path: Path, for_good: bool) -> No
     expected, _ = lived(tmp_path / "healthy", healthy)
     assert {"open", "resize", "write", "cut", "sync", "sync_names", "rename", "remove"} == set(healthy.done)
     writes = [number for number, kind in enumerate(healthy.done, 1) if kind == "write"]
-    alike = set(writes[30:]) - set(writes[30::9])  # most writes are appends
+    alike = set(writes[20:]) - set(writes[20::13])  # most writes are appends
     for number in (number for number in range(1, healthy.calls + 1) if number not in alike):
         path, disk = tmp_path / str(number), FailingDisk(number, for_good=for_good)
         try:
