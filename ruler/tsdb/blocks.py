@@ -15,7 +15,7 @@ import numpy as np
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.storage import Block, Selection
 from ruler.tsdb.chunk import OpenChunk
-from ruler.tsdb.erase import Erasure, erased, spared
+from ruler.tsdb.erase import Erasure, erased, spared, touching
 from ruler.tsdb.merging import Part, in_order
 from ruler.tsdb.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits, Leaf
 from ruler.tsdb.ring import Ring
@@ -92,7 +92,7 @@ def living(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> B
 
 def layers_of(selected: Selected, ring: Ring, start: int, end: int, plane: int = 0) -> list[Layer]:
     """What the ring's leaves have of the selection in a window; several layers of one that has a series twice."""
-    layers = []
+    layers, records = [], ring.erasures.records  # before the leaves: forgotten once others are in their place
     for leaf in ring.leaves:
         if leaf.oldest > end or leaf.newest <= start or (page := leaf.opened()) is None:
             continue
@@ -101,7 +101,7 @@ def layers_of(selected: Selected, ring: Ring, start: int, end: int, plane: int =
         low, high = page.rows_about(start, end)
         if low >= high:
             continue
-        erasures = ring.erasures.on(leaf, start, end)
+        erasures = touching(records, leaf, start, end)
         for columns in selected.lookup(page).layers:
             alive = (page.last_row[columns] >= low) & (page.first_row[columns] < high)
             if alive.all():

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ruler.model.arrays import BoolArray, IntArray
+from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.tsdb.chunkfile import CorruptChunkError, Header, read_meta
 from ruler.tsdb.codec import decode_cells, decode_times
 from ruler.tsdb.dictionary import Dictionary
@@ -94,19 +94,20 @@ class Chunk:
         self.order, self.oldest, self.newest = header.order, header.oldest, header.newest
         self._cache, self._report = cache, report
         self._damaged = False
+        self._last: OpenChunk | None = None  # once its file is removed, for readers who hold this
 
     @property
     def path(self) -> Path | None:
         return self.source if isinstance(self.source, Path) else None
 
     def opened(self) -> OpenChunk | None:
-        """What it takes to read it; None when it is gone or damaged beyond that."""
-        if self._damaged:
-            return None
+        """What it takes to read it; None when it is damaged beyond that, or somebody else has removed it."""
+        if self._damaged or self._last is not None:
+            return self._last
         try:
             opened: OpenChunk = self._cache.get((self.number, "meta"), self._open)
-        except FileNotFoundError:  # retention was faster than this reader
-            return None
+        except FileNotFoundError:
+            return self._last
         except (CorruptChunkError, OSError) as error:
             self._damaged = True
             self._report(self.path, str(error), b"")
@@ -119,6 +120,11 @@ class Chunk:
         if first_bad:
             self._report(self.path, "one of two copies of the meta is damaged", b"")
         return OpenChunk(self.header, arrays, content, self._cache, partial(self._report, self.path))
+
+    def outlive(self) -> None:
+        """Stay readable for those who hold it when its file is removed now."""
+        self._last = self.opened()
+        self.forget()
 
     def forget(self) -> None:
         """Keep nothing of it in the cache."""
@@ -261,6 +267,12 @@ class OpenChunk(Leaf):
             return self._content.read(size, at)
         except OSError:  # what the disk cannot read is damaged like any other
             return bytes(size)
+
+    def column_sizes(self) -> FloatArray:
+        """How many bytes the cells of each column take (without column 0), as its share of a block."""
+        blocks = self._blocks[:, 1].reshape(-1, self.header.planes).sum(axis=1)
+        counts = np.minimum(self._width, self.used - 1 - self._width * np.arange(len(blocks)))
+        return np.repeat(blocks / counts, counts)
 
     def check(self) -> int:
         """Read every block and verify it; how many are damaged."""

@@ -36,10 +36,10 @@ class ChunkFiles:
                 continue
             found[header.number] = self._handle(header, path, size)
         for number in [number for number, chunk in found.items() if _unfinished(chunk.header, found)]:
-            self.remove(found.pop(number))
+            self._unlink(found.pop(number))
         for number in {source for chunk in found.values() for source in chunk.header.superseded}:
             if number in found:
-                self.remove(found.pop(number))
+                self._unlink(found.pop(number))
         return list(found.values())
 
     def sink(self, number: int) -> Sink:
@@ -67,7 +67,11 @@ class ChunkFiles:
         return self._handle(chunk.header, self._path(chunk.number), chunk.size)
 
     def remove(self, chunk: Chunk) -> None:
-        chunk.forget()
+        """Remove the file of a chunk that no ring has any more; readers who hold it have it to the end."""
+        chunk.outlive()
+        self._unlink(chunk)
+
+    def _unlink(self, chunk: Chunk) -> None:
         if chunk.path is not None:
             with contextlib.suppress(OSError):
                 self._disk.remove(chunk.path)

@@ -105,7 +105,7 @@ class Erasures:
 
     def on(self, leaf: Stretch, start: int = -FAR, end: int = FAR) -> tuple[Erasure, ...]:
         """Those that may touch samples of the leaf with start ≤ time ≤ end."""
-        return tuple(each for each in self.records if each.touches(leaf, start, end))
+        return touching(self.records, leaf, start, end)
 
     def add(self, erasure: Erasure) -> None:
         """Erase from now on; durable when this returns. Raises DiskRefused, and then nothing has changed."""
@@ -152,6 +152,11 @@ class Erasures:
             with contextlib.suppress(OSError):
                 disk.remove(beside)
             raise
+
+
+def touching(records: Iterable[Erasure], leaf: Stretch, start: int, end: int) -> tuple[Erasure, ...]:
+    """Those that may touch samples of the leaf with start ≤ time ≤ end."""
+    return tuple(each for each in records if each.touches(leaf, start, end))
 
 
 def spared(
