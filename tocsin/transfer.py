@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import click
 import requests
 
 from common.clock import SystemClock
 from common.errors import TocsinError
+from common.labels import Labels
 from ruler.promql.parser import parse_selector
 from ruler.transfer import csvcolumns, jsonlines
-from ruler.transfer.formats import CHUNK, EXPORTS, Format, Wanted
+from ruler.transfer.formats import CHUNK, EXPORTS, Format, Reading, Wanted, chunks_of, load
 from ruler.transfer.formats import dump as dump_to
 from ruler.transfer.parquet import Written, export_parquet, write_days
 from ruler.transfer.read import DAY
@@ -86,16 +88,14 @@ def _dump_directory(
     output: Path | None,
 ) -> None:
     sets = [parse_selector(text) for text in selectors]
-    if not path.is_dir():
-        raise click.ClickException(f"{path}: not a directory")
-    with closing(DB.open(path, retention=Retention(FOREVER, None))) as db:
-        if form == PARQUET:
-            assert output is not None  # noqa: S101  (tells the type checker; refused above)
-            _tell(export_parquet(db, sets, start, end, output))
-            return
-        wanted = Wanted(matcher_sets=sets, start=start, end=end, columns=columns)
-        with _opened(output) as out:
-            dump_to(db, Format(form), wanted, out)
+    db = DB.open_to_read(path)
+    if form == PARQUET:
+        assert output is not None  # noqa: S101  (tells the type checker; refused above)
+        _tell(export_parquet(db, sets, start, end, output))
+        return
+    wanted = Wanted(matcher_sets=sets, start=start, end=end, columns=columns)
+    with _opened(output) as out:
+        dump_to(db, Format(form), wanted, out)
 
 
 def _dump_ruler(
@@ -153,9 +153,15 @@ def _opened(path: Path | None) -> AbstractContextManager[BinaryIO]:
 )
 @click.option("--columns", help="What CSV columns hold, such as 1:time:unix_s,2:label:host,3:metric:load.")
 @click.option("--extra-label", "extra", multiple=True, help="name=value for every series (repeatable).")
+@click.option("--storage.tsdb.path", "storage", type=click.Path(path_type=Path), help="This directory, with no ruler.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
-def import_(url: str, form: str, columns: str | None, extra: tuple[str, ...], files: tuple[Path, ...]) -> None:
-    """Put the samples of FILES (- for standard input, .gz as they are) into a running ruler."""
+def import_(
+    url: str, form: str, columns: str | None, extra: tuple[str, ...], storage: Path | None, files: tuple[Path, ...]
+) -> None:
+    """Put the samples of FILES (- for standard input, .gz as they are) into a running ruler or a directory."""
+    if storage is not None:
+        _import_into(storage, Format(form), columns, extra, files)
+        return
     ruler = Ruler(url)
     path = {Format.JSON: "import"}.get(Format(form), f"import/{form}")
     values = {"extra_label": list(extra), **({"format": columns} if columns else {})}
@@ -168,6 +174,42 @@ def import_(url: str, form: str, columns: str | None, extra: tuple[str, ...], fi
         except TocsinError as error:
             raise click.ClickException(f"{file}: {error}") from None
         click.echo(f"{file}: {stored} samples stored" + (f", refused: {refused}" if refused else ""))
+
+
+def _import_into(
+    directory: Path, format_: Format, columns: str | None, extra: Sequence[str], files: Sequence[Path]
+) -> None:
+    """Put samples of any age into a directory, which is made if there is none."""
+    clock = SystemClock()
+    try:
+        reading = Reading(
+            now=clock.now(),
+            columns=csvcolumns.described(columns) if columns else None,
+            extra=_labels(extra),
+        )
+        with closing(DB.open(directory, retention=Retention(FOREVER, None))) as db:
+            backfill = db.backfill(clock, lambda function: function())
+            assert backfill is not None  # noqa: S101  (there is a directory)
+            for file in files:
+                with click.open_file(str(file), "rb") as plain:
+                    body = gzip.GzipFile(fileobj=plain) if file.suffix == ".gz" else plain
+                    total = load(backfill, format_, chunks_of(cast("BinaryIO", body)), reading)
+                refused = ", ".join(f"{reason}={count}" for reason, count in total.refused.items())
+                click.echo(f"{file}: {total.stored} samples stored" + (f", refused: {refused}" if refused else ""))
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    except TocsinError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _labels(pairs: Sequence[str]) -> Labels:
+    found = {}
+    for pair in pairs:
+        name, equal, value = pair.partition("=")
+        if not (name and equal):
+            raise click.BadParameter(f"not name=value: {pair!r}", param_hint="--extra-label")
+        found[name] = value
+    return Labels(found)
 
 
 class RulerRefusal(TocsinError):  # noqa: N818  (what happened, not what to call it)

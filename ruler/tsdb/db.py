@@ -24,6 +24,7 @@ from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
 from ruler.storage import REFUSED, Claim, Look, Selection
 from ruler.tsdb import archives, blocks
+from ruler.tsdb.analyze import Analysis, analyze
 from ruler.tsdb.archivist import Archivist
 from ruler.tsdb.backfill import Backfill, InWriter
 from ruler.tsdb.budget import Budget
@@ -354,6 +355,10 @@ class DB:
     def head(self) -> Head:
         """What there is, as far as it is cheap to tell."""
         return head_of(self._index, list(self._rings.values()), self._ledger)
+
+    def analyze(self, limit: int) -> Analysis:
+        """What there is by labels and bytes; takes its time, and is for offline tools."""
+        return analyze([leaf for ring in self._every_ring() for leaf in ring.leaves], self._index, limit)
 
     def stats(self, limit: int = 10) -> Stats:
         """What there is, for the status page; the longest lists have `limit` rows."""

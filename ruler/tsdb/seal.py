@@ -108,7 +108,7 @@ def seal(page: Page, index: Index, sink: Sink, erasures: Sequence[Erasure] = ())
         return None
     low, high = int(published.argmax()), page.rows - int(published[::-1].argmax())
     series = page.series_of[held].astype(np.int64)
-    order, parts = _sorted_parts(series, index)
+    order, parts = sorted_parts(series, index)
     columns, series = held[order], series[order]
     used_slots, slot = np.unique(page.slot_of[columns], return_inverse=True)
     times = np.ascontiguousarray(page.times[low:high, used_slots].T)
@@ -199,7 +199,7 @@ def _reach(layout: Layout) -> tuple[int, int]:
     return max(1, int(off.max())), max(1, int(-off.min()))
 
 
-def _sorted_parts(series: IntArray, index: Index) -> tuple[IntArray, list[Part]]:
+def sorted_parts(series: IntArray, index: Index) -> tuple[IntArray, list[Part]]:
     """The order of columns by metric name and id, and their labels in that order."""
     names = index.names_of_ids(series)
     distinct, where = np.unique(names, return_inverse=True)

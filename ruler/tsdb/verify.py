@@ -52,7 +52,6 @@ def verify(directory: Path) -> list[Verdict]:
         opened = chunk.opened()
         if opened is not None:
             opened.check()
-            chunk.forget()
     problems: dict[Path, list[str]] = {}
     for finding in found.found:
         problems.setdefault(finding.path, []).append(finding.problem)

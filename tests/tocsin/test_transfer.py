@@ -114,7 +114,7 @@ def test_parquet_comes_from_a_running_ruler_day_by_day(storage: Searched, url: s
     [
         (("dump", "--format", "parquet"), "Parquet goes into a directory: give --output"),
         (("dump", "--format", "csv", "--columns", "x"), "format: no column of values: 'x'"),
-        (("dump", "--storage.tsdb.path", "/nowhere"), "/nowhere: not a directory"),
+        (("dump", "--storage.tsdb.path", "/nowhere"), "/nowhere: there is no such directory"),
         (("dump", "--url", "http://127.0.0.1:9"), "http://127.0.0.1:9 does not answer: connection refused"),
         (("import", "/nowhere"), "/nowhere: No such file or directory"),
     ],
