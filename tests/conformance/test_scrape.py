@@ -302,7 +302,7 @@ def shown(labels: dict[str, str]) -> str:
 
 async def scraped_here(here: World, server: PageServer) -> Outcomes:
     """What the ruler makes of every page."""
-    jobs = [{"job_name": "j", "scrape_interval": "1s", "scrape_timeout": "1s", "static_configs": groups(server)}]
+    jobs = [{"job_name": "j", "scrape_interval": "4s", "scrape_timeout": "4s", "static_configs": groups(server)}]
     here.apply(json.dumps(jobs))
     while any(status.health is Health.UNKNOWN for status in here.manager.targets()):
         here.due()
