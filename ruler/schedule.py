@@ -74,19 +74,25 @@ class Scheduler:
         return job
 
     def run_due(self) -> int | None:
-        """Run all that is due now; the time (ms) of what comes next, or None when there is nothing."""
+        """Run all that is due now; the time (ms) of what comes next, or None when there is nothing.
+
+        Those that are due together run at one `now`, however many they are.
+        """
+        now = self._clock.now()
         while self._queue:
             job = self._queue[0][2]
             if job.cancelled:
                 heapq.heappop(self._queue)
                 continue
-            now = self._clock.now()
             if now < self._latest:
                 self._rewind(now)
                 continue
             self._latest = now
             if job.due > now:
-                return job.due
+                if (later := self._clock.now()) == now:
+                    return job.due
+                now = later
+                continue
             due = job.due + (now - job.due) // job.interval * job.interval
             heapq.heapreplace(self._queue, self._moved(job, now))
             job.run(due, now)

@@ -93,6 +93,22 @@ def test_a_cancelled_job_does_not_run() -> None:
     assert None is scheduler.run_due()
 
 
+def test_who_is_due_together_runs_at_one_time() -> None:
+    """However long the first of them take, all that are due at a tick see the same time, and the next tick a later."""
+    clock = ManualClock(START)
+    scheduler, seen = Scheduler(clock), []
+
+    def run(due: int, now: int) -> None:
+        seen.append((due - START, now - START))
+        clock.advance(1)
+
+    for interval in [SECOND] * 8 + [SECOND + 5]:
+        scheduler.every(interval, START % interval, run)
+    clock.advance(SECOND)
+    assert START + 2 * SECOND == scheduler.run_due()
+    assert [(SECOND, SECOND)] * 8 + [(SECOND + 5, SECOND + 8)] == seen
+
+
 @pytest.mark.parametrize(
     ("interval", "starts"),
     [
