@@ -181,7 +181,10 @@ class Index:
         return REFUSED if found is None else found
 
     def restore(self, groups: Sequence[Minted]) -> None:
-        """Take back series that were minted by an earlier process; of those with one id the first stays."""
+        """Take back series that were minted by an earlier process.
+
+        Of those with one id the first stays, and of the ids of one series the last: it had left the live tables.
+        """
         if not groups:
             return
         ids = np.concatenate([group.ids for group in groups])
@@ -195,6 +198,19 @@ class Index:
             self._restore(group if chosen.all() else replace(group, codes=group.codes[chosen], ids=group.ids[chosen]))
         names = np.repeat([group.name for group in groups], [len(group.ids) for group in groups])
         self._note(names[fresh], ids[fresh])
+        for name in np.unique(names).tolist():
+            self._without_earlier(self.tables[name])
+
+    def _without_earlier(self, table: MetricTable) -> None:
+        """Take the ids that series of a table had earlier out of it."""
+        label_names, codes, ids = table.rows
+        last = _last_of_each(codes, ids)
+        if not last.all():
+            table = self.tables[table.name] = MetricTable(table.name, searchable=False)
+            table.add_names(label_names)
+            table.add(codes[last], ids[last])
+            self._known[ids[~last]] = False
+            self.live -= int(np.count_nonzero(~last))
 
     def _restore(self, group: Minted) -> None:
         table = self.tables.get(group.name)
@@ -320,6 +336,18 @@ def union(parts: Sequence[tuple[int, Rows, IntArray]], strings: StringPool) -> L
             codes[at:until, place[label]] = rows.codes[which, column]
         at = until
     return LabelTable(names, codes, strings)
+
+
+def _last_of_each(codes: CodeArray, ids: IntArray) -> BoolArray:
+    """Of the rows of `codes` that are equal, the one with the highest id."""
+    weights = np.random.default_rng(0).integers(1 << 63, size=codes.shape[1], dtype=np.uint64)
+    last = np.ones(len(ids), dtype=np.bool_)
+    if len(np.unique(codes.astype(np.uint64) @ weights)) < len(ids):  # seldom; and sums are sorted faster than rows
+        order = np.argsort(ids)
+        row_of = dict(zip(_keys(codes[order]), order.tolist(), strict=True))
+        last[:] = False
+        last[list(row_of.values())] = True
+    return last
 
 
 def _keys(codes: CodeArray) -> list[bytes]:

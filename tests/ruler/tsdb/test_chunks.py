@@ -98,7 +98,8 @@ def test_a_query_sees_no_seam(tmp_path: Path) -> None:
 
 
 def test_a_series_that_comes_back_is_one_series(tmp_path: Path) -> None:
-    """A series that left the live tables and came back has another id inside, and one history outside."""
+    """A series that left the live tables and came back has another id inside, and one history outside, also after a
+    restart."""
     db = DB.open(tmp_path, clock=ManualClock(BASE), retention=FOREVER)
     labels = [named("m", n=str(n)) for n in range(3)]
     stream = db.stream("a", INTERVAL)
@@ -118,11 +119,15 @@ def test_a_series_that_comes_back_is_one_series(tmp_path: Path) -> None:
     stream, after = db.stream("a", INTERVAL), db.series(labels)
     stream.append(late, late + 1, after, np.arange(3.0) + 10)
     assert set(before.tolist()).isdisjoint(after.tolist())
-    found = read(db, BASE - 1, late + HOUR)
-    for n in range(3):
-        times = [(time, value) for time, value in found[f'm{{n="{n}"}}']]
-        assert times == [(BASE, bits(n)), (BASE + 5, STALE_BITS), (late + 1, bits(n + 10))]
-    assert len(found) == 3 + 11_000 + 1
+    for _ in range(2):
+        found = read(db, BASE - 1, late + HOUR)
+        for n in range(3):
+            times = [(time, value) for time, value in found[f'm{{n="{n}"}}']]
+            assert times == [(BASE, bits(n)), (BASE + 5, STALE_BITS), (late + 1, bits(n + 10))]
+        assert len(found) == 3 + 11_000 + 1
+        assert after.tolist() == db.series(labels).tolist()
+        db.close()
+        db = DB.open(tmp_path, clock=ManualClock(late), retention=FOREVER)
     db.close()
 
 
