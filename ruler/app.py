@@ -18,38 +18,32 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from common.clock import Clock, SystemClock
+from common.clock import Clock
 from common.durations import MINUTE
 from common.errors import ConfigError
 from common.logs import facts
 from common.serving import App
 from common.version import VERSION
-from ruler import config as files
-from ruler.api import admin, query, status, transfer, v2
+from ruler.api import admin, status, transfer, v2
 from ruler.api.transfer import TransferOptions
 from ruler.config import Config
+from ruler.core import Core
 from ruler.database import open_database
 from ruler.dispatch.dispatcher import Dispatcher
 from ruler.dispatch.silences import Silences
-from ruler.files import size_of_disk
-from ruler.front import Front, Lifecycle
+from ruler.front import Lifecycle
 from ruler.loop import EventLoop
 from ruler.notify.notifier import Notifier
-from ruler.promql.engine import Engine
 from ruler.rule.manager import RuleManager
 from ruler.schedule import Scheduler
 from ruler.scrape.manager import ScrapeManager
 from ruler.selfwatch import INTERVAL as WATCH_INTERVAL
 from ruler.selfwatch import StorageWatch
 from ruler.settings import RulerSettings
-from ruler.telemetry import new_registry
-from ruler.tsdb.config import Retention
-from ruler.tsdb.db import DB
 
 RULE_THREADS = 4
 DISPATCH_INTERVAL = 500  # ms
 STATE_FILE = "state.sqlite"
-APPRISE_FOLDER = "apprise"
 
 log = logging.getLogger("ruler")
 
@@ -57,25 +51,21 @@ log = logging.getLogger("ruler")
 class Ruler:
     """A Ruler is the street from scrape to notification: `app` answers, `start` sets it in motion, `stop` ends it."""
 
-    def __init__(self, settings: RulerSettings, clock: Clock | None = None) -> None:
-        """Build every stage; raises ConfigError or StartError with nothing left open."""
-        self._settings, self._clock = settings, clock or SystemClock()
-        self._config = self._load()
+    def __init__(self, settings: RulerSettings, clock: Clock | None = None, core: Core | None = None) -> None:
+        """Build every stage; raises ConfigError or StartError with nothing left open.
+
+        `core` may answer already; from then on it belongs to this ruler.
+        """
+        self._settings = settings
+        self._core = core = core or Core(settings, clock)
+        self._clock, self._config, self._registry = core.clock, core.config, core.registry
+        self._db, self._engine = core.db, core.engine
         self._reloading = threading.Lock()
-        self._started_at = self._clock.now()
-        self._registry = new_registry()
-        self._metrics = _ConfigMetrics(self._registry, self._started_at)
-        self._db = DB.open(
-            settings.storage,
-            retention=self._retention(self._config),
-            archives=self._config.storage.archives,
-            max_series=settings.max_series,
-            registry=self._registry,
-        )
+        self._metrics = _ConfigMetrics(self._registry, core.started_at)
         try:
             self._build(settings)
         except BaseException:
-            self._db.close()
+            core.close()
             raise
 
     def _build(self, settings: RulerSettings) -> None:
@@ -86,13 +76,6 @@ class Ruler:
         self._loop = EventLoop("street")
         self._scheduler = Scheduler(self._clock)
         self._scraper = ScrapeManager(self._db, self._scheduler, registry)
-        self._engine = Engine(
-            self._db,
-            lookback=settings.lookback,
-            max_samples=settings.max_samples,
-            timeout=settings.query_timeout / 1000,
-            subquery_step=config.evaluation_interval,
-        )
         self._silences = Silences(self._database, registry)
         muters = (self._silences,)
         notify = config.notify
@@ -116,12 +99,12 @@ class Ruler:
         self._watch = StorageWatch(self._dispatcher, self._db.health, settings.storage, settings.external_url)
         self._watching = _Ticker("selfwatch", self._watch.tick)
         self._ready = False
-        self._front = self._build_front()
+        self._complete_front()
 
     @property
     def app(self) -> App:
         """The ASGI app."""
-        return self._front.app
+        return self._core.app
 
     def start(self) -> None:
         """Scrape, evaluate and notify from now on."""
@@ -138,7 +121,7 @@ class Ruler:
         """Take up the files as they are now; raises ConfigError, and then nothing has changed."""
         with self._reloading:
             try:
-                config = self._load()
+                config = self._core.load()
                 self._apply(config)
             except ConfigError as error:
                 self._metrics.failed()
@@ -167,26 +150,15 @@ class Ruler:
         self._dispatching.close()
         self._notifier.close()
         self._loop.stop()
-        self._front.close()
         self._database.close()
-        self._db.close()
-
-    def _load(self) -> Config:
-        settings = self._settings
-        memory = None if settings.storage is None else settings.storage / APPRISE_FOLDER
-        return files.load(settings.config_file, settings.tocsin_config, notify_url=settings.notify_url, memory=memory)
-
-    def _retention(self, config: Config) -> Retention:
-        settings = self._settings
-        disk = None if settings.storage is None else size_of_disk(settings.storage)
-        return config.storage.retention(settings.retention_time, settings.retention_size, disk)
+        self._core.close()
 
     def _apply(self, config: Config) -> None:
         rules = self._rules.load(
             config.groups, interval=config.evaluation_interval, external_labels=config.external_labels
         )
 
-        retention = self._retention(config)
+        retention = self._core.retention(config)
 
         def swap() -> None:
             self._scraper.apply(config.scrape_configs)  # may still refuse: it reads certificates
@@ -205,16 +177,9 @@ class Ruler:
         self._dispatcher.tick(now)
         self._silences.tick(now)
 
-    def _build_front(self) -> Front:
+    def _complete_front(self) -> None:
         settings = self._settings
         v1 = (
-            query.blueprint(
-                self._engine,
-                self._db,
-                self._clock,
-                timeout=settings.query_timeout / 1000,
-                concurrency=settings.query_concurrency,
-            ),
             status.blueprint(self._view()),
             transfer.blueprint(
                 self._db,
@@ -228,7 +193,7 @@ class Ruler:
             self._dispatcher, self._silences, self._notifier, self._clock, self._registry, _build_info()
         )
         lifecycle = Lifecycle(settings.lifecycle, self.reload, lambda: self._ready)
-        return Front(v1, alertmanager, lifecycle, self._registry)
+        self._core.front.complete(v1, alertmanager, lifecycle)
 
     def _view(self) -> status.View:
         return status.View(
@@ -244,7 +209,7 @@ class Ruler:
 
     def _runtime(self) -> dict[str, Any]:
         return {
-            "startTime": status.written_time(self._started_at),
+            "startTime": status.written_time(self._core.started_at),
             "CWD": str(Path.cwd()),
             "hostname": socket.gethostname(),
             "serverTime": status.written_time(self._clock.now()),
@@ -256,7 +221,7 @@ class Ruler:
             "GOMEMLIMIT": 0,
             "GOGC": "",
             "GODEBUG": "",
-            "storageRetention": str(self._retention(self._config)),
+            "storageRetention": str(self._core.retention(self._config)),
         }
 
 

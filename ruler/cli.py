@@ -58,7 +58,7 @@ def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_
         refuse_second(values["storage"])
         with ExitStack() as running:
             with starting():
-                from ruler.app import Ruler  # noqa: PLC0415  (which a second instance need not take)
+                from ruler.core import Core  # noqa: PLC0415  (which a second instance need not take)
 
                 listening = bind(address, "ruler")
                 settings = RulerSettings(
@@ -68,11 +68,17 @@ def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_
                     flags=_flags(ctx),
                 )
                 signals = Signals()
-                app = Ruler(settings)
-                running.callback(app.stop)
-                server = HttpServer([Listener("ruler", listening, app.app)])
+                core = Core(settings)
+                running.callback(core.close)
+                server = HttpServer([Listener("ruler", listening, core.app)])
                 running.callback(server.stop)
                 server.start()
+
+                from ruler.app import Ruler  # noqa: PLC0415  (for which no query need wait)
+
+                app = Ruler(settings, core=core)
+                running.callback(app.stop)
+                running.callback(server.stop)  # first of all: what stops must not be asked any more
                 app.start()
             log.info("listening", extra=facts(address=server.addresses[0]))
             signals.wait(on_hangup=app.reload_or_log)

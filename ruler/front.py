@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from a2wsgi import WSGIMiddleware
 from flask import Blueprint, Flask, Response
@@ -17,6 +18,7 @@ from ruler.web import pages
 
 MAX_BODY_BYTES = 2 << 20
 THREADS = 12
+ANY = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +31,20 @@ class Lifecycle:
 
 
 class Front:
-    """The Front answers every request to a ruler."""
+    """The Front answers every request to a ruler: at first queries alone, and once it is complete all."""
 
-    def __init__(
-        self, v1: Sequence[Blueprint], v2: Blueprint, lifecycle: Lifecycle, registry: CollectorRegistry
-    ) -> None:
-        flask = Flask("ruler", static_folder=None)
-        flask.config["MAX_CONTENT_LENGTH"] = flask.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY_BYTES
-        install_error_handlers(flask)
-        for blueprint in v1:
-            flask.register_blueprint(blueprint, url_prefix="/api/v1")
-        flask.register_blueprint(v2)
-        flask.register_blueprint(_lifecycle_routes(lifecycle))
-        flask.register_blueprint(pages.blueprint())
-        self.flask = flask
-        self._wsgi = WSGIMiddleware(flask, workers=THREADS)  # type: ignore[arg-type]  # its own words for WSGI's types
+    def __init__(self, queries: Blueprint, registry: CollectorRegistry) -> None:
+        self._queries = queries
+        self.flask = _flask((queries,), _early_routes())
+        self._wsgi = WSGIMiddleware(self._answer, workers=THREADS)  # type: ignore[arg-type]  # its own words for WSGI's types
         self._app = metrics_app(registry, otherwise=self._wsgi)  # type: ignore[arg-type]  # and for ASGI's
+
+    def complete(self, v1: Sequence[Blueprint], v2: Blueprint, lifecycle: Lifecycle) -> None:
+        """Answer everything from now on."""
+        self.flask = _flask((self._queries, *v1), v2, _lifecycle_routes(lifecycle), pages.blueprint())
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        return self.flask(environ, start_response)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
@@ -59,18 +59,45 @@ class Front:
         self._wsgi.executor.shutdown(wait=False)
 
 
+def _flask(v1: Sequence[Blueprint], *others: Blueprint) -> Flask:
+    flask = Flask("ruler", static_folder=None)
+    flask.config["MAX_CONTENT_LENGTH"] = flask.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY_BYTES
+    install_error_handlers(flask)
+    for blueprint in v1:
+        flask.register_blueprint(blueprint, url_prefix="/api/v1")
+    for blueprint in others:
+        flask.register_blueprint(blueprint)
+    return flask
+
+
+def _early_routes() -> Blueprint:
+    """What is answered, besides queries, before the other stages stand."""
+    routes = Blueprint("early", __name__)
+
+    @routes.route("/-/healthy", methods=["GET", "HEAD"])
+    def healthy() -> Response:
+        return _healthy()
+
+    @routes.route("/", defaults={"path": ""}, methods=ANY)
+    @routes.route("/<path:path>", methods=ANY)
+    def early(path: str) -> Response:  # noqa: ARG001  (any)
+        return _unready()
+
+    return routes
+
+
 def _lifecycle_routes(lifecycle: Lifecycle) -> Blueprint:
     routes = Blueprint("lifecycle", __name__)
 
     @routes.route("/-/healthy", methods=["GET", "HEAD"])
     def healthy() -> Response:
-        return _text("Prometheus Server is Healthy.\n")
+        return _healthy()
 
     @routes.route("/-/ready", methods=["GET", "HEAD"])
     def ready() -> Response:
         if lifecycle.ready():
             return _text("Prometheus Server is Ready.\n")
-        return _text("Service Unavailable", 503)
+        return _unready()
 
     @routes.route("/-/reload", methods=["POST", "PUT"])
     def reload() -> Response:
@@ -83,6 +110,14 @@ def _lifecycle_routes(lifecycle: Lifecycle) -> Blueprint:
         return _text("")
 
     return routes
+
+
+def _healthy() -> Response:
+    return _text("Prometheus Server is Healthy.\n")
+
+
+def _unready() -> Response:
+    return _text("Service Unavailable", 503)
 
 
 def _text(text: str, status: int = 200) -> Response:

@@ -22,13 +22,10 @@ TOLD = "stage "
 # What is watched: where it is, and what it is called here.
 STAGES = (
     ("ruler.cli", "bind", "listening"),
-    ("ruler.app", "Ruler.__init__", "building the stages"),
+    ("ruler.core", "Core.__init__", "building what answers queries"),
     ("ruler.config", "load", "config"),
     ("ruler.tsdb.db", "DB.open", "opening the database"),
-    ("ruler.app", "open_database", "opening SQLite"),
-    ("ruler.app", "Ruler._build_front", "building the API"),
     ("common.serving", "HttpServer.start", "starting the server"),
-    ("ruler.app", "Ruler.start", "starting the street"),
 )
 
 

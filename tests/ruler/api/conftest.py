@@ -90,5 +90,5 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
     )
     ruler = Ruler(settings, clock)
     ruler._apply(ruler._config)
-    yield World(ruler, clock, ruler._front.flask.test_client(), tmp_path)
+    yield World(ruler, clock, ruler._core.front.flask.test_client(), tmp_path)
     ruler.stop()

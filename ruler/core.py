@@ -1,0 +1,78 @@
+"""The part of the ruler that answers queries: config, storage, engine, and the front that is open to nothing else yet.
+
+It stands by itself, so that samples can be asked for while the rest of the street is still being imported and built.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from common.clock import Clock, SystemClock
+from common.serving import App
+from ruler import config as files
+from ruler.api import query
+from ruler.config import Config
+from ruler.files import size_of_disk
+from ruler.front import Front
+from ruler.promql.engine import Engine
+from ruler.settings import RulerSettings
+from ruler.telemetry import new_registry
+from ruler.tsdb.config import Retention
+from ruler.tsdb.db import DB
+
+APPRISE_FOLDER = "apprise"
+
+
+class Core:
+    """A Core is what a ruler answers queries with; `config` is what held when it was made."""
+
+    def __init__(self, settings: RulerSettings, clock: Clock | None = None) -> None:
+        """Read the files and open the storage; raises ConfigError or StartError with nothing left open."""
+        self.settings, self.clock = settings, clock or SystemClock()
+        self.config = self.load()
+        self.started_at = self.clock.now()
+        self.registry: CollectorRegistry = new_registry()
+        self.db = DB.open(
+            settings.storage,
+            retention=self.retention(self.config),
+            archives=self.config.storage.archives,
+            max_series=settings.max_series,
+            registry=self.registry,
+        )
+        self.engine = Engine(
+            self.db,
+            lookback=settings.lookback,
+            max_samples=settings.max_samples,
+            timeout=settings.query_timeout / 1000,
+            subquery_step=self.config.evaluation_interval,
+        )
+        queries = query.blueprint(
+            self.engine,
+            self.db,
+            self.clock,
+            timeout=settings.query_timeout / 1000,
+            concurrency=settings.query_concurrency,
+        )
+        self.front = Front(queries, self.registry)
+
+    @property
+    def app(self) -> App:
+        """The ASGI app."""
+        return self.front.app
+
+    def load(self) -> Config:
+        """The Config that the files make now; raises ConfigError."""
+        settings = self.settings
+        memory = None if settings.storage is None else settings.storage / APPRISE_FOLDER
+        return files.load(settings.config_file, settings.tocsin_config, notify_url=settings.notify_url, memory=memory)
+
+    def retention(self, config: Config) -> Retention:
+        """How long samples stay, after a config and the flags."""
+        settings = self.settings
+        disk = None if settings.storage is None else size_of_disk(settings.storage)
+        return config.storage.retention(settings.retention_time, settings.retention_size, disk)
+
+    def close(self) -> None:
+        """Let go of the threads of the front and of the storage."""
+        self.front.close()
+        self.db.close()
