@@ -84,6 +84,11 @@ class Content:
             return self._memory[at : at + size]
         return os.pread(self._descriptor, size, at)
 
+    def forget(self, size: int, at: int) -> None:
+        """Let the system drop what it caches of these bytes."""
+        if self._memory is None and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._descriptor, at, size, os.POSIX_FADV_DONTNEED)
+
 
 class Chunk:
     """A Chunk is the handle of a sealed stretch of a ring: its header, and where its bytes are."""
@@ -94,6 +99,7 @@ class Chunk:
         self.order, self.oldest, self.newest = header.order, header.oldest, header.newest
         self._cache, self._report = cache, report
         self._damaged = False
+        self._bad: set[int] = set()  # blocks that were reported
         self._last: OpenChunk | None = None  # once its file is removed, for readers who hold this
 
     @property
@@ -119,7 +125,7 @@ class Chunk:
         arrays, first_bad = read_meta(self.header, content.read)
         if first_bad:
             self._report(self.path, "one of two copies of the meta is damaged", b"")
-        return OpenChunk(self.header, arrays, content, self._cache, partial(self._report, self.path))
+        return OpenChunk(self.header, arrays, content, self._cache, partial(self._report, self.path), self._bad)
 
     def outlive(self) -> None:
         """Stay readable for those who hold it when its file is removed now."""
@@ -141,6 +147,7 @@ class OpenChunk(Leaf):
         content: Content,
         cache: Cache,
         report: Callable[[str, bytes], None],
+        bad: set[int],
     ) -> None:
         try:
             self._take(header, arrays)
@@ -150,7 +157,7 @@ class OpenChunk(Leaf):
         self._content, self._cache, self._report = content, cache, report
         self._arrays = arrays
         self.plane = 0  # whose cells readers get
-        self._bad: set[int] = set()  # numbers of blocks that are known to be damaged
+        self._bad = bad  # numbers of blocks that are known to be damaged
         self._dictionary: Dictionary | None = None
         self._cold: tuple[int, BoolArray] = (-1, np.zeros(0, dtype=np.bool_))
         self.nbytes = 2 * sum(each.nbytes for each in arrays.values()) + self.times.nbytes
@@ -274,11 +281,19 @@ class OpenChunk(Leaf):
         counts = np.minimum(self._width, self.used - 1 - self._width * np.arange(len(blocks)))
         return np.repeat(blocks / counts, counts)
 
-    def check(self) -> int:
-        """Read every block and verify it; how many are damaged."""
-        for number in range(len(self._blocks)):
+    def check(self, start: int = 0, size: int = 1 << 62) -> tuple[int, int | None]:
+        """Verify the blocks from number `start` on until about `size` bytes are read, which the system need not keep.
+
+        Gives how many were read, and the number of the next block: None at the end.
+        """
+        for number in range(start, len(self._blocks)):
             self._intact(number)
-        return len(self._bad)
+            at, length, _ = self._blocks[number].tolist()
+            begin = int(self._blocks[start, 0])
+            if at + length - begin >= size or number + 1 == len(self._blocks):
+                self._content.forget(at + length - begin, begin)
+                return at + length - begin, number + 1 if number + 1 < len(self._blocks) else None
+        return 0, None
 
 
 def _slice(places: IntArray) -> IntArray | slice:

@@ -42,6 +42,7 @@ from ruler.tsdb.keeper import Keeper
 from ruler.tsdb.memory import series_that_fit
 from ruler.tsdb.metrics import Metrics
 from ruler.tsdb.page import Page, Shape, Weights
+from ruler.tsdb.patrol import Patrol
 from ruler.tsdb.reading import Findings, contents_to_read
 from ruler.tsdb.renewal import finish
 from ruler.tsdb.ring import PageSource, Ring
@@ -132,6 +133,7 @@ class DB:
             self._rings, self._index, self._budget, clock, self._held, lambda: self._churn.first, self._archivist
         )
         self._keeper.retention, self._keeper.eraser = self._retention, self._eraser
+        self._keeper.patrol = Patrol(leaf for leaf in directory.leaves if isinstance(leaf, Chunk))
         log.info("opened", extra=facts(directory=path, files=len(directory.leaves), series=self._index.live))
 
     @staticmethod

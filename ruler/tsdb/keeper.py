@@ -34,6 +34,7 @@ from ruler.tsdb.index import Index
 from ruler.tsdb.jobs import Jobs
 from ruler.tsdb.page import Page
 from ruler.tsdb.pagefiles import PageFiles
+from ruler.tsdb.patrol import Patrol
 from ruler.tsdb.renewal import Renewed, prepare
 from ruler.tsdb.ring import Ring
 from ruler.tsdb.seal import Written, merge, seal
@@ -81,6 +82,7 @@ class Keeper:
         self._doomed_at: int | None = None
         self._resting: set[int] = set()  # numbers of pages that are not written any more
         self.eraser: Eraser | None = None
+        self.patrol = Patrol(())
         self._jobs = Jobs()
         self._one_at_a_time = threading.Lock()  # rounds: of the thread, and of who asks for one
         self._thread: threading.Thread | None = None
@@ -103,7 +105,8 @@ class Keeper:
                 if self._jobs.wait(max(0.0, next_round - time.monotonic())):
                     next_round = time.monotonic() + ROUND_SECONDS
                     self.round(clock.now())
-                self._jobs.do()
+                with self._one_at_a_time:
+                    self._jobs.do()
             except OSError as error:
                 self._pages.failed(error)
             except Exception:  # the loop's boundary: the next round must come
@@ -133,6 +136,7 @@ class Keeper:
         self._archive(now)
         self._renew()
         self._drop_strings(now)
+        self.patrol.round()
 
     # Sealing.
 
