@@ -13,11 +13,13 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from common.labels import METRIC_NAME, Labels
 from ruler.model.arrays import BoolArray, CodeArray, IntArray
 from ruler.model.table import LabelTable, StringPool
 from ruler.storage import REFUSED
+from ruler.tsdb.page import mixed
 from ruler.tsdb.sparse import SparseArray
 
 UNBOUNDED: Final = 1 << 62
@@ -188,9 +190,11 @@ class Index:
         if not groups:
             return
         ids = np.concatenate([group.ids for group in groups])
-        fresh = np.zeros(len(ids), dtype=np.bool_)
-        fresh[np.unique(ids, return_index=True)[1]] = True
-        fresh &= ~self.known(ids)
+        fresh = ~self.known(ids)
+        if _any_twice(ids):
+            first = np.zeros(len(ids), dtype=np.bool_)
+            first[np.unique(ids, return_index=True)[1]] = True
+            fresh &= first
         at = 0
         for group in groups:
             chosen = fresh[at : at + len(group.ids)]
@@ -198,7 +202,7 @@ class Index:
             self._restore(group if chosen.all() else replace(group, codes=group.codes[chosen], ids=group.ids[chosen]))
         names = np.repeat([group.name for group in groups], [len(group.ids) for group in groups])
         self._note(names[fresh], ids[fresh])
-        for name in np.unique(names).tolist():
+        for name in {group.name for group in groups}:
             self._without_earlier(self.tables[name])
 
     def _without_earlier(self, table: MetricTable) -> None:
@@ -340,14 +344,19 @@ def union(parts: Sequence[tuple[int, Rows, IntArray]], strings: StringPool) -> L
 
 def _last_of_each(codes: CodeArray, ids: IntArray) -> BoolArray:
     """Of the rows of `codes` that are equal, the one with the highest id."""
-    weights = np.random.default_rng(0).integers(1 << 63, size=codes.shape[1], dtype=np.uint64)
     last = np.ones(len(ids), dtype=np.bool_)
-    if len(np.unique(codes.astype(np.uint64) @ weights)) < len(ids):  # seldom; and sums are sorted faster than rows
+    if _any_twice(codes.astype(np.uint64) @ mixed(np.arange(codes.shape[1], dtype=np.uint64))):
         order = np.argsort(ids)
         row_of = dict(zip(_keys(codes[order]), order.tolist(), strict=True))
         last[:] = False
         last[list(row_of.values())] = True
     return last
+
+
+def _any_twice(numbers: npt.NDArray[np.integer]) -> bool:
+    """Whether any of `numbers` is there again; sorting tells much faster than np.unique."""
+    ordered = np.sort(numbers)
+    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def _keys(codes: CodeArray) -> list[bytes]:
