@@ -77,7 +77,9 @@ def _divided(
     for place, source in enumerate(found):
         low = begun = np.clip(source.since - 1, start, end)
         for coarser in found[place + 1 :][::-1]:  # the next one has the last word
-            low = np.where((coarser.since < FAR) & (begun > start), _at_edge(begun, coarser), low)
+            edge = -(-begun // coarser.resolution) * coarser.resolution
+            there = (coarser.since <= edge) & (edge <= coarser.built)  # the bucket that it begins in
+            low = np.where(there & (begun > start), edge, low)
         if wanted is not None and source.resolution < wanted:
             preferred = next(each for each in found if each.resolution == wanted)
             low = np.where(preferred.since <= start + wanted, np.maximum(low, min(preferred.built, end)), low)
@@ -85,12 +87,6 @@ def _divided(
         found[place] = replace(source, low=low, high=high)
         high = low
     return found
-
-
-def _at_edge(low: IntArray, coarser: Source) -> IntArray:
-    """`low` moved on to the end of the bucket that it is in, where there is that bucket."""
-    edge = -(-low // coarser.resolution) * coarser.resolution
-    return np.where(edge <= coarser.built, edge, low)
 
 
 def _preferred(

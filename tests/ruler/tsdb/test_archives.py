@@ -324,3 +324,18 @@ def test_very_many_samples_are_read_from_buckets_where_those_will_do(
     assert "from the 5m archive" in found.infos[0]
     assert points(twins.wholly.range(query, start, end, step).value) == points(found.value)
     assert () == twins.thinly.range(query, start, end, MINUTE).infos
+
+
+def test_an_archive_that_is_added_later_takes_nothing_away(tmp_path: Path) -> None:
+    """What a finer archive has from before there was a coarser one is all there, also in a query that reads both."""
+    finer = replace(RULE, resolutions=((5 * MINUTE, 50 * DAY),))
+    twins = Twins(tmp_path, finer)
+    twins.run(0, 4 * DAY)
+    twins.thin.apply(twins.retention, (replace(finer, resolutions=(*finer.resolutions, (HOUR, 100 * DAY))),))
+    twins.run(4 * DAY, 7 * DAY)
+    twins.settle(7 * DAY)
+    for end in (1, 5):
+        found = asked(twins.thinly, "count_over_time(g{job='node'}[2h])", 2 * HOUR, end * DAY, HOUR)
+        assert {120.0} == {value for each in found.values() for value in each.values()}, end
+    twins.close()
+    twins.whole.close()
