@@ -157,9 +157,7 @@ class Keeper:
 
     def _ripe(self, ring: Ring, page: Page, now: int) -> bool:
         """Whether nothing is written any more to a page, and nobody but a long look back wants it."""
-        if page is ring.current or page.expectant:
-            return False
-        if page.newest > now - HOT and page.newest <= now + HOT:
+        if page is ring.current or page.expectant or _hot(page, now):
             return False
         current = ring.current
         if not page.limit or current is None or not ring.interval:
@@ -285,7 +283,7 @@ class Keeper:
             self._let_go(ring, old[:1])
         limit = self.retention.size
         while limit is not None and self.size() > limit:
-            oldest = min(self._droppable(), key=lambda found: found[1].newest, default=None)
+            oldest = min(self._droppable(now), key=lambda found: found[1].newest, default=None)
             if oldest is None:
                 return
             self._let_go(oldest[0], [oldest[1]])
@@ -301,11 +299,9 @@ class Keeper:
         }
         return [leaf for each in sorted({*kept.values()}) for leaf in past(leaves, now, each) if kept.get(leaf) == each]
 
-    def _droppable(self) -> Iterator[tuple[Ring, Page | Chunk]]:
-        for ring in self._every_ring():
-            for leaf in ring.leaves:
-                if leaf is not ring.current and not _expectant(leaf):
-                    yield ring, leaf
+    def _droppable(self, now: int) -> Iterator[tuple[Ring, Page | Chunk]]:
+        leaves = ((ring, leaf) for ring in self._every_ring() for leaf in ring.leaves if leaf is not ring.current)
+        return ((ring, leaf) for ring, leaf in leaves if not _expectant(leaf) and not _hot(leaf, now))
 
     def _let_go(self, ring: Ring, leaves: Iterable[Page | Chunk]) -> None:
         for leaf in leaves:
@@ -362,6 +358,11 @@ class Keeper:
         for ring in list(self._rings.values()):
             parts += [page.series_of[1 : page.used] for page in ring.pages]
         return np.unique(np.concatenate(parts))
+
+
+def _hot(leaf: Page | Chunk, now: int) -> bool:
+    """Whether instant queries look there."""
+    return now - HOT < leaf.newest <= now + HOT
 
 
 def _expectant(leaf: Page | Chunk) -> bool:

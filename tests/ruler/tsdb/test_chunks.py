@@ -164,6 +164,21 @@ def test_retention_drops_whole_chunks(tmp_path: Path, limit: str) -> None:
     db.close()
 
 
+def test_a_size_smaller_than_a_page_leaves_the_lookback(tmp_path: Path) -> None:
+    """However little may be kept, what instant queries look back is there at any time, and the rest goes."""
+    db = DB.open(tmp_path, clock=ManualClock(BASE), retention=Retention(10**13, 10_000))
+    stream, ids = db.stream("a", INTERVAL), db.series([named("m", n=str(n)) for n in range(200)])
+    for tick in range(700):
+        now = BASE + tick * INTERVAL
+        stream.append(now, now, ids, np.random.default_rng(tick).random(200))
+        db.maintain(now)
+        if tick >= 20:
+            assert {20} == {len(samples) for samples in read(db, now - 20 * INTERVAL, now).values()}
+    db.sync()
+    assert len(suffixes(tmp_path)) <= 2
+    db.close()
+
+
 def test_churn_leaves_memory_and_disk_flat(tmp_path: Path) -> None:
     """With new series at every scrape, live tables, strings and disk are no larger an hour on."""
     db = DB.open(tmp_path, clock=ManualClock(BASE), retention=Retention(10 * 60_000), max_series=0)
