@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from common.lifecycle import starting
+
 STARTED = "TOCSIN_BENCH_STARTED"
 TOLD = "stage "
 
@@ -70,7 +72,7 @@ class Stopwatch:
 def main() -> None:
     watch = Stopwatch()
     watch.tell("interpreter", time.monotonic() - float(os.environ[STARTED]))
-    with watch.stage("imports"):
+    with starting(), watch.stage("imports"):
         from ruler import cli
 
         for module, path, name in STAGES:
