@@ -6,13 +6,14 @@ A block whose check is wrong reads as absent, and is reported.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import threading
 import weakref
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -71,23 +72,44 @@ class Cache:
 
 
 class Content:
-    """A Content is the bytes of a chunk: a file, open as long as somebody reads it, or memory."""
+    """A Content is the bytes of a chunk: a file, open while it is read, or memory. There may be thousands."""
 
     def __init__(self, source: Path | bytes) -> None:
-        self._memory = source if isinstance(source, bytes) else None
-        if not isinstance(source, bytes):
-            self._descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-            weakref.finalize(self, os.close, self._descriptor)
+        self._source = source
+        self._descriptor: int | None = None  # of a file that was removed
+
+    def hold(self) -> None:
+        """Have the file to the end, though it is removed now. May raise OSError."""
+        if not isinstance(self._source, bytes):
+            descriptor = os.open(self._source, os.O_RDONLY | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, descriptor)
+            self._descriptor = descriptor
 
     def read(self, size: int, at: int) -> bytes:
-        if self._memory is not None:
-            return self._memory[at : at + size]
-        return os.pread(self._descriptor, size, at)
+        if isinstance(self._source, bytes):
+            return self._source[at : at + size]
+        with self._opened(self._source) as descriptor:
+            return os.pread(descriptor, size, at)
 
     def forget(self, size: int, at: int) -> None:
         """Let the system drop what it caches of these bytes."""
-        if self._memory is None and hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._descriptor, at, size, os.POSIX_FADV_DONTNEED)
+        if not isinstance(self._source, bytes) and hasattr(os, "posix_fadvise"):
+            with self._opened(self._source) as descriptor:
+                os.posix_fadvise(descriptor, at, size, os.POSIX_FADV_DONTNEED)
+
+    @contextlib.contextmanager
+    def _opened(self, path: Path) -> Iterator[int]:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if self._descriptor is None:
+                raise
+            yield self._descriptor
+            return
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 class Chunk:
@@ -98,6 +120,7 @@ class Chunk:
         self.number, self.interval, self.first, self.rows = header.number, header.interval, header.first, header.rows
         self.order, self.oldest, self.newest = header.order, header.oldest, header.newest
         self._cache, self._report = cache, report
+        self._content = Content(source)
         self._damaged = False
         self._bad: set[int] = set()  # blocks that were reported
         self._last: OpenChunk | None = None  # once its file is removed, for readers who hold this
@@ -121,14 +144,15 @@ class Chunk:
         return opened
 
     def _open(self) -> OpenChunk:
-        content = Content(self.source)
-        arrays, first_bad = read_meta(self.header, content.read)
+        arrays, first_bad = read_meta(self.header, self._content.read)
         if first_bad:
             self._report(self.path, "one of two copies of the meta is damaged", b"")
-        return OpenChunk(self.header, arrays, content, self._cache, partial(self._report, self.path), self._bad)
+        return OpenChunk(self.header, arrays, self._content, self._cache, partial(self._report, self.path), self._bad)
 
     def outlive(self) -> None:
         """Stay readable for those who hold it when its file is removed now."""
+        with contextlib.suppress(OSError):
+            self._content.hold()
         self._last = self.opened()
         self.forget()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,4 +90,23 @@ def test_a_reader_sees_nothing_deleted_that_is_rewritten_meanwhile(
     was_overtaken = overtake(monkeypatch, kind, before, clean)
     assert [ticks - 11, ticks - 11] == [len(samples) for samples in read(db, BASE - 1, end).values()]
     assert was_overtaken()
+    db.close()
+
+
+def test_chunks_are_read_though_files_run_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that may not open as many files as there are chunks reads all of them, and none is called damaged."""
+    monkeypatch.setattr("ruler.tsdb.keeper.MERGED_ROWS", 10**6)
+    db = written(tmp_path, 6000, each_page=keep)
+    assert len(db._rings[INTERVAL].chunks) > 40
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    db._rings[INTERVAL].chunks[0]._cache.forget(lambda key: True)
+    lowest_free = os.open(tmp_path, os.O_RDONLY)
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free + 20, hard))
+    try:
+        found = read(db, BASE - 1, BASE + 6000 * INTERVAL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [6000, 6000] == [len(samples) for samples in found.values()]
+    assert not db.health.damaged_blocks
     db.close()
