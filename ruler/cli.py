@@ -20,7 +20,7 @@ from common.logs import facts
 from common.serving import HttpServer, Listener, bind
 from common.sizes import format_size
 from ruler.settings import RulerSettings
-from ruler.tsdb.lock import refuse_second
+from ruler.tsdb.files.lock import refuse_second
 
 log = logging.getLogger("ruler")
 

@@ -12,8 +12,8 @@ import orjson
 from common.clock import rfc3339
 from common.durations import format_duration
 from common.errors import TocsinError
-from ruler.tsdb.analyze import Analysis, Top
 from ruler.tsdb.db import DB
+from ruler.tsdb.inspect.analyze import Analysis, Top
 
 SECOND = 1000
 

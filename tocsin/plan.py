@@ -18,8 +18,8 @@ from ruler.config import load
 from ruler.files import size_of_disk
 from ruler.model.matcher import Matcher
 from ruler.tsdb.config import FOREVER, Archive, Retention
-from ruler.tsdb.footprint import Class, Footprint, Population, Share, Sizes, footprint
-from ruler.tsdb.survey import survey, used_bytes
+from ruler.tsdb.inspect.footprint import Class, Footprint, Population, Share, Sizes, footprint
+from ruler.tsdb.inspect.survey import survey, used_bytes
 
 REST = "the rest"
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")

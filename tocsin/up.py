@@ -9,7 +9,7 @@ import click
 from common import logs
 from common.errors import TocsinError
 from common.flags import log_flags
-from ruler.tsdb.lock import refuse_second
+from ruler.tsdb.files.lock import refuse_second
 from tocsin.firststart import Layout
 
 

@@ -10,8 +10,8 @@ import click
 import orjson
 
 from common.errors import TocsinError
-from ruler.tsdb.verify import Verdict
-from ruler.tsdb.verify import verify as verdicts_on
+from ruler.tsdb.inspect.verify import Verdict
+from ruler.tsdb.inspect.verify import verify as verdicts_on
 
 
 @click.command()

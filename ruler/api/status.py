@@ -16,7 +16,7 @@ from ruler.api.respond import success
 from ruler.model.golang import format_float
 from ruler.rule.status import AlertStatus, GroupStatus, RuleKind, RuleStatus
 from ruler.scrape.status import DroppedTarget, TargetStatus
-from ruler.tsdb.stats import Stats, Top
+from ruler.tsdb.inspect.stats import Stats, Top
 
 NEVER = "0001-01-01T00:00:00Z"
 

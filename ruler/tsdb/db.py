@@ -23,33 +23,34 @@ from ruler.model.arrays import BoolArray, IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
 from ruler.storage import REFUSED, Claim, Look, Selection
-from ruler.tsdb import archives, blocks
-from ruler.tsdb.analyze import Analysis, analyze
-from ruler.tsdb.archivist import Archivist
-from ruler.tsdb.backfill import Backfill, InWriter
-from ruler.tsdb.budget import Budget
-from ruler.tsdb.chunk import Chunk
-from ruler.tsdb.churn import Churn
+from ruler.tsdb.archive import archives
+from ruler.tsdb.archive.archivist import Archivist
 from ruler.tsdb.config import FOREVER, Archive, Retention
 from ruler.tsdb.directory import Directory
-from ruler.tsdb.disk import Disk
-from ruler.tsdb.erase import Erasures
-from ruler.tsdb.eraser import Eraser
-from ruler.tsdb.free import FreeStream
+from ruler.tsdb.files.chunk import Chunk
+from ruler.tsdb.files.disk import Disk
+from ruler.tsdb.files.page import Page, Shape, Weights
 from ruler.tsdb.health import Health
-from ruler.tsdb.index import Index
-from ruler.tsdb.keeper import Keeper
-from ruler.tsdb.memory import series_that_fit
+from ruler.tsdb.inspect.analyze import Analysis, analyze
+from ruler.tsdb.inspect.reading import Findings, contents_to_read
+from ruler.tsdb.inspect.stats import Head, Stats, head_of, stats_of
+from ruler.tsdb.keep.erase import Erasures
+from ruler.tsdb.keep.eraser import Eraser
+from ruler.tsdb.keep.keeper import Keeper
+from ruler.tsdb.keep.patrol import Patrol
+from ruler.tsdb.keep.snapshot import name_at, take
+from ruler.tsdb.labels.index import Index
+from ruler.tsdb.labels.renewal import finish
+from ruler.tsdb.labels.selected import Catalog, Selected
 from ruler.tsdb.metrics import Metrics
-from ruler.tsdb.page import Page, Shape, Weights
-from ruler.tsdb.patrol import Patrol
-from ruler.tsdb.reading import Findings, contents_to_read
-from ruler.tsdb.renewal import finish
-from ruler.tsdb.ring import PageSource, Ring
-from ruler.tsdb.selected import Catalog, Selected
-from ruler.tsdb.snapshot import name_at, take
-from ruler.tsdb.stats import Head, Stats, head_of, stats_of
-from ruler.tsdb.stream import Ledger, PageStream
+from ruler.tsdb.select import blocks
+from ruler.tsdb.write.backfill import Backfill, InWriter
+from ruler.tsdb.write.budget import Budget
+from ruler.tsdb.write.churn import Churn
+from ruler.tsdb.write.free import FreeStream
+from ruler.tsdb.write.memory import series_that_fit
+from ruler.tsdb.write.ring import PageSource, Ring
+from ruler.tsdb.write.stream import Ledger, PageStream
 
 DEFAULT_RETENTION = Retention()
 

@@ -16,20 +16,20 @@ from pathlib import Path
 from common.clock import Clock
 from common.errors import StartError
 from ruler.model.arrays import IntArray
-from ruler.tsdb.archivist import Archivist
-from ruler.tsdb.budget import Budget
-from ruler.tsdb.chunk import Chunk
-from ruler.tsdb.chunkfiles import ChunkFiles
-from ruler.tsdb.disk import Disk
-from ruler.tsdb.erase import Erasures
+from ruler.tsdb.archive.archivist import Archivist
+from ruler.tsdb.files.chunk import Chunk
+from ruler.tsdb.files.chunkfiles import ChunkFiles
+from ruler.tsdb.files.disk import Disk
+from ruler.tsdb.files.lock import DirectoryLock
+from ruler.tsdb.files.page import NewerVersionError, Page, Weights
+from ruler.tsdb.files.pagefiles import PageFiles
+from ruler.tsdb.files.serieslog import open_log
 from ruler.tsdb.health import Health
-from ruler.tsdb.index import Index
-from ruler.tsdb.keeper import Keeper
-from ruler.tsdb.lock import DirectoryLock
-from ruler.tsdb.page import NewerVersionError, Page, Weights
-from ruler.tsdb.pagefiles import PageFiles
-from ruler.tsdb.ring import Ring
-from ruler.tsdb.serieslog import open_log
+from ruler.tsdb.keep.erase import Erasures
+from ruler.tsdb.keep.keeper import Keeper
+from ruler.tsdb.labels.index import Index
+from ruler.tsdb.write.budget import Budget
+from ruler.tsdb.write.ring import Ring
 
 
 class Contents:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.logs import facts
-from ruler.tsdb.salvage import Damage
+from ruler.tsdb.files.salvage import Damage
 
 log = logging.getLogger("tsdb")
 

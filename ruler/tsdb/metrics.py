@@ -8,10 +8,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ruler.tsdb.budget import Budget
 from ruler.tsdb.health import Health
-from ruler.tsdb.stats import Head
-from ruler.tsdb.stream import Ledger
+from ruler.tsdb.inspect.stats import Head
+from ruler.tsdb.write.budget import Budget
+from ruler.tsdb.write.stream import Ledger
 
 
 class Metrics(Collector):

@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 from common.clock import ManualClock
-from ruler.tsdb import keeper
 from ruler.tsdb.config import FOREVER, Retention
 from ruler.tsdb.db import DB
+from ruler.tsdb.keep import keeper
 
 keeper.ROUND_SECONDS = threading.TIMEOUT_MAX  # history is made faster than the keeper's own thread looks at the clock
 

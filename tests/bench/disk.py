@@ -24,7 +24,7 @@ from ruler.scrape.loop import SampleLabels
 from ruler.scrape.parse import PageParser
 from ruler.scrape.shapes import Shapes
 from ruler.tsdb.db import DB
-from ruler.tsdb.page import Page
+from ruler.tsdb.files.page import Page
 from tests.bench.capture import FOLDER, captured
 from tests.bench.database import maintained, opened
 from tests.bench.history import NO_TARGETS

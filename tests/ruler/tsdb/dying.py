@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ruler.tsdb.disk import Data, Disk
+from ruler.tsdb.files.disk import Data, Disk
 
 
 class Death(BaseException):

@@ -14,8 +14,8 @@ from ruler.model.arrays import FloatArray
 from ruler.promql.engine import Engine
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
-from ruler.tsdb.footprint import footprint
-from ruler.tsdb.survey import survey
+from ruler.tsdb.inspect.footprint import footprint
+from ruler.tsdb.inspect.survey import survey
 from tests.ruler.tsdb.reading import named
 from tests.ruler.tsdb.twins import DAY, HOUR, MIDNIGHT, MINUTE, RULE, STEP, asked
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.durations import DAY, HOUR, MINUTE
-from ruler.tsdb.aging import past
+from ruler.tsdb.keep.aging import past
 
 NOW = 1_700_000_000_000
 

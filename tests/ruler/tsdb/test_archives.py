@@ -319,7 +319,7 @@ def test_very_many_samples_are_read_from_buckets_where_those_will_do(
     query, window = "max_over_time(g{job='node'}[1h])", (DAYS * DAY - DAY, DAYS * DAY - 5 * HOUR, 5 * MINUTE)
     start, end, step = (MIDNIGHT + window[0], MIDNIGHT + window[1], window[2])
     assert () == twins.thinly.range(query, start, end, step).infos
-    monkeypatch.setattr("ruler.tsdb.archives.MANY", 1000)
+    monkeypatch.setattr("ruler.tsdb.archive.archives.MANY", 1000)
     found = twins.thinly.range(query, start, end, step)
     assert "from the 5m archive" in found.infos[0]
     assert points(twins.wholly.range(query, start, end, step).value) == points(found.value)

@@ -18,11 +18,11 @@ from common.errors import DiskRefused
 from common.labels import Labels
 from ruler.model.arrays import NAN, STALE
 from ruler.storage import Imported, SeriesSamples
-from ruler.tsdb.backfill import Backfill
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
-from ruler.tsdb.disk import Disk
-from ruler.tsdb.strips import WINDOWS, Strip, grid_of, gridded, ungridded
+from ruler.tsdb.files.disk import Disk
+from ruler.tsdb.write.backfill import Backfill
+from ruler.tsdb.write.strips import WINDOWS, Strip, grid_of, gridded, ungridded
 from tests.ruler.tsdb.dying import Death, DyingDisk, every_death
 from tests.ruler.tsdb.reading import BASE, Samples, bits, named, read
 from tests.ruler.tsdb.test_full_disk import FailingDisk

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ruler.model.arrays import ABSENT_BITS, NAN, STALE, STALE_BITS, FloatArray, absent
-from ruler.tsdb.buckets import NEVER, Plane, Stretch, bucketed, last_times
+from ruler.tsdb.archive.buckets import NEVER, Plane, Stretch, bucketed, last_times
 
 SIZE, FIRST, COUNT = 1000, 7, 4
 STRETCH = Stretch(SIZE, FIRST, COUNT)

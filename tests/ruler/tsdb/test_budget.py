@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from common.labels import Labels
 from ruler.storage import REFUSED, Appended, Claim
-from ruler.tsdb.budget import MAX_JOBS, MIN_RESERVE, UNBOUNDED, Budget, Refusal
 from ruler.tsdb.db import DB
-from ruler.tsdb.index import Index
+from ruler.tsdb.labels.index import Index
+from ruler.tsdb.write.budget import MAX_JOBS, MIN_RESERVE, UNBOUNDED, Budget, Refusal
 from tests.ruler.tsdb.reading import BASE, bits, named, read
 
 LABELS = st.lists(

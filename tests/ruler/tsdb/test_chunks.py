@@ -13,10 +13,10 @@ from common.clock import ManualClock
 from common.labels import Labels
 from ruler.model.arrays import STALE, STALE_BITS
 from ruler.storage import Stream
-from ruler.tsdb.chunk import OpenChunk
-from ruler.tsdb.chunkfile import HEADER_SIZE, read_header, read_meta
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
+from ruler.tsdb.files.chunk import OpenChunk
+from ruler.tsdb.files.chunkfile import HEADER_SIZE, read_header, read_meta
 from tests.ruler.tsdb.reading import BASE, EVERYTHING, bits, named, read
 
 INTERVAL = 15_000

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS
-from ruler.tsdb.codec import Codec, decode_cells, decode_times, encode_cells, encode_times
+from ruler.tsdb.coding.codec import Codec, decode_cells, decode_times, encode_cells, encode_times
 
 Bits = npt.NDArray[np.uint64]
 

@@ -20,8 +20,8 @@ from ruler.model.matcher import Matcher, MatchOp
 from ruler.storage import SeriesSamples
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
-from ruler.tsdb.disk import Disk
-from ruler.tsdb.erase import NAME
+from ruler.tsdb.files.disk import Disk
+from ruler.tsdb.keep.erase import NAME
 from tests.ruler.tsdb.dying import Death, DyingDisk, every_death
 from tests.ruler.tsdb.reading import BASE, EVERYTHING, Samples, bits, named, read
 from tests.ruler.tsdb.test_full_disk import FailingDisk

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from common.durations import DAY, HOUR, MINUTE, SECOND
 from ruler.tsdb.config import FOREVER, Archive, Retention
-from ruler.tsdb.footprint import BUCKET, MERGED_SAMPLE, Footprint, Population, footprint
+from ruler.tsdb.inspect.footprint import BUCKET, MERGED_SAMPLE, Footprint, Population, footprint
 
 EVERY_15S = 15 * SECOND
 GIB = 1 << 30

@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 
 from common.clock import ManualClock
 from common.errors import StartError
-from ruler.tsdb import keeper
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
-from ruler.tsdb.disk import Data, Disk
+from ruler.tsdb.files.disk import Data, Disk
+from ruler.tsdb.keep import keeper
 from tests.ruler.tsdb.reading import BASE, Samples, bits, named, read
 
 INTERVAL = 15_000

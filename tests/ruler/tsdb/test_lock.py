@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import StartError
-from ruler.tsdb.lock import DirectoryLock, refuse_second
+from ruler.tsdb.files.lock import DirectoryLock, refuse_second
 
 
 def test_the_holder_is_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from common.errors import ParseError
 from ruler.model.matcher import Matcher, MatchOp
 from ruler.model.table import StringPool
-from ruler.tsdb.matching import select_absent, select_codes, wanted
+from ruler.tsdb.labels.matching import select_absent, select_codes, wanted
 
 PIECES = ["a", "b", "ab", ".", ".*", ".+", "|", "(", ")", "(?:", "\\.", "\\-", "\\d", "a.*", "\n", "*", "^", "$"]
 VALUES = ["", "a", "b", "ab", "ba", "aab", "a.b", "a\nb", "-", ".", "7", "abab", "b\n", "axb", "a-b", "é"]

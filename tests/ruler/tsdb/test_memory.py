@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ruler.tsdb.memory import FEWEST, SERIES_COST, SHARE, memory_limit, series_that_fit
+from ruler.tsdb.write.memory import FEWEST, SERIES_COST, SHARE, memory_limit, series_that_fit
 
 MB = 1 << 20
 UNLIMITED_V1 = 9_223_372_036_854_771_712

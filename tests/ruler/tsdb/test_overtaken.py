@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from common.clock import ManualClock
-from ruler.tsdb.chunk import Chunk, OpenChunk
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
-from ruler.tsdb.page import Page
+from ruler.tsdb.files.chunk import Chunk, OpenChunk
+from ruler.tsdb.files.page import Page
 from tests.ruler.tsdb.reading import BASE, EVERYTHING, named, read
 
 INTERVAL, HOUR = 15_000, 3_600_000
@@ -60,7 +60,7 @@ def test_a_reader_has_the_chunks_that_are_merged_meanwhile(
 ) -> None:
     """A reader that holds chunks when they are merged, and their files removed, misses no sample of them."""
     ticks, end = 1300, BASE + 1300 * INTERVAL
-    monkeypatch.setattr("ruler.tsdb.keeper.MERGED_ROWS", 10**6)
+    monkeypatch.setattr("ruler.tsdb.keep.keeper.MERGED_ROWS", 10**6)
     db = written(tmp_path, ticks, each_page=keep)
     monkeypatch.undo()
     chunks = db._rings[INTERVAL].chunks
@@ -95,7 +95,7 @@ def test_a_reader_sees_nothing_deleted_that_is_rewritten_meanwhile(
 
 def test_chunks_are_read_though_files_run_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that may not open as many files as there are chunks reads all of them, and none is called damaged."""
-    monkeypatch.setattr("ruler.tsdb.keeper.MERGED_ROWS", 10**6)
+    monkeypatch.setattr("ruler.tsdb.keep.keeper.MERGED_ROWS", 10**6)
     db = written(tmp_path, 6000, each_page=keep)
     assert len(db._rings[INTERVAL].chunks) > 40
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from common.clock import ManualClock
-from ruler.tsdb.chunk import Chunk
 from ruler.tsdb.config import Archive, Retention
 from ruler.tsdb.db import DB
-from ruler.tsdb.keeper import Keeper
+from ruler.tsdb.files.chunk import Chunk
+from ruler.tsdb.keep.keeper import Keeper
 from tests.ruler.tsdb.reading import Samples, named, read
 from tests.ruler.tsdb.twins import DAY, HOUR, MIDNIGHT, NODE
 

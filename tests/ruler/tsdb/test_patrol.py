@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from common.clock import ManualClock
-from ruler.tsdb.chunk import Chunk, Content
 from ruler.tsdb.db import DB
-from ruler.tsdb.patrol import Patrol
+from ruler.tsdb.files.chunk import Chunk, Content
+from ruler.tsdb.keep.patrol import Patrol
 from tests.ruler.tsdb.reading import read
 from tests.ruler.tsdb.test_erase import END, FOREVER, START, World
 

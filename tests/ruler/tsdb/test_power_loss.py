@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from common.clock import ManualClock
-from ruler.tsdb import keeper
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
-from ruler.tsdb.disk import Data, Disk
+from ruler.tsdb.files.disk import Data, Disk
+from ruler.tsdb.keep import keeper
 from tests.ruler.tsdb.reading import BASE, Samples, bits, named, read
 
 INTERVAL = 15_000

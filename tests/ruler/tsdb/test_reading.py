@@ -10,9 +10,9 @@ import pytest
 from common.durations import HOUR
 from common.errors import StartError
 from ruler.tsdb.db import DB
-from ruler.tsdb.reading import Findings
-from ruler.tsdb.snapshot import FOLDER
-from ruler.tsdb.verify import verify
+from ruler.tsdb.inspect.reading import Findings
+from ruler.tsdb.inspect.verify import verify
+from ruler.tsdb.keep.snapshot import FOLDER
 from tests.ruler.tsdb.reading import BASE, Samples, read
 from tests.ruler.tsdb.test_erase import END, START, M, World
 

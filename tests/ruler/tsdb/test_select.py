@@ -18,7 +18,7 @@ from common.clock import ManualClock
 from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS
 from ruler.storage import Stream
 from ruler.tsdb.db import DB
-from ruler.tsdb.page import TIME_SIGN, Page
+from ruler.tsdb.files.page import TIME_SIGN, Page
 from tests.ruler.tsdb.reading import BASE, EVERYTHING, named, read
 from tests.ruler.tsdb.verdicts import AHEAD, Verdicts, kept
 

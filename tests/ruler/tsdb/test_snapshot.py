@@ -14,7 +14,7 @@ from common.clock import ManualClock
 from common.durations import DAY, HOUR
 from common.errors import DiskRefused
 from ruler.tsdb.db import DB
-from ruler.tsdb.snapshot import FOLDER, UNFINISHED
+from ruler.tsdb.keep.snapshot import FOLDER, UNFINISHED
 from tests.ruler.tsdb.dying import Death, DyingDisk, every_death
 from tests.ruler.tsdb.reading import BASE, EVERYTHING, Samples, named, read
 from tests.ruler.tsdb.test_erase import END, FOREVER, INTERVAL, START, M, World

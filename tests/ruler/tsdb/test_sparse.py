@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruler.tsdb.sparse import STRETCH, SparseArray, among
+from ruler.tsdb.labels.sparse import STRETCH, SparseArray, among
 
 IDS = st.integers(0, 40 * STRETCH)
 STEPS = st.lists(

@@ -13,8 +13,8 @@ from common.errors import StartError
 from ruler.model.matcher import Matcher, MatchOp
 from ruler.tsdb.config import Archive
 from ruler.tsdb.db import DB
-from ruler.tsdb.footprint import BUCKET, Population
-from ruler.tsdb.survey import survey, used_bytes
+from ruler.tsdb.inspect.footprint import BUCKET, Population
+from ruler.tsdb.inspect.survey import survey, used_bytes
 from tests.ruler.tsdb.reading import BASE, named
 
 INTERVAL = 15_000

@@ -1,0 +1,1 @@
+"""What keeps a database small and sound: sealing, merging, retention, deletion, snapshots, checks."""
