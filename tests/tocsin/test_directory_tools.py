@@ -67,6 +67,17 @@ def test_what_is_in_use_or_not_there_is_one_line(directory: Path, command: str) 
         db.close()
 
 
+@pytest.mark.parametrize("command", ["verify", "analyze"])
+def test_a_directory_of_something_else_is_no_database(tmp_path: Path, command: str) -> None:
+    """A backup that is empty, or of another program, is an error and not in order."""
+    (tmp_path / "wal").mkdir()
+    result = run(command, tmp_path)
+    assert (1, f"Error: {tmp_path}: no database (it has no *.page, *.chunk or *.series)\n") == (
+        result.exit_code,
+        result.stderr,
+    )
+
+
 def test_analyze_counts_series_labels_and_bytes(directory: Path) -> None:
     """Each series once, whatever it is in; the bytes of metrics are those of the blocks and pages."""
     found = json.loads(good("analyze", "--format", "json", directory))

@@ -13,10 +13,13 @@ from pathlib import Path
 
 from common.errors import StartError
 from ruler.tsdb.directory import Contents
+from ruler.tsdb.files.chunkfile import SUFFIX as CHUNKS
 from ruler.tsdb.files.disk import Data, Disk
 from ruler.tsdb.files.lock import refuse_second
 from ruler.tsdb.files.page import NewerVersionError, Weights
+from ruler.tsdb.files.pagefiles import SUFFIX as PAGES
 from ruler.tsdb.files.salvage import Damage
+from ruler.tsdb.files.serieslog import SUFFIX as SERIES
 from ruler.tsdb.health import Health
 from ruler.tsdb.keep.erase import Erasures
 from ruler.tsdb.labels.index import Index
@@ -86,6 +89,8 @@ def contents_to_read(path: Path, index: Index, weights: Weights, erasures: Erasu
     """What a directory holds; raises StartError, also when a process has it."""
     if not path.is_dir():
         raise StartError(f"{path}: {'not a directory' if path.exists() else 'there is no such directory'}")
+    if not any(each.suffix in (PAGES, CHUNKS, SERIES) for each in path.iterdir()):
+        raise StartError(f"{path}: no database (it has no *{PAGES}, *{CHUNKS} or *{SERIES})")
     refuse_second(path)
     try:
         return Contents(path, DiskToRead(), index, weights, erasures, health)

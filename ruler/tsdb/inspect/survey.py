@@ -49,6 +49,8 @@ class _File:
 
 def survey(directory: Path, archives: Sequence[Archive]) -> Survey:
     """What is in `directory`; raises StartError when nothing there can be measured."""
+    if not directory.is_dir():
+        raise StartError(f"{directory}: {'not a directory' if directory.exists() else 'there is no such directory'}")
     files = list(_files(directory))
     raw = [file for file in files if not file.header.resolution]
     if not raw:
