@@ -175,13 +175,14 @@ class Group:
         except TocsinError as error:
             error_text = str(error)
         except Exception as error:  # the loop's boundary: the rules after this one must be evaluated
-            log.exception("rule evaluation failed", extra=facts(group=self.key, rule=run.identity.name))
+            log.exception("rule evaluation failed", extra=facts(group=self.key, rule=run.identity.recorded_or_alert))
             error_text = repr(error)
         if error_text:
             metrics.failures.labels(self.key).inc()
             if error_text != run.last_error:
                 log.warning(
-                    "evaluating rule failed", extra=facts(group=self.key, rule=run.identity.name, error=error_text)
+                    "evaluating rule failed",
+                    extra=facts(group=self.key, rule=run.identity.recorded_or_alert, error=error_text),
                 )
         run.health = RuleHealth.ERR if error_text else RuleHealth.OK
         run.last_error, run.last_evaluation = error_text, due

@@ -15,9 +15,14 @@ from ruler.rule.config import Pairs, RuleConfig
 class RuleIdentity:
     """A RuleIdentity is what a rule is recognised by: name and labels, and the expression where several share them."""
 
-    name: str
+    name: str  # after its kind and a colon
     labels: str
     expr: str
+
+    @property
+    def recorded_or_alert(self) -> str:
+        """The name as the file has it."""
+        return self.name.partition(":")[2]
 
 
 def identity(config: RuleConfig) -> RuleIdentity:

@@ -120,5 +120,6 @@ def _wordy(line: bytes, number: int) -> tuple[dict[str, str], FloatArray, list[i
 def _where_first(problem: str) -> str:
     """msgspec's `what - at `$.where`` as `where: what`."""
     what, _, where = problem.partition(" - at `$")
+    what = what.removeprefix("JSON is ")
     what = what[:1].lower() + what[1:]
     return f"{where.strip('.`')}: {what}" if where else f"not JSON of an export: {what}"

@@ -7,16 +7,20 @@ so that what was refused is tried again all at once and not one by one. The writ
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
 from typing import Final
 
 import numpy as np
 
 from common.labels import METRIC_NAME, Labels
+from common.logs import facts
 from ruler.model.arrays import BoolArray
 from ruler.storage import Claim
+
+log = logging.getLogger("tsdb")
 
 UNBOUNDED: Final = 1 << 62
 FREED_PART: Final = 50  # the limit opens again when one part in so many is free
@@ -66,6 +70,7 @@ class Budget:
         if self._full and active <= self._opens_at:
             self._full = False
             self._openings += 1
+            log.warning("there is room for series again", extra=facts(limit=self.limit, active=active))
             for offender in self._offenders.values():
                 offender.forgive()
             self._publish()
@@ -77,10 +82,14 @@ class Budget:
 
     def refuse(self, labels: Sequence[Labels]) -> None:
         """Note that series with these labels were refused."""
-        self._full = True
         by_job: dict[str, list[Labels]] = {}
         for each in labels:
             by_job.setdefault(each.get("job", ""), []).append(each)
+        if not self._full:
+            log.warning(
+                "too many series: new ones are refused", extra=facts(limit=self.limit, first_job=next(iter(by_job)))
+            )
+        self._full = True
         for job, theirs in by_job.items():
             self._offender(job).add(theirs)
         self._publish()
@@ -141,4 +150,4 @@ class _Distinct:
 
     def count(self) -> float:
         missed = self.BITS - int(np.count_nonzero(self._hit))
-        return self.BITS * log(self.BITS / max(missed, 1))
+        return self.BITS * math.log(self.BITS / max(missed, 1))
