@@ -150,9 +150,9 @@ def test_evaluation_in_a_pool_with_a_writer_thread(street: Street, tmp_path: Pat
             writer.call(partial(manager.apply, loaded, street.clock.now()))
             street.clock.advance(61_000)
             writer.call(street.scheduler.run_due)
-            assert evaluated.acquire(timeout=10)
+        assert evaluated.acquire(timeout=10)
     finally:
-        pool.shutdown()  # the last evaluations end before their groups do
         writer.call(manager.close)
+        pool.shutdown()
         writer.stop()
     assert 'double{instance="a"}' in street.shows("double")
