@@ -20,7 +20,7 @@ from ruler.scrape.manager import ScrapeManager
 from ruler.tsdb.db import DB
 from tests.ruler.scrape.world import PageServer, answer, jobs_of, page_server
 
-NOW = 1_700_000_000_000
+NOW = 1_700_000_000_100  # off the grid on which targets start, so that each has one tick in each window
 INTERVAL = 15_000
 GOOD, LINES, FLOOD, LIMIT = 10, 100, 10_000, 50_000
 
