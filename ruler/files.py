@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory survive a power loss: without it, a new file may not be found after one."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Make a file, or the names in a directory, survive a power loss: without those a new file may not be found."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

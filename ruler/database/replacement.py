@@ -6,7 +6,6 @@ on from there: a new file that is whole has everything, so nothing rests on the 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ruler.database.look import Found, connected, log_of, look
 from ruler.database.pages import PAGE
 from ruler.database.rows import Change
 from ruler.database.transaction import apply, create
+from ruler.files import sync
 
 WAIT_SECONDS = 1.0
 
@@ -59,7 +59,7 @@ def ending_of(found: Found) -> str:
 
 def _take_place(path: Path, ending: str) -> None:
     log = log_of(path)
-    _sync_folder(path.parent)
+    sync(path.parent)
     if ending and path.exists():
         kept = path.with_name(f"{path.name}.{ending}")
         log_of(kept).unlink(missing_ok=True)
@@ -68,16 +68,8 @@ def _take_place(path: Path, ending: str) -> None:
         path.replace(kept)
     log.unlink(missing_ok=True)  # SQLite would apply it to the new file
     _beside(path).replace(path)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -8,7 +8,6 @@ skip row groups. Rows are in the order of series, then of time. A file is writte
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ import numpy as np
 
 from common.errors import TocsinError
 from common.labels import Labels
+from ruler.files import sync
 from ruler.model.arrays import is_stale
 from ruler.storage import Queryable
 from ruler.transfer.read import CELLS, DAY, Matchers, days, label_names, read_series
@@ -82,9 +82,9 @@ def write_days(
                     table = _table(arrow, schema, columns, part)
                     writer.write_table(table, row_group_size=len(table))
                     samples += len(table)
-            _sync(beside)
+            sync(beside)
             beside.replace(path)
-            _sync(path.parent)
+            sync(path.parent)
         finally:
             beside.unlink(missing_ok=True)
         yield Written(path, samples)
@@ -161,11 +161,3 @@ def _words(arrow: Any, labels: Sequence[Labels], name: str, lengths: np.ndarray[
     rows = np.repeat(np.array(of_series, dtype=np.int32), lengths)
     indices = arrow.array(rows, mask=rows < 0)
     return arrow.DictionaryArray.from_arrays(indices, arrow.array(list(places), type=arrow.string()))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

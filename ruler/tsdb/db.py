@@ -92,7 +92,7 @@ class DB:
         self._archivist = Archivist(self._rings, self._archives, self._selected, lambda: self.out_of_order_window)
         self._source: PageSource = MemoryPages()
         self._erasures = Erasures()
-        self._eraser = Eraser(self._erasures, self._every_ring, self._selected, self._source.next_number)
+        self._eraser = Eraser(self._erasures, self._every_ring, self._selected, self._next_number)
         self._directory: Directory | None = None
         self._keeper: Keeper | None = None
         self.health = Health()
@@ -114,12 +114,12 @@ class DB:
         `max_series` of None is as many as fit into the memory there is, 0 any number.
         """
         began = time.monotonic()
-        now = (clock or SystemClock()).now()
+        clock = clock or SystemClock()
         db = DB(retention, series_that_fit() if max_series is None else max_series)
         db.apply(retention, archives)
         if path is not None:
-            db._open_directory(path, disk or Disk(), clock or SystemClock())
-        db.mark(now)
+            db._open_directory(path, disk or Disk(), clock)
+        db.mark(clock.now())
         db.open_seconds = time.monotonic() - began
         if registry is not None:
             registry.register(Metrics(db.head, db._budget, db.health, db._ledger, db.open_seconds))
@@ -128,13 +128,22 @@ class DB:
     def _open_directory(self, path: Path, disk: Disk, clock: Clock) -> None:
         self._directory = directory = Directory(path, disk, self._index, self._weights, self._erasures)
         self._source, self.health = directory.pages, directory.health
-        self._eraser = Eraser(self._erasures, self._every_ring, self._selected, self._source.next_number)
         self._adopt(directory.leaves)
-        self._keeper = directory.start(
-            self._rings, self._index, self._budget, clock, self._held, lambda: self._churn.first, self._archivist
+        self._keeper = Keeper(
+            rings=self._rings,
+            index=self._index,
+            pages=directory.pages,
+            chunks=directory.chunks,
+            labels=directory.labels,
+            retention=self._retention,
+            budget=self._budget,
+            archivist=self._archivist,
+            eraser=self._eraser,
+            patrol=Patrol(leaf for leaf in directory.leaves if isinstance(leaf, Chunk)),
+            held=self._held,
+            recent=lambda: self._churn.first,
         )
-        self._keeper.retention, self._keeper.eraser = self._retention, self._eraser
-        self._keeper.patrol = Patrol(leaf for leaf in directory.leaves if isinstance(leaf, Chunk))
+        directory.start(self._keeper, clock)
         log.info("opened", extra=facts(directory=path, files=len(directory.leaves), series=self._index.live))
 
     @staticmethod
@@ -218,6 +227,9 @@ class DB:
 
     def _every_ring(self) -> list[Ring]:
         return [*self._rings.values(), *self._archives.values()]
+
+    def _next_number(self) -> int:
+        return self._source.next_number()
 
     def _held(self) -> IntArray:
         return self._ledger.held.nonzero()
@@ -332,7 +344,7 @@ class DB:
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:
         selected = self._selected(matchers, start - 1, end)
-        living = blocks.living(selected, [*self._rings.values(), *self._archives.values()], start, end)
+        living = blocks.living(selected, self._every_ring(), start, end)
         return selected.table if living.all() else selected.table.take(np.flatnonzero(living))
 
     def label_names(self, matchers: Sequence[Matcher], start: int, end: int) -> list[str]:

@@ -10,13 +10,10 @@ erasures             what was deleted and is still in some of them (erase.py)
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from common.clock import Clock
 from common.errors import StartError
-from ruler.model.arrays import IntArray
-from ruler.tsdb.archive.archivist import Archivist
 from ruler.tsdb.files.chunk import Chunk
 from ruler.tsdb.files.chunkfiles import ChunkFiles
 from ruler.tsdb.files.disk import Disk
@@ -28,8 +25,6 @@ from ruler.tsdb.health import Health
 from ruler.tsdb.keep.erase import Erasures
 from ruler.tsdb.keep.keeper import Keeper
 from ruler.tsdb.labels.index import Index
-from ruler.tsdb.write.budget import Budget
-from ruler.tsdb.write.ring import Ring
 
 
 class Contents:
@@ -74,25 +69,15 @@ class Directory:
         self.labels, self.chunks, self.pages = contents.labels, contents.chunks, contents.pages
         self.leaves = contents.leaves
 
-    def start(
-        self,
-        rings: dict[int, Ring],
-        index: Index,
-        budget: Budget,
-        clock: Clock,
-        held: Callable[[], IntArray],
-        recent: Callable[[], int],
-        archivist: Archivist,
-    ) -> Keeper:
-        """Look after the files from now on."""
-        self.keeper = Keeper(rings, self.pages, self.chunks, index, budget, self.labels, held, recent, archivist)
+    def start(self, keeper: Keeper, clock: Clock) -> None:
+        """Have the files looked after from now on."""
+        self._keeper = keeper
         self.pages.start()
-        self.keeper.start(clock)
-        return self.keeper
+        keeper.start(clock)
 
     def close(self) -> None:
         """Make everything durable and let go of it."""
-        self.keeper.close()
+        self._keeper.close()
         try:
             self.labels.flush()
         except OSError as error:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ruler.files import sync_directory
+from ruler.files import sync
 
 Data = bytes | npt.NDArray[Any]
 
@@ -56,7 +56,7 @@ class Disk:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def sync_names(self, directory: Path) -> None:
-        sync_directory(directory)
+        sync(directory)
 
     def rename(self, old: Path, new: Path) -> None:
         old.rename(new)

@@ -157,14 +157,15 @@ def open_log(directory: Path, disk: Disk, index: Index, report: Report) -> Serie
         content = path.read_bytes()
         if content[:8] == MAGIC and int.from_bytes(content[8:12], "little") > VERSION:
             raise NewerVersionError(f"{path.name} was written by a newer version")
-        records = Records(content)
+        records, damaged = Records(content), list[bytes]()
         for body in records.bodies():
             try:
                 restored.add(body)
             except (CorruptChunkError, KeyError, ValueError, IndexError):
-                records.damaged.append((0, 0))
-        if records.damaged:
-            report(path, "records are damaged", b"".join(content[start:stop] for start, stop in records.damaged))
+                damaged.append(body)
+        damaged += [content[start:stop] for start, stop in records.damaged]
+        if damaged:
+            report(path, "records are damaged", b"".join(damaged))
     restored.finish()
     opened = SeriesLog(directory, disk, index.strings, number)
     opened.records = restored.records

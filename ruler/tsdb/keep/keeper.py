@@ -62,27 +62,30 @@ class Keeper:
 
     def __init__(
         self,
+        *,
         rings: dict[int, Ring],
+        index: Index,
         pages: PageFiles,
         chunks: ChunkFiles,
-        index: Index,
-        budget: Budget,
         labels: SeriesLog,
+        retention: Retention,
+        budget: Budget,
+        archivist: Archivist,
+        eraser: Eraser,
+        patrol: Patrol,
         held: Callable[[], IntArray],
         recent: Callable[[], int],
-        archivist: Archivist,
     ) -> None:
-        self._archivist = archivist
         archivist.halted = lambda: self._jobs.ended
-        self._rings, self._pages, self._chunks, self._index, self._labels = rings, pages, chunks, index, labels
-        self._budget, self._held, self._recent = budget, held, recent
-        self.retention = Retention()
+        self._rings, self._index = rings, index
+        self._pages, self._chunks, self._labels = pages, chunks, labels
+        self._budget, self._archivist, self._eraser, self._patrol = budget, archivist, eraser, patrol
+        self._held, self._recent = held, recent
+        self.retention = retention
         self.renewed: list[Renewed] | None = None  # for the writer to put in place
         self._generation = index.generation
         self._doomed_at: int | None = None
         self._resting: set[int] = set()  # numbers of pages that are not written any more
-        self.eraser: Eraser | None = None
-        self.patrol = Patrol(())
         self._jobs = Jobs()
         self._one_at_a_time = threading.Lock()  # rounds: of the thread, and of who asks for one
         self._thread: threading.Thread | None = None
@@ -132,11 +135,11 @@ class Keeper:
             self._seal(ring, now)
             self._merge(ring)
         self._bound_memory()
-        self._forget_erasures()
+        self._eraser.prune()
         self._archive(now)
         self._renew()
         self._drop_strings(now)
-        self.patrol.round()
+        self._patrol.round()
 
     # Sealing.
 
@@ -229,22 +232,18 @@ class Keeper:
 
     def clean(self) -> bool:
         """Rewrite a chunk without what is erased in it; whether there was one. May raise OSError or DiskRefused."""
-        found = self.eraser.touched() if self.eraser is not None else None
+        found = self._eraser.touched()
         if found is None:
-            self._forget_erasures()
+            self._eraser.prune()
             return False
         if self._pages.health.degraded:
             raise DiskRefused("samples are in memory alone, because the disk takes none")
         ring, chunk, opened = found
-        if self.eraser is not None and self.eraser.emptied(opened):
+        if self._eraser.emptied(opened):
             self._let_go(ring, [chunk])
         else:
             self._merge_group(ring, [chunk], [opened])
         return True
-
-    def _forget_erasures(self) -> None:
-        if self.eraser is not None:
-            self.eraser.prune()
 
     # What is in memory because the disk took nothing.
 
@@ -275,8 +274,9 @@ class Keeper:
         """
         raw = [leaf for ring in list(self._rings.values()) for leaf in ring.leaves if not _expectant(leaf)]
         archived = self._archivist.built()
+        ended = [leaf for leaf in self._past(raw, now) if leaf.newest <= archived]
         for ring in list(self._rings.values()):
-            old = [leaf for leaf in self._past(raw, now) if leaf in ring.leaves and leaf.newest <= archived]
+            old = [leaf for leaf in ended if leaf in ring.leaves]
             self._let_go(ring, old[:1])
         for ring in list(self._archivist.archives.values()):
             old = [leaf for leaf in self._past([*raw, *ring.leaves], now) if leaf in ring.leaves]
