@@ -1,7 +1,7 @@
 """The syntax tree of PromQL: what was written, with positions, and nothing about how it runs. All nodes are frozen.
 
-Positions are offsets in characters of the query text, end exclusive. Durations are int milliseconds. The printed form
-of a node (`str`, Prometheus's canonical form) parses back to an equal tree; positions do not take part in equality.
+Positions are offsets in characters of the query text, end exclusive. Durations are int milliseconds, or arithmetic that
+becomes so when the query runs (durations.py). The printed form of a node (`str`, Prometheus's canonical form) parses back to an equal tree; positions do not take part in equality.
 A chain `1 + 1 + …` is a left spine of up to 10,000 Binary nodes: nothing here recurses, and no walker may recurse on
 `Binary.left`. Every other way down is at most a few hundred nodes deep.
 """
@@ -26,7 +26,11 @@ __all__ = [
     "Binary",
     "Call",
     "Cardinality",
+    "DurationExpr",
+    "DurationTerm",
     "Expr",
+    "Extension",
+    "Extent",
     "Matching",
     "MatrixSelector",
     "Node",
@@ -38,6 +42,7 @@ __all__ = [
     "Unary",
     "ValueType",
     "VectorSelector",
+    "known",
 ]
 
 
@@ -57,6 +62,14 @@ class AtEdge(Enum):
 
 
 At: TypeAlias = int | AtEdge  # ms, or an edge of the query's range
+
+
+class Extension(Enum):
+    """What a selector does with samples beyond its window's edges."""
+
+    NONE = ""
+    ANCHORED = "anchored"
+    SMOOTHED = "smoothed"
 
 
 class Cardinality(Enum):
@@ -154,6 +167,44 @@ class Number(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
+class DurationExpr(Node):
+    """A DurationExpr is `left op right` where a duration stands; a minus sign has no left, `step` and `range` no side.
+
+    `wrapped` says that it stands in parentheses; a literal loses its own.
+    """
+
+    op: str
+    left: DurationTerm | None = None
+    right: DurationTerm | None = None
+    wrapped: bool = False
+
+    def pieces(self) -> tuple[str | Node, ...]:
+        text: tuple[str | Node, ...]
+        if self.right is None:
+            text = (f"{self.op}()",)
+        elif self.left is None:
+            text = (self.op, self.right)
+        elif self.op in ("min_of", "max_of"):
+            text = (f"{self.op}(", self.left, ", ", self.right, ")")
+        elif self.op == "^" and isinstance(self.left, Number) and str(self.left).startswith("-"):
+            text = ("(", self.left, ") ^ ", self.right)  # a sign before it would be read as that of the power
+        else:
+            text = (self.left, f" {self.op} ", self.right)
+        return ("(", *text, ")") if self.wrapped else text
+
+
+DurationTerm: TypeAlias = Number | DurationExpr
+Extent: TypeAlias = int | DurationExpr  # ms, or what has to be resolved before
+
+
+def known(extent: Extent) -> int:
+    """The milliseconds of an extent in a tree that has been resolved."""
+    if isinstance(extent, DurationExpr):
+        raise TypeError(f"unresolved duration: {extent}")
+    return extent
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Text(Node):
     """A Text is a string literal."""
 
@@ -174,11 +225,12 @@ class VectorSelector(Node):
     type: ClassVar[ValueType] = ValueType.VECTOR
     name: str
     matchers: tuple[Matcher, ...]
-    offset: int = 0
+    offset: Extent = 0
     at: At | None = None
+    extension: Extension = Extension.NONE
 
     def pieces(self) -> tuple[str | Node, ...]:
-        return (self.selection, _moved(self.at, self.offset))
+        return (self.selection, _at(self.at), _extended(self.extension), *_moved(self.offset))
 
     @property
     def selection(self) -> str:
@@ -196,11 +248,12 @@ class MatrixSelector(Node):
 
     type: ClassVar[ValueType] = ValueType.MATRIX
     selector: VectorSelector
-    range: int
+    range: Extent
 
     def pieces(self) -> tuple[str | Node, ...]:
         inner = self.selector
-        return (inner.selection, f"[{format_duration(self.range)}]", _moved(inner.at, inner.offset))
+        modifiers = (_extended(inner.extension), _at(inner.at), *_moved(inner.offset))
+        return (inner.selection, "[", _extent(self.range), "]", *modifiers)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -209,14 +262,14 @@ class Subquery(Node):
 
     type: ClassVar[ValueType] = ValueType.MATRIX
     expr: Expr
-    range: int
-    step: int | None = None
-    offset: int = 0
+    range: Extent
+    step: Extent | None = None
+    offset: Extent = 0
     at: At | None = None
 
     def pieces(self) -> tuple[str | Node, ...]:
-        step = "" if self.step is None else format_duration(self.step)
-        return (self.expr, f"[{format_duration(self.range)}:{step}]", _moved(self.at, self.offset))
+        step = "" if self.step is None else _extent(self.step)
+        return (self.expr, "[", _extent(self.range), ":", step, "]", _at(self.at), *_moved(self.offset))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -321,12 +374,22 @@ def _label(name: str) -> str:
     return name if is_label_name(name) and name.lower() not in ("inf", "nan") else quote(name)
 
 
-def _moved(at: At | None, offset: int) -> str:
-    """The `@` and `offset` of a selector."""
-    text = ""
-    if at is not None:
-        text = f" @ {at.value}" if isinstance(at, AtEdge) else f" @ {at / 1000:.3f}"
-    return f"{text} offset {format_duration(offset)}" if offset else text
+def _extent(extent: Extent) -> str | Node:
+    return format_duration(extent) if isinstance(extent, int) else extent
+
+
+def _moved(offset: Extent) -> tuple[str | Node, ...]:
+    return (" offset ", _extent(offset)) if offset != 0 else ()
+
+
+def _at(at: At | None) -> str:
+    if at is None:
+        return ""
+    return f" @ {at.value}" if isinstance(at, AtEdge) else f" @ {at / 1000:.3f}"
+
+
+def _extended(extension: Extension) -> str:
+    return f" {extension.value}" if extension.value else ""
 
 
 def _between(separator: str, nodes: tuple[Expr, ...]) -> Iterable[str | Node]:

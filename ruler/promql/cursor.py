@@ -8,8 +8,10 @@ import re
 from common.durations import parse_duration
 from common.errors import ParseError
 from ruler.model.golang import format_float, quote, unquote
+from ruler.promql.ast import Span
 from ruler.promql.lexer import DURATION, Lexer, Token
 
+MOST_NODES = 10_000
 LONGEST_SECONDS = (1 << 63) / 1e9  # what Go's time.Duration holds
 _MISPLACED = re.compile(r"_(?![0-9a-f])|(?<![0-9a-fx])_")
 _UNITS = frozenset({"y", "w", "d", "h", "m", "s", "ms"})
@@ -23,6 +25,7 @@ class Cursor:
         self.end = 0  # of the last token taken
         self._lexer = Lexer(text)
         self._next: Token | None = None
+        self._nodes = 0
 
     def peek(self) -> Token:
         if self._next is None:
@@ -38,6 +41,13 @@ class Cursor:
     def accept(self, kind: str) -> Token | None:
         """The next token, taken, if it is of this kind."""
         return self.take() if self.peek().kind == kind else None
+
+    def node(self, start: int) -> Span:
+        """From `start` to the last token taken: where a node stands, which is counted."""
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise self.error(f"expression has more than {MOST_NODES} parts", start)
+        return Span(start, self.end)
 
     def error(self, problem: str, position: int) -> ParseError:
         return ParseError(problem, text=self.text, position=position)
@@ -85,11 +95,12 @@ class Cursor:
         mark, inner = token.text[0], token.text[1:-1]
         return inner if mark == "`" else unquote(inner, mark)
 
-    def milliseconds(self, seconds: float, position: int) -> int:
-        """`seconds` as a duration; raises ParseError for what no duration can be."""
+    def seconds(self, token: Token) -> float:
+        """The value of a number or of a duration as seconds that a duration can have; raises ParseError."""
+        seconds = self.number(token)
         if not abs(seconds) <= LONGEST_SECONDS:
-            raise self.error("duration out of range", position)
-        return round(seconds * 1000)
+            raise self.error("duration out of range", token.position)
+        return seconds
 
     def timestamp(self, seconds: float, position: int) -> int:
         """`seconds` as a point of time in ms, halves away from zero; raises ParseError."""

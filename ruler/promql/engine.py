@@ -17,6 +17,7 @@ from ruler.model.result import Matrix, Result, Scalar, String, Vector
 from ruler.model.table import LabelTable
 from ruler.promql.ast import Expr, MatrixSelector, Paren, Subquery
 from ruler.promql.columns import dropping_metadata, label_order
+from ruler.promql.durations import resolved
 from ruler.promql.evaluate import Evaluation
 from ruler.promql.frame import Frame, Grid, Value, moments, unlabelled_frame
 from ruler.promql.limits import Limits
@@ -112,8 +113,9 @@ class Engine:
     ) -> tuple[Expr, Evaluation]:
         latest = clock.monotonic() + self._timeout
         limits = Limits(self._max_samples, latest if deadline is None else min(latest, deadline), cancelled)
-        notes = Notes(query if isinstance(query, str) else text)
-        expr = parse(query) if isinstance(query, str) else query
+        text = query if isinstance(query, str) else text
+        notes = Notes(text)
+        expr = resolved(parse(query) if isinstance(query, str) else query, *asked, text)
         evaluation = Evaluation(
             self._storage,
             asked,

@@ -26,6 +26,7 @@ from ruler.promql.ast import (
     Text,
     Unary,
     VectorSelector,
+    known,
 )
 from ruler.promql.binary import binary
 from ruler.promql.choose import chosen, count_values
@@ -162,10 +163,10 @@ class Evaluation:
             return self._subquery(expr, grid)
         if not isinstance(expr, MatrixSelector):
             raise QueryError("expected a range vector")
-        return self._windows(expr.selector, grid, expr.range, aspect)
+        return self._windows(expr.selector, grid, known(expr.range), aspect)
 
     def _windows(self, selector: VectorSelector, grid: Grid, reach: int, aspect: Aspect) -> Ranged:
-        ends = self._ends(selector.at, selector.offset, grid)
+        ends = self._ends(selector.at, known(selector.offset), grid)
         look = Look(aspect, reach, grid.step if len(ends) > 1 else 0)
         selection = self._select(selector, int(ends[0]) - reach, int(ends[-1]), look)
         self._note_archives(selection, selector)
@@ -197,9 +198,9 @@ class Evaluation:
 
     def _subquery(self, expr: Subquery, grid: Grid) -> Ranged:
         """A range vector from the values of an expression at multiples of the subquery's step."""
-        ends = self._ends(expr.at, expr.offset, grid)
-        step = expr.step or self._default_step
-        earliest = int(ends[0]) - expr.range
+        ends = self._ends(expr.at, known(expr.offset), grid)
+        step, reach = known(expr.step or self._default_step), known(expr.range)
+        earliest = int(ends[0]) - reach
         first = (earliest // step + 1) * step
         self.limits.charge((int(ends[-1]) - first) // step)
         inner = moments(first, int(ends[-1]), step)
@@ -207,7 +208,7 @@ class Evaluation:
             return Ranged(stacked((), self.strings), (), np.zeros(0, dtype=np.bool_))
         frame = self.vector(expr.expr, inner)
         self.limits.charge(len(inner) * frame.series)
-        return Ranged(frame.table, (span_of(_block(frame, inner), grid.times, ends, expr.range),), frame.drop)
+        return Ranged(frame.table, (span_of(_block(frame, inner), grid.times, ends, reach),), frame.drop)
 
 
 def _negated(value: Value) -> Value:

@@ -1,49 +1,52 @@
-"""How far a selector reaches: the durations in `[range:step]` and after `offset`, with their arithmetic folded.
+"""How far a selector reaches: the durations in `[range:step]` and after `offset`, literals in ms, arithmetic as a tree.
 
-`[5m * 2]` is 10 minutes once read. What depends on the query that runs (`step()`, `range()`) is refused by name.
+A literal is told from arithmetic here and nowhere else; what the arithmetic comes to is known when the query runs.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from dataclasses import replace
 
+from ruler.promql.ast import DurationExpr, DurationTerm, Extent, Number, Span
 from ruler.promql.cursor import Cursor
 from ruler.promql.lexer import DURATION, NUMBER, Token
 
 _DEEPEST = 64
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 _UNARY = 2  # binds like `*`: -2 ^ 2 is -4
-_CHOICES: dict[str, Callable[[float, float], float]] = {"min": min, "max": max, "min_of": min, "max_of": max}
+_CHOICES = {"min": "min_of", "max": "max_of", "min_of": "min_of", "max_of": "max_of"}
 _OF_THE_QUERY = frozenset({"step", "range"})
+_LITERAL = "number, duration, step(), or range()"
 
 
-def brackets(cursor: Cursor) -> tuple[int, int | None, bool]:
-    """What stands in `[…]`, the bracket being next: range and step in ms, and whether there was a colon."""
+def brackets(cursor: Cursor) -> tuple[Extent, Extent | None, bool]:
+    """What stands in `[…]`, the bracket being next: range and step, and whether there was a colon."""
     cursor.take()
-    reach = _positive(cursor, "number or duration")
+    reach = _positive(cursor, "subquery or range selector", _LITERAL)
     colon = cursor.accept(":") is not None
     step = None
     if colon and cursor.peek().kind != "]":
-        step = _positive(cursor, 'number or duration or "]"')
+        step = _positive(cursor, "subquery selector", 'number, duration, step(), range(), or "]"')
     if not cursor.accept("]"):
         complaint = ("subquery selector", '"]"') if colon else ("subquery or range", '":" or "]"')
         raise cursor.unexpected(*complaint)
     return reach, step, colon
 
 
-def _positive(cursor: Cursor, expected: str) -> int:
-    position = cursor.peek().position
-    milliseconds = cursor.milliseconds(_Arithmetic(cursor, "subquery selector", expected).expression(), position)
+def _positive(cursor: Cursor, context: str, expected: str) -> Extent:
+    term = _Arithmetic(cursor, context, expected).expression()
+    if isinstance(term, DurationExpr):
+        return term
+    milliseconds = round(term.value * 1000)
     if milliseconds <= 0:
-        raise cursor.error("duration must be greater than 0", position)
+        raise cursor.error("duration must be greater than 0", term.span.start)
     return milliseconds
 
 
-def offset(cursor: Cursor) -> int:
-    """The duration after `offset`, in ms: one term with its sign. `offset 5m + 2` is (offset 5m) + 2."""
-    position = cursor.peek().position
-    return cursor.milliseconds(_Arithmetic(cursor, "offset", "number or duration").signed_term(), position)
+def offset(cursor: Cursor) -> Extent:
+    """The duration after `offset`: one term with its sign. `offset 5m + 2` is (offset 5m) + 2."""
+    term = _Arithmetic(cursor, "offset", _LITERAL).signed_term()
+    return term if isinstance(term, DurationExpr) else round(term.value * 1000)
 
 
 class _Arithmetic:
@@ -54,7 +57,7 @@ class _Arithmetic:
         self._complaint = (context, expected)
         self._depth = 0
 
-    def expression(self, floor: int = 0) -> float:
+    def expression(self, floor: int = 0) -> DurationTerm:
         self._depth += 1
         if self._depth > _DEEPEST:
             position = self._cursor.peek().position
@@ -63,68 +66,62 @@ class _Arithmetic:
         while (rank := _PRECEDENCE.get(self._cursor.peek().kind, -1)) > floor:
             operator = self._cursor.take()
             right = self.expression(rank - 1 if operator.kind == "^" else rank)
-            left = self._apply(operator, left, right)
+            self._refuse_zero(operator, right)
+            left = DurationExpr(operator.kind, left, right, span=self._cursor.node(left.span.start))
         self._depth -= 1
         return left
 
-    def _unary(self) -> float:
+    def _refuse_zero(self, operator: Token, right: DurationTerm) -> None:
+        if operator.kind in ("/", "%") and isinstance(right, Number) and right.value == 0:
+            problem = "division by zero" if operator.kind == "/" else "modulo by zero"
+            raise self._cursor.error(problem, operator.position)
+
+    def _unary(self) -> DurationTerm:
         if self._cursor.peek().kind in ("+", "-"):
-            sign = self._cursor.take().kind
-            value = self.expression(_UNARY)
-            return -value if sign == "-" else value
+            sign = self._cursor.take()
+            return self._signed(sign, self.expression(_UNARY))
         return self._term()
 
-    def signed_term(self) -> float:
-        sign = self._cursor.take().kind if self._cursor.peek().kind in ("+", "-") else "+"
-        value = self._term()
-        return -value if sign == "-" else value
+    def signed_term(self) -> DurationTerm:
+        if self._cursor.peek().kind in ("+", "-"):
+            sign = self._cursor.take()
+            return self._signed(sign, self._term())
+        return self._term()
 
-    def _term(self) -> float:
-        token = self._cursor.peek()
+    def _signed(self, sign: Token, term: DurationTerm) -> DurationTerm:
+        if sign.kind == "+":
+            return term
+        if isinstance(term, Number):
+            return replace(term, value=-term.value, span=Span(sign.position, term.span.end))
+        return DurationExpr("-", None, term, span=self._cursor.node(sign.position))
+
+    def _term(self) -> DurationTerm:
+        cursor = self._cursor
+        token = cursor.peek()
+        word = token.text.lower()
         if token.kind in (NUMBER, DURATION):
-            return self._cursor.number(self._cursor.take())
+            value = cursor.seconds(cursor.take())
+            return Number(value, token.kind == DURATION, span=cursor.node(token.position))
         if token.kind == "(":
-            self._cursor.take()
-            value = self.expression()
+            cursor.take()
+            term = self.expression()
             self._expect(")")
-            return value
-        if token.kind in _OF_THE_QUERY:
-            raise self._cursor.error(f"{token.kind}() in a duration is not supported yet", token.position)
-        if token.text.lower() in _CHOICES:
-            return self._choice(self._cursor.take())
-        raise self._cursor.unexpected(*self._complaint)
-
-    def _choice(self, function: Token) -> float:
-        self._expect("(")
-        one = self.expression()
-        self._expect(",")
-        two = self.expression()
-        self._expect(")")
-        return _CHOICES[function.text.lower()](one, two)
+            return replace(term, wrapped=True) if isinstance(term, DurationExpr) else term
+        if word in _OF_THE_QUERY:
+            cursor.take()
+            self._expect("(")
+            self._expect(")")
+            return DurationExpr(word, span=cursor.node(token.position))
+        if word in _CHOICES:
+            cursor.take()
+            self._expect("(")
+            left = self.expression()
+            self._expect(",")
+            right = self.expression()
+            self._expect(")")
+            return DurationExpr(_CHOICES[word], left, right, span=cursor.node(token.position))
+        raise cursor.unexpected(*self._complaint)
 
     def _expect(self, kind: str) -> None:
         if not self._cursor.accept(kind):
             raise self._cursor.unexpected(*self._complaint)
-
-    def _apply(self, operator: Token, left: float, right: float) -> float:
-        match operator.kind:
-            case "+":
-                return left + right
-            case "-":
-                return left - right
-            case "*":
-                return left * right
-            case "^":
-                return _power(left, right)
-        if right == 0:
-            problem = "division by zero" if operator.kind == "/" else "modulo by zero"
-            raise self._cursor.error(problem, operator.position)
-        return left / right if operator.kind == "/" else math.fmod(left, right)
-
-
-def _power(base: float, exponent: float) -> float:
-    """`base ^ exponent`, NaN where it has no finite value: no duration can be that."""
-    try:
-        return math.pow(base, exponent)
-    except (OverflowError, ValueError):
-        return math.nan

@@ -25,8 +25,9 @@ _CLASSES: Final = frozenset({IDENTIFIER, METRIC_IDENTIFIER, STRING, NUMBER, DURA
 _WORD_OPERATORS: Final = frozenset({"and", "or", "unless", "atan2"})
 _FILLS: Final = frozenset({"fill", "fill_left", "fill_right"})
 _MODIFIERS: Final = frozenset({"offset", "by", "without", "on", "ignoring", "group_left", "group_right", "bool"})
+_EXTENSIONS: Final = frozenset({"anchored", "smoothed"})
 _EDGES: Final = frozenset({"start", "end", "step", "range"})
-_KEYWORDS: Final = _WORD_OPERATORS | AGGREGATIONS | _MODIFIERS | _FILLS | _EDGES
+_KEYWORDS: Final = _WORD_OPERATORS | AGGREGATIONS | _MODIFIERS | _EXTENSIONS | _FILLS | _EDGES
 _OPERATORS: Final = _WORD_OPERATORS | frozenset(
     ("+", "-", "*", "/", "%", "^", "==", "!=", "<", "<=", ">", ">=", "=~", "!~", "@", "</", ">/")
 )
@@ -58,7 +59,7 @@ class Token(NamedTuple):
             if self.kind not in (IDENTIFIER, METRIC_IDENTIFIER) and len(self.text) > 10:
                 shown = f"{quote(self.text[:10])}..."
             return f"{self.kind} {shown}"
-        if self.kind in _MODIFIERS or self.kind in _FILLS:
+        if self.kind in _MODIFIERS or self.kind in _EXTENSIONS or self.kind in _FILLS:
             return f"<{self.text}>"
         if self.kind in _OPERATORS:
             return f"<op:{self.text}>"

@@ -19,6 +19,8 @@ from ruler.promql.ast import (
     Call,
     Cardinality,
     Expr,
+    Extension,
+    Extent,
     Matching,
     MatrixSelector,
     Number,
@@ -35,7 +37,6 @@ from ruler.promql.names import grouping_labels, in_printed_order, label_matchers
 from ruler.promql.signatures import AGGREGATIONS, PARAMETERS, SIGNATURES, ValueType
 
 LONGEST_TEXT: Final = 1 << 20
-MOST_NODES: Final = 10_000
 DEEPEST_NESTING: Final = 128
 
 _PRECEDENCE: Final = {
@@ -52,14 +53,14 @@ _POWER: Final = _PRECEDENCE["^"]
 _PAIRINGS: Final = {"group_left": Cardinality.MANY_TO_ONE, "group_right": Cardinality.ONE_TO_MANY}
 _SECONDS: Final = (NUMBER, DURATION)
 _SIGNS: Final = ("+", "-")
+_EXTENSIONS: Final = {"anchored": Extension.ANCHORED, "smoothed": Extension.SMOOTHED}
+_MODIFIERS: Final = frozenset({"[", "offset", "@", *_EXTENSIONS})
 _CALLABLE_WORDS: Final = frozenset({IDENTIFIER, "start", "end", "step", "range"})
 _PLAIN: Final = Matching()
 _Selecting = TypeVar("_Selecting", VectorSelector, Subquery)
 _LATER: Final = {
     "</": "the histogram trim operator </",
     ">/": "the histogram trim operator >/",
-    "anchored": "the anchored modifier",
-    "smoothed": "the smoothed modifier",
 }
 
 
@@ -83,7 +84,6 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._cursor = Cursor(text)
         self._depth = 0
-        self._nodes = 0
         self._in_aggregations = 0
         self._type_error: ParseError | None = None
 
@@ -113,11 +113,7 @@ class _Parser:
             self._type_error = self._cursor.error(found.problem, found.position)
 
     def _span(self, start: int) -> Span:
-        """From `start` to the last token taken; counts a node."""
-        self._nodes += 1
-        if self._nodes > MOST_NODES:
-            raise self._cursor.error(f"expression has more than {MOST_NODES} parts", start)
-        return Span(start, self._cursor.end)
+        return self._cursor.node(start)
 
     def _unexpected(self) -> ParseError:
         return self._cursor.unexpected("aggregation" if self._in_aggregations else "")
@@ -317,7 +313,7 @@ class _Parser:
     def _postfix(self, expr: Expr) -> Expr:
         """`expr` with the brackets, offsets and `@` behind it."""
         subqueries = 0
-        while (kind := self._cursor.peek().kind) in ("[", "offset", "@"):
+        while (kind := self._cursor.peek().kind) in _MODIFIERS:
             if kind == "[":
                 expr = self._bracketed(expr)
                 subqueries += 1
@@ -326,6 +322,8 @@ class _Parser:
             elif kind == "offset":
                 self._cursor.take()
                 expr = self._moved(expr, offset=extents.offset(self._cursor))
+            elif kind != "@":
+                expr = self._extended(expr, _EXTENSIONS[self._cursor.take().kind])
             else:
                 self._cursor.take()
                 expr = self._moved(expr, at=self._at(expr.span.start))
@@ -340,11 +338,27 @@ class _Parser:
             return Subquery(expr, reach, step, span=self._span(start))
         if not isinstance(expr, VectorSelector):
             raise self._cursor.error("ranges only allowed for vector selectors", bracket)
-        if expr.offset:
+        if expr.offset != 0:
             raise self._cursor.error("no offset modifiers allowed before range", bracket)
         if expr.at is not None:
             raise self._cursor.error("no @ modifiers allowed before range", bracket)
         return MatrixSelector(expr, reach, span=self._span(start))
+
+    def _extended(self, expr: Expr, extension: Extension) -> Expr:
+        """`expr` with `anchored` or `smoothed`; as a modifier stands behind it, its place stays."""
+        start = expr.span.start
+        if isinstance(expr, MatrixSelector):
+            return replace(expr, selector=self._extended_selector(expr.selector, extension, start))
+        if isinstance(expr, VectorSelector):
+            return self._extended_selector(expr, extension, start)
+        problem = "not supported for subqueries" if isinstance(expr, Subquery) else "not implemented"
+        verb = "is " if isinstance(expr, Subquery) else ""
+        raise self._cursor.error(f"{extension.value} modifier {verb}{problem}", start)
+
+    def _extended_selector(self, selector: VectorSelector, extension: Extension, start: int) -> VectorSelector:
+        if selector.extension not in (Extension.NONE, extension):
+            raise self._cursor.error("anchored and smoothed modifiers cannot be used together", start)
+        return replace(selector, extension=extension)
 
     def _at(self, position: int) -> At:
         cursor = self._cursor
@@ -355,7 +369,7 @@ class _Parser:
             return edge
         return cursor.timestamp(self._signed_number("@", "timestamp"), position)
 
-    def _moved(self, expr: Expr, *, offset: int = 0, at: At | None = None) -> Expr:
+    def _moved(self, expr: Expr, *, offset: Extent = 0, at: At | None = None) -> Expr:
         """`expr` with an offset or an `@`."""
         start = expr.span.start
         span = Span(start, self._cursor.end)
@@ -369,9 +383,9 @@ class _Parser:
         kinds = "an instant vector selector or range vector selector or a subquery"
         raise self._cursor.error(f"{modifier} modifier must be preceded by {kinds}", start)
 
-    def _modified(self, target: _Selecting, offset: int, at: At | None, span: Span) -> _Selecting:
+    def _modified(self, target: _Selecting, offset: Extent, at: At | None, span: Span) -> _Selecting:
         if at is None:
-            if target.offset:
+            if target.offset != 0:
                 raise self._cursor.error("offset may not be set multiple times", span.start)
             return replace(target, offset=offset, span=span)
         if target.at is not None:

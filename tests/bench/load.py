@@ -14,7 +14,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.request import urlopen
@@ -43,20 +43,21 @@ KINDS = ("constant", "slow", "constant", "bytes", "constant", "fast", "seconds",
 class Load:
     """A Load is the values of a fleet, tick by tick: `values` [targets × series] of the tick `tick`."""
 
-    def __init__(self, targets: int, per_target: int) -> None:
+    def __init__(self, targets: int, per_target: int, kinds: Sequence[str] = ()) -> None:
+        """`kinds` says how each series of a target behaves, where that is not as `line` names them."""
         self.targets, self.per_target = targets, per_target
         self._random = np.random.default_rng(7)
         self._durations = np.random.default_rng(8)
-        kinds = np.array([_kind(n, per_target) for n in range(per_target)])
+        behaves = np.array(kinds or [_kind(n, per_target) for n in range(per_target)])
         shape = (targets, per_target)
-        self._whole = np.flatnonzero((kinds == "slow") | (kinds == "fast") | (kinds == "asked"))
+        self._whole = np.flatnonzero((behaves == "slow") | (behaves == "fast") | (behaves == "asked"))
         scale = {"slow": 0.05, "fast": 400.0, "asked": 20.0}
-        self._rates = np.array([scale[kind] for kind in kinds[self._whole]]) * self._random.lognormal(
+        self._rates = np.array([scale[kind] for kind in behaves[self._whole]]) * self._random.lognormal(
             size=(targets, len(self._whole))
         )
-        self._seconds = np.flatnonzero(kinds == "seconds")
-        self._bytes = np.flatnonzero(kinds == "bytes")
-        self._fractions = np.flatnonzero(kinds == "fraction")
+        self._seconds = np.flatnonzero(behaves == "seconds")
+        self._bytes = np.flatnonzero(behaves == "bytes")
+        self._fractions = np.flatnonzero(behaves == "fraction")
         self.values: Floats = self._random.integers(1, 1_000_000, shape).astype(np.float64)
         self.values[:, self._bytes] *= 4096
         self.tick = 0

@@ -1,6 +1,7 @@
-"""The ruler and the real Prometheus as processes that a bench starts, asks, weighs and kills.
+"""The ruler, the real Prometheus and VictoriaMetrics as processes that a bench starts, asks, weighs and kills.
 
-Both have the same config file, flags and API, so a bench says once what it does to either.
+The first two have the same config file, flags and API, so a bench says once what it does to either; the third has the
+API.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from tests.peers import free_port, programs_folder
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = programs_folder()
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-TOCSIN, PROMETHEUS = "tocsin", "prometheus"
+TOCSIN, PROMETHEUS, VICTORIA = "tocsin", "prometheus", "victoriametrics"
+STOPPED_WITHIN = 60  # seconds
 
 # Where pip installs a program it leaves its modules compiled, whatever this says of the working tree.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -31,7 +33,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYT
 
 @dataclass(slots=True)
 class Program:
-    """A Program is one of the two, started any number of times on the same data and address."""
+    """A Program is one of them, started any number of times on the same data and address."""
 
     name: str
     command: Sequence[str]
@@ -52,6 +54,13 @@ class Program:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+            self.process = None
+
+    def stop(self) -> None:
+        """Let it end in its own way, if it runs."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(STOPPED_WITHIN)
             self.process = None
 
     @property
@@ -105,25 +114,38 @@ class Program:
 
 @contextmanager
 def program(name: str, folder: Path, config: Mapping[str, Any], *flags: str) -> Iterator[Program]:
-    """The ruler or Prometheus, not started yet, with its files in `folder`; it is ended at the end."""
+    """One of the three, not started yet, with its files in `folder`; it is ended at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     write_config(folder, config)
     address = f"127.0.0.1:{free_port()}"
+    command = _victoria(folder, address) if name == VICTORIA else _prometheus(name, folder, address)
+    made = Program(name, [*command, *flags], address, folder / "data", folder / "log")
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+def _prometheus(name: str, folder: Path, address: str) -> list[str]:
     own = [str(PEERS / "prometheus")] if name == PROMETHEUS else [sys.executable, "-m", "tocsin", "ruler"]
-    command = [
+    return [
         *own,
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}",
         "--web.enable-lifecycle",
         "--log.level=warn",
-        *flags,
     ]
-    made = Program(name, command, address, folder / "data", folder / "log")
-    try:
-        yield made
-    finally:
-        made.kill()
+
+
+def _victoria(folder: Path, address: str) -> list[str]:
+    return [
+        str(PEERS / "victoria-metrics"),
+        f"-storageDataPath={folder / 'data'}",
+        f"-httpListenAddr={address}",
+        "-loggerLevel=WARN",
+        "-retentionPeriod=100y",
+    ]
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

@@ -28,8 +28,11 @@ class RemoteWriter:
 
     def write(self, series: Sequence[bytes], times: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> None:
         """Send `values` [series × samples] at `times` (ms), for series given as `encoded_labels`."""
-        message = _request(series, times, values)
-        self._connection.request("POST", "/api/v1/write", _in_snappy(message), HEADERS)
+        self.send(encoded(series, times, values))
+
+    def send(self, body: bytes) -> None:
+        """Send what `encoded` made."""
+        self._connection.request("POST", "/api/v1/write", body, HEADERS)
         response = self._connection.getresponse()
         problem = response.read()
         if response.status // 100 != 2:
@@ -46,7 +49,8 @@ def encoded_labels(labels: Mapping[str, str]) -> bytes:
     )
 
 
-def _request(series: Sequence[bytes], times: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> bytes:
+def encoded(series: Sequence[bytes], times: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> bytes:
+    """The body of a request: `values` [series × samples] at `times` (ms), for series given as `encoded_labels`."""
     samples = np.empty((*values.shape, SAMPLE_SIZE), dtype=np.uint8)
     samples[:, :, :3] = (0x12, SAMPLE_SIZE - 2, 0x09)
     samples[:, :, 3:11] = np.ascontiguousarray(values).view(np.uint8).reshape(*values.shape, 8)
@@ -54,12 +58,13 @@ def _request(series: Sequence[bytes], times: npt.NDArray[np.int64], values: npt.
     for place in range(6):
         more = 0x80 if place < 5 else 0
         samples[:, :, 12 + place] = (times >> (7 * place)) & 0x7F | more
-    return b"".join(
+    message = b"".join(
         [
             _field(1, labels + row.tobytes())
             for labels, row in zip(series, samples.reshape(len(series), -1), strict=True)
         ]
     )
+    return _in_snappy(message)
 
 
 def _field(number: int, content: bytes) -> bytes:
