@@ -1,9 +1,9 @@
 """The syntax tree of PromQL: what was written, with positions, and nothing about how it runs. All nodes are frozen.
 
 Positions are offsets in characters of the query text, end exclusive. Durations are int milliseconds, or arithmetic that
-becomes so when the query runs (durations.py). The printed form of a node (`str`, Prometheus's canonical form) parses back to an equal tree; positions do not take part in equality.
-A chain `1 + 1 + …` is a left spine of up to 10,000 Binary nodes: nothing here recurses, and no walker may recurse on
-`Binary.left`. Every other way down is at most a few hundred nodes deep.
+becomes so when the query runs (durations.py). The printed form of a node (`str`, Prometheus's canonical form) parses
+back to an equal tree; positions do not take part in equality. A chain `1 + 1 + …` is a left spine of up to 10,000 Binary
+nodes: nothing here recurses, and no walker may recurse on `Binary.left`. Every other way down is a few hundred at most.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -17,7 +18,10 @@ from ruler.promql.ast import (
     Binary,
     Call,
     Cardinality,
+    DurationExpr,
+    DurationTerm,
     Expr,
+    Extension,
     Matching,
     MatrixSelector,
     Number,
@@ -62,6 +66,18 @@ def without_parens(expr: Expr) -> Expr:
     return expr
 
 
+def minutes(count: int) -> Number:
+    return Number(60.0 * count, duration=True)
+
+
+def plus(left: DurationTerm, right: DurationTerm) -> DurationExpr:
+    return DurationExpr("+", left, right)
+
+
+def wrapped(inner: DurationExpr) -> DurationExpr:
+    return replace(inner, wrapped=True)
+
+
 A, B = name("a"), name("b")
 TO_ONE = Matching()
 
@@ -89,7 +105,8 @@ TO_ONE = Matching()
         ("a:b", name("a:b")),
         ("a offset 5m", VectorSelector("a", A.matchers, offset=300_000)),
         ("a offset -1.5", VectorSelector("a", A.matchers, offset=-1_500)),
-        ("a offset (2 * 2)", VectorSelector("a", A.matchers, offset=4_000)),
+        ("a offset (2 * 2)", VectorSelector(
+            "a", A.matchers, offset=DurationExpr("*", Number(2.0), Number(2.0), wrapped=True))),
         ("a @ 1.5", VectorSelector("a", A.matchers, at=1_500)),
         ("a @ -1.0005", VectorSelector("a", A.matchers, at=-1_001)),
         ("a @ start() offset 1s", VectorSelector("a", A.matchers, offset=1_000, at=AtEdge.START)),
@@ -97,9 +114,20 @@ TO_ONE = Matching()
         ("a[5m]", MatrixSelector(A, 300_000)),
         ("a[5m] offset 1m @ 7", MatrixSelector(VectorSelector("a", A.matchers, 60_000, 7_000), 300_000)),
         ("a[300]", MatrixSelector(A, 300_000)),
-        ("a[24m+((1.5*2m)+2m)]", MatrixSelector(A, 29 * 60_000)),
-        ("a[-2 ^ 2 + 10]", MatrixSelector(A, 6_000)),
-        ("a[max_of(5, min(1m, 10 % 4))]", MatrixSelector(A, 5_000)),
+        ("a[(5m)]", MatrixSelector(A, 300_000)),
+        ("a[24m+((1.5*2m)+2m)]", MatrixSelector(A, plus(minutes(24), wrapped(plus(
+            wrapped(DurationExpr("*", Number(1.5), minutes(2))), minutes(2)))))),
+        ("a[-2 ^ 2 + 10]", MatrixSelector(A, plus(
+            DurationExpr("-", None, DurationExpr("^", Number(2.0), Number(2.0))), Number(10.0)))),
+        ("a[max_of(5, min(1m, 10 % 4))]", MatrixSelector(A, DurationExpr("max_of", Number(5.0), DurationExpr(
+            "min_of", minutes(1), DurationExpr("%", Number(10.0), Number(4.0)))))),
+        ("a[STEP() + 1]", MatrixSelector(A, plus(DurationExpr("step"), Number(1.0)))),
+        ("a offset -range() + 1", Binary("+", VectorSelector(
+            "a", A.matchers, offset=DurationExpr("-", None, DurationExpr("range"))), Number(1.0))),
+        ("a anchored", VectorSelector("a", A.matchers, extension=Extension.ANCHORED)),
+        ("a smoothed[5m] @ 7", MatrixSelector(
+            VectorSelector("a", A.matchers, at=7_000, extension=Extension.SMOOTHED), 300_000)),
+        ("anchored", name("anchored")),
         ("a[5m:]", Subquery(A, 300_000)),
         ("a[5m:30] offset 1m", Subquery(A, 300_000, 30_000, 60_000)),
         ("(a)[5m:1m] @ start()", Subquery(Paren(A), 300_000, 60_000, at=AtEdge.START)),
@@ -201,15 +229,21 @@ def test_precedence(text: str, grouped: str) -> None:
         ("a{,}", '1:3: parse error: unexpected "," in label matching, expected identifier or "}"'),
         ('a{b="" c=""}', '1:8: parse error: unexpected identifier "c" in label matching, expected "," or "}"'),
         ("a{b=~'('}", "1:3: parse error: error parsing regexp: missing ): '('"),
-        ("a offset b", '1:10: parse error: unexpected identifier "b" in offset, expected number or duration'),
+        ("a offset b", '1:10: parse error: unexpected identifier "b" in offset, expected number, duration, step(), or range()'),
         ("a @ b", '1:5: parse error: unexpected identifier "b" in @, expected timestamp'),
         ("a @ Inf", "1:1: parse error: timestamp out of bounds for @ modifier: +Inf"),
         ("a[5m)]", "1:6: parse error: unexpected right parenthesis ')'"),
-        ("a[]", '1:3: parse error: unexpected "]" in subquery selector, expected number or duration'),
+        ("a[]", '1:3: parse error: unexpected "]" in subquery or range selector, '
+         "expected number, duration, step(), or range()"),
         ("a[0s]", "1:3: parse error: duration must be greater than 0"),
         ("a[1/0]", "1:4: parse error: division by zero"),
         ("a[1.5h]", '1:3: parse error: unknown unit "." in duration "1.5h"'),
         ("a[9e99]", "1:3: parse error: duration out of range"),
+        ("a[1m % (0)]", "1:6: parse error: modulo by zero"),
+        ("a[5m:1m] anchored", "1:1: parse error: anchored modifier is not supported for subqueries"),
+        ("(a + b) smoothed", "1:1: parse error: smoothed modifier not implemented"),
+        ("a anchored smoothed", "1:1: parse error: anchored and smoothed modifiers cannot be used together"),
+        ("a offset step() offset 5m", "1:1: parse error: offset may not be set multiple times"),
         ("a offset 5m[5m]", "1:12: parse error: no offset modifiers allowed before range"),
         ("a @ 1[5m]", "1:6: parse error: no @ modifiers allowed before range"),
         ("sum(a)[5m]", "1:7: parse error: ranges only allowed for vector selectors"),
@@ -282,10 +316,6 @@ def test_info_takes_labels_that_match_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("a[step()]", "step() in a duration"),
-        ("a offset range()", "range() in a duration"),
-        ("rate(a[5m] anchored)", "the anchored modifier"),
-        ("a smoothed", "the smoothed modifier"),
         ("h </ 5", "the histogram trim operator </"),
         ("h >/ 5", "the histogram trim operator >/"),
     ],

@@ -1,0 +1,148 @@
+"""Arithmetic on durations → milliseconds, once it is known from when to when and how finely a query runs.
+
+What comes out holds no DurationExpr; a tree that holds none goes through as it is, without a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from common.errors import ParseError
+from ruler.promql.ast import (
+    Aggregation,
+    Binary,
+    Call,
+    DurationExpr,
+    DurationTerm,
+    Expr,
+    Extent,
+    MatrixSelector,
+    Number,
+    Paren,
+    Subquery,
+    Unary,
+    VectorSelector,
+)
+from ruler.promql.cursor import LONGEST_SECONDS
+from ruler.promql.walk import nodes
+
+_ARITHMETIC: Final[dict[str, Callable[[np.float64, np.float64], np.float64]]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "%": np.fmod,
+    "^": np.power,
+    "min_of": np.minimum,
+    "max_of": np.maximum,
+}
+_BY_ZERO: Final = {"/": "division by zero", "%": "modulo by zero"}
+
+
+def resolved(expr: Expr, start: int, end: int, step: int, text: str = "") -> Expr:
+    """`expr` with every duration in ms, for a query from `start` to `end` (ms), `step` apart (0: an instant).
+
+    Raises ParseError, with a place in `text`.
+    """
+    if not any(map(_holds_arithmetic, nodes(expr))):
+        return expr
+    with np.errstate(all="ignore"):
+        return _Resolution({"step": step / 1000, "range": (end - start) / 1000}, text).of(expr)
+
+
+def _holds_arithmetic(node: Expr) -> bool:
+    if isinstance(node, VectorSelector):
+        return isinstance(node.offset, DurationExpr)
+    if isinstance(node, MatrixSelector):
+        return isinstance(node.range, DurationExpr)
+    if isinstance(node, Subquery):
+        return any(isinstance(each, DurationExpr) for each in (node.range, node.step, node.offset))
+    return False
+
+
+class _Resolution:
+    """A resolution rebuilds one tree; it knows the seconds that `step()` and `range()` stand for."""
+
+    def __init__(self, of_the_query: dict[str, float], text: str) -> None:
+        self._of_the_query = of_the_query
+        self._text = text
+
+    def of(self, expr: Expr) -> Expr:
+        chain: list[Binary] = []
+        while isinstance(expr, Binary):
+            chain.append(expr)
+            expr = expr.left
+        left = self._operand(expr)
+        for node in reversed(chain):
+            left = replace(node, left=left, right=self.of(node.right))
+        return left
+
+    def _operand(self, expr: Expr) -> Expr:
+        match expr:
+            case VectorSelector():
+                return self._selector(expr)
+            case MatrixSelector():
+                selector = self._selector(expr.selector)
+                return replace(expr, selector=selector, range=self._positive(expr.range))
+            case Subquery():
+                offset = self._milliseconds(expr.offset)
+                step = None if expr.step is None else self._positive(expr.step)
+                reach = self._positive(expr.range)
+                return replace(expr, expr=self.of(expr.expr), range=reach, step=step, offset=offset)
+            case Call():
+                return replace(expr, args=tuple(map(self.of, expr.args)))
+            case Aggregation():
+                param = None if expr.param is None else self.of(expr.param)
+                return replace(expr, expr=self.of(expr.expr), param=param)
+            case Unary() | Paren():
+                return replace(expr, expr=self.of(expr.expr))
+        return expr
+
+    def _selector(self, selector: VectorSelector) -> VectorSelector:
+        return replace(selector, offset=self._milliseconds(selector.offset))
+
+    def _positive(self, extent: Extent) -> int:
+        milliseconds = self._milliseconds(extent)
+        if milliseconds <= 0 and isinstance(extent, DurationExpr):
+            raise self._error("duration must be greater than 0", extent)
+        return milliseconds
+
+    def _milliseconds(self, extent: Extent) -> int:
+        if isinstance(extent, int):
+            return extent
+        seconds = self._seconds(extent)
+        if not np.isfinite(seconds):
+            raise self._error("duration is NaN or infinite", extent)
+        if abs(seconds) > LONGEST_SECONDS:
+            raise self._error("duration is out of range", extent)
+        return int(seconds * 1000)
+
+    def _seconds(self, term: DurationTerm) -> np.float64:
+        chain: list[DurationExpr] = []
+        while isinstance(term, DurationExpr) and term.left is not None:
+            chain.append(term)
+            term = term.left
+        value = self._leaf(term)
+        for node in reversed(chain):
+            value = self._applied(node, value)
+        return value
+
+    def _leaf(self, term: DurationTerm) -> np.float64:
+        if isinstance(term, Number):
+            return np.float64(term.value)
+        if term.right is None:
+            return np.float64(self._of_the_query[term.op])
+        return -self._seconds(term.right)
+
+    def _applied(self, node: DurationExpr, left: np.float64) -> np.float64:
+        right = np.float64(0) if node.right is None else self._seconds(node.right)
+        if right == 0 and node.op in _BY_ZERO:
+            raise self._error(_BY_ZERO[node.op], node)
+        return _ARITHMETIC[node.op](left, right)
+
+    def _error(self, problem: str, node: DurationExpr) -> ParseError:
+        return ParseError(problem, text=self._text, position=node.span.start)
