@@ -37,7 +37,8 @@ from ruler.promql.functions.rows import swept
 from ruler.promql.limits import Limits
 from ruler.promql.notes import Notes, from_archive
 from ruler.promql.scope import Ranged
-from ruler.promql.window import Windows, span_of
+from ruler.promql.span import span_of
+from ruler.promql.window import Windows
 from ruler.storage import Aspect, Block, Look, Queryable, Selection
 
 

@@ -12,7 +12,7 @@ from ruler.promql.ast import Call, Expr, VectorSelector
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.limits import Limits
 from ruler.promql.notes import Notes
-from ruler.promql.window import Span
+from ruler.promql.span import Span
 from ruler.storage import Aspect
 
 

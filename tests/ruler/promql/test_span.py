@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruler.promql.window import rows_until
+from ruler.promql.span import rows_until
 
 TICK = 1_000
 NEVER = int(np.iinfo(np.int64).min)
