@@ -166,9 +166,17 @@ class _Deadlines(HttpToolsProtocol):
 class HttpServer:
     """An HttpServer answers on its listeners from one event loop in one thread, until it is stopped."""
 
-    def __init__(self, listeners: Sequence[Listener], max_connections: int | None = None) -> None:
-        """`max_connections` is what all listeners share; without it, what the process can afford."""
-        self._listeners = list(listeners)
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        max_connections: int | None = None,
+        new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> None:
+        """`max_connections` is what all listeners share; without it, what the process can afford.
+
+        `new_loop` makes the event loop; without it, asyncio does.
+        """
+        self._listeners, self._new_loop = list(listeners), new_loop
         self._servers: list[uvicorn.Server] = []
         self._limit = affordable_connections() if max_connections is None else max_connections
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -197,7 +205,8 @@ class HttpServer:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with asyncio.Runner(loop_factory=self._new_loop) as runner:
+                runner.run(self._serve())
         except BaseException as error:  # noqa: BLE001  (handed to start(), which raises it)
             self._failure = error
         finally:

@@ -59,6 +59,7 @@ def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_
         with ExitStack() as running:
             with starting():
                 from ruler.core import Core  # noqa: PLC0415  (which a second instance need not take)
+                from ruler.loop import new_event_loop  # noqa: PLC0415
 
                 listening = bind(address, "ruler")
                 settings = RulerSettings(
@@ -70,7 +71,7 @@ def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_
                 signals = Signals()
                 core = Core(settings)
                 running.callback(core.close)
-                server = HttpServer([Listener("ruler", listening, core.app)])
+                server = HttpServer([Listener("ruler", listening, core.app)], new_loop=new_event_loop)
                 running.callback(server.stop)
                 server.start()
 

@@ -12,12 +12,14 @@ import uvloop
 
 T = TypeVar("T")
 
+new_event_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+
 
 class EventLoop:
     """An EventLoop is an asyncio loop in a thread of its own, with ways in for other threads."""
 
     def __init__(self, name: str) -> None:
-        self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        self.loop = new_event_loop()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 

@@ -20,6 +20,7 @@ from exporter.app import Exporter
 from receiver.app import Receiver, ReceiverSettings
 from receiver.tokens import load_tokens
 from ruler.app import Ruler
+from ruler.loop import new_event_loop
 from ruler.settings import RulerSettings
 from tocsin import firststart
 from tocsin.firststart import Addresses, Layout
@@ -56,7 +57,7 @@ def run(layout: Layout, ruler_at: str, receiver_at: str, exporter_at: str) -> No
                 exporter = Exporter()
                 programs.callback(exporter.close)
                 listeners.append(Listener("exporter", exporter_socket, exporter.app))
-            server = HttpServer(listeners)
+            server = HttpServer(listeners, new_loop=new_event_loop)
             programs.callback(server.stop)
 
             server.start()

@@ -14,6 +14,7 @@ import pytest
 from common import accepting
 from common.accepting import affordable_connections
 from common.serving import HttpServer, Listener, Receive, Scope, Send, bind, split_address
+from ruler.loop import new_event_loop
 
 LIMIT = 3
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -24,9 +25,10 @@ async def hello(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"hi"})
 
 
-@pytest.fixture
-def server() -> Iterator[HttpServer]:
-    server = HttpServer([Listener(name, bind("127.0.0.1:0", name), hello) for name in "ab"], max_connections=LIMIT)
+@pytest.fixture(params=[None, new_event_loop], ids=["asyncio", "uvloop"])
+def server(request: pytest.FixtureRequest) -> Iterator[HttpServer]:
+    listeners = [Listener(name, bind("127.0.0.1:0", name), hello) for name in "ab"]
+    server = HttpServer(listeners, max_connections=LIMIT, new_loop=request.param)
     server.start()
     yield server
     server.stop()

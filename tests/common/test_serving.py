@@ -12,6 +12,7 @@ import requests
 from common import serving
 from common.errors import StartError
 from common.serving import HttpServer, Listener, Receive, Scope, Send, address_of, bind, split_address
+from ruler.loop import new_event_loop
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,11 +30,11 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-@pytest.fixture
-def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+@pytest.fixture(params=[None, new_event_loop], ids=["asyncio", "uvloop"])
+def address(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
     monkeypatch.setattr(serving, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(serving, "BODY_SECONDS", 0.3)
-    server = HttpServer([Listener("test", bind("127.0.0.1:0", "test"), hello)])
+    server = HttpServer([Listener("test", bind("127.0.0.1:0", "test"), hello)], new_loop=request.param)
     server.start()
     yield server.addresses[0]
     server.stop()
