@@ -1,6 +1,6 @@
 """`make bench`: the figures that Tocsin is judged by, each beside the real peers, as ratios from one run.
 
-    python -m tests.bench [--full] [ingest] [query] [idle] [history] [disk] [restart] [kills] [flips]
+    python -m tests.bench [--full] [ingest] [shapes] [idle] [history] [disk] [restart] [kills] [flips]
 
 Without names all are run. A quick run takes a minute or two for each; a full one has the sizes that the bars are set
 for, and takes an hour and a half.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.bench import disk, flips, history, idle, ingest, kills, restart, side_by_side
+from tests.bench import disk, flips, history, idle, ingest, kills, restart, shapes
 from tests.bench.programs import PEERS
 
 
@@ -30,9 +30,9 @@ BENCHES = {
         "CPU of the whole process for 100 targets of 1,000 series, scraped every second",
         lambda full: ingest.measure(ingest.FULL if full else ingest.QUICK),
     ),
-    "query": Bench(
-        "sum by (mode) (rate(x_total[1m])) over 10,000 series, one hour at 15 s, over HTTP",
-        lambda _: side_by_side.measure(),
+    "shapes": Bench(
+        "queries over HTTP, at one time and over 120 steps, on 1 s and on 15 s data",
+        lambda full: shapes.bench(full=full),
     ),
     "idle": Bench(
         "memory of the idle stack, scraping itself, with the stock rules",

@@ -1,0 +1,277 @@
+"""Thirteen shapes of queries over HTTP, asked of the ruler, Prometheus and VictoriaMetrics that hold the same samples.
+
+    python -m tests.bench.shapes [--data 1s] [--only join,topk] [--keep DIR] [--without victoriametrics] [--runs 7]
+
+Each is asked at one time and over 120 steps, with the time and a matcher moved at every run so that no answer is a
+repeat; programs take turns. With --keep the data stays in a directory, and the next run begins with it at once.
+Answers are compared first: those of Prometheus to 1e-9, of VictoriaMetrics (which extrapolates no rates, and looks back
+in another way) only by their number of series.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from tests.bench import texts
+from tests.bench.asking import Asker, RefusedError, answer, difference
+from tests.bench.fleets import DATA, FLEET, Data, fill_peers, fill_tocsin, histories, ready
+from tests.bench.history import FLAGS, NO_TARGETS
+from tests.bench.programs import PEERS, PROMETHEUS, TOCSIN, VICTORIA, Program, cpu_seconds, program
+from tests.bench.ratios import Row, summary
+
+STEPS = 120
+RUNS, QUICK_RUNS, WARM_RUNS = 9, 7, 3
+CPU_REQUESTS = 1_000
+ALL = (TOCSIN, PROMETHEUS, VICTORIA)
+
+
+class Kind(Enum):
+    """A Kind is a way to ask: the path of the API that it goes to."""
+
+    INSTANT = "query"
+    RANGE = "query_range"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A Shape is a query with words in it that change: MOVED is a matcher that all series pass, TARGET one target, ONE
+    one of its series, WINDOW how long to look back."""
+
+    name: str
+    text: str
+    over_range: str = ""  # where a whole answer would be millions of points
+
+    def asked(self, kind: Kind, turn: int, data: Data) -> str:
+        instance = f'instance="{FLEET.instance(turn % FLEET.targets)}"'
+        turns, mode = divmod(turn // FLEET.targets, 10)
+        words = {
+            "MOVED": f'instance!="x{turn}"',
+            "TARGET": instance,
+            "ONE": f'{instance},mode="mode-{mode}",path="/{turns % 20}"',
+            "WINDOW": data.window,
+        }
+        text = self.over_range if kind is Kind.RANGE and self.over_range else self.text
+        for word, meaning in words.items():
+            text = text.replace(word, meaning)
+        return text
+
+
+ONE_SERIES = Shape("one series of one target", "bench_requests_total{ONE}")
+SHAPES = (
+    ONE_SERIES,
+    Shape("rate of one target, 200 series", "rate(bench_requests_total{TARGET}[WINDOW])"),
+    Shape("sum by (rate), 1k series", "sum by (mode) (rate(bench_errors_total{MOVED}[WINDOW]))"),
+    Shape("sum by (rate), 10k series", "sum by (mode) (rate(bench_requests_total{MOVED}[WINDOW]))"),
+    Shape(
+        "last_over_time, 50k series",
+        'last_over_time({job="fleet",MOVED}[WINDOW])',
+        'sum by (instance) (last_over_time({job="fleet",MOVED}[WINDOW]))',
+    ),
+    Shape("topk, 10k series", "topk(10, rate(bench_requests_total{MOVED}[WINDOW]))"),
+    Shape("avg_over_time, 10k series", "max by (shard) (avg_over_time(bench_cache_bytes{MOVED}[WINDOW]))"),
+    Shape("quantile_over_time, 1k series", "quantile_over_time(0.9, bench_latency_seconds{MOVED}[WINDOW])"),
+    Shape("count of everything, 71k series", 'count({__name__=~".+",MOVED})'),
+    Shape("sum(up), 50 targets", 'sum(up{job="fleet",MOVED})'),
+    Shape("sum(up), 1,000 targets", 'sum(up{job="small",MOVED})'),
+    Shape("one series of each of 1,000 targets", 'bench_queue_bytes{queue="queue-3",MOVED}'),
+    Shape(
+        "join of two aggregations",
+        "sum by (instance, mode) (rate(bench_errors_total{MOVED}[WINDOW]))"
+        " / sum by (instance, mode) (rate(bench_requests_total{MOVED}[WINDOW]))",
+    ),
+    Shape("threshold, 10k series", "bench_cache_bytes{MOVED} > 4.05e9"),
+)
+
+
+class Questions:
+    """Questions are shapes as they are asked one after another, never twice the same."""
+
+    def __init__(self, data: Data, end: int) -> None:
+        self._data, self._end, self._turn = data, end, 0
+
+    def next(self, shape: Shape, kind: Kind) -> dict[str, str]:
+        self._turn += 1
+        data = self._data
+        at = self._end - data.moves + self._turn * data.move % data.moves
+        text = {"query": shape.asked(kind, self._turn, data)}
+        if kind is Kind.INSTANT:
+            return {**text, "time": f"{at / 1000:.3f}"}
+        start = at - (STEPS - 1) * data.step
+        return {**text, "start": f"{start / 1000:.3f}", "end": f"{at / 1000:.3f}", "step": f"{data.step / 1000:g}"}
+
+
+def measure(
+    data: Data,
+    *,
+    folder: Path,
+    shapes: Sequence[Shape] = SHAPES,
+    names: Sequence[str] = ALL,
+    runs: int = QUICK_RUNS,
+    checked: bool = True,
+) -> Iterator[object]:
+    """The medians of each shape, their means, and the CPU of the smallest question."""
+    with serving(data, folder, names) as (servers, end):
+        yield f"{data.name} data, ready after {time.monotonic() - BEGAN:.0f} s: {_leaves(folder)}"
+        askers = [Asker(server) for server in servers]
+        questions = Questions(data, end)
+        for kind in Kind:
+            rows, warm = [], []
+            yield from _heading(data, kind, names)
+            for shape in shapes:
+                asked = [questions.next(shape, kind) for _ in range(runs)]
+                try:
+                    if checked:
+                        yield from compared(askers, questions.next(shape, kind), kind)
+                    rows.append(Row(shape.name, timed(askers, asked, kind)))
+                    warm.append(Row(shape.name, timed(askers, asked[-1:] * WARM_RUNS, kind)))
+                except RefusedError as error:
+                    yield f"    REFUSED, and in no mean: {error}"
+                else:
+                    yield _line(rows[-1], warm[-1], names)
+            for theirs in names[1:] if rows else ():
+                yield f"{data.name} {kind.name.lower()}: {summary(rows, names[0], theirs)}"
+                yield f"    repeats: {summary(warm, names[0], theirs)}"
+        for asker in askers:
+            used = cpu_of(asker, questions)
+            yield f"{data.name} CPU of {asker.server.name} for one series at one time: {used:.3f} ms"
+            asker.close()
+
+
+@contextmanager
+def serving(data: Data, folder: Path, names: Sequence[str]) -> Iterator[tuple[list[Program], int]]:
+    """The programs, running with the history, and its end (ms)."""
+    end = ready(folder, data)
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(program(name, folder / name, NO_TARGETS, *FLAGS.get(name, ()))) for name in names
+        ]
+        filled = {name: folder / f"{name} is filled" for name in names}
+        missing = [server for server in servers if not filled[server.name].exists()]
+        fleets = histories(data, end) if missing else []
+        peers = [server for server in servers if server.name != TOCSIN]
+        for server in peers:
+            _start(server)
+        if new := [server for server in peers if server in missing]:
+            fill_peers(new, data, fleets)
+        for place, server in enumerate(servers):
+            if server.name == TOCSIN:
+                if server in missing:
+                    fill_tocsin(server.data, data, fleets)
+                flags = [part for part in server.command if part.startswith("--")]
+                servers[place] = ours = replace(server, command=[sys.executable, "-m", "tests.bench.still", *flags])
+                stack.callback(ours.kill)
+                _start(ours)
+            else:
+                stack.callback(server.stop)
+        for server in missing:
+            filled[server.name].touch()
+        yield servers, end
+
+
+def _start(server: Program) -> None:
+    server.start()
+    server.wait("it answers", "vector(1)", 1)
+
+
+def compared(askers: Sequence[Asker], values: dict[str, str], kind: Kind) -> Iterator[str]:
+    """What is not the same in the answers to a question."""
+    ours, *others = [answer(asker.ask(kind.value, values)[1]) for asker in askers]
+    if not ours:
+        yield f"    NOTHING is the answer to {values['query']}"
+    for asker, theirs in zip(askers[1:], others, strict=True):
+        if asker.server.name == VICTORIA:
+            if len(ours) != len(theirs):
+                yield f"    {len(ours)} series, by {VICTORIA} {len(theirs)}: {values['query']}"
+        elif odd := difference(ours, theirs):
+            yield f"    NOT THE SAME as {asker.server.name}: {values}: {odd}"
+
+
+def timed(askers: Sequence[Asker], asked: Sequence[dict[str, str]], kind: Kind) -> dict[str, float]:
+    """The median times (ms) of questions that programs are asked in turns, another one first each time."""
+    took: dict[str, list[float]] = {asker.server.name: [] for asker in askers}
+    for turn, values in enumerate(asked):
+        first = turn % len(askers)
+        for asker in (*askers[first:], *askers[:first]):
+            took[asker.server.name].append(asker.ask(kind.value, values)[0])
+    return {name: statistics.median(each) for name, each in took.items()}
+
+
+def cpu_of(asker: Asker, questions: Questions) -> float:
+    """CPU (ms) of the server's process for an instant query of one series, another one each time."""
+    for _ in range(CPU_REQUESTS // 10):
+        asker.ask(Kind.INSTANT.value, questions.next(ONE_SERIES, Kind.INSTANT))
+    before = cpu_seconds(asker.server.pid)
+    for _ in range(CPU_REQUESTS):
+        asker.ask(Kind.INSTANT.value, questions.next(ONE_SERIES, Kind.INSTANT))
+    return (cpu_seconds(asker.server.pid) - before) / CPU_REQUESTS * 1000
+
+
+def _heading(data: Data, kind: Kind, names: Sequence[str]) -> Iterator[str]:
+    how = "at one time" if kind is Kind.INSTANT else f"{STEPS} steps of {data.step // 1000} s"
+    yield f"{f'{data.name} data, {how} (ms)':36}" + "".join(f"{name:>16}" for name in names) + "    repeats"
+
+
+def _line(row: Row, warm: Row, names: Sequence[str]) -> str:
+    ours, *others = names
+    cells = [f"{row.took[ours]:16.2f}"]
+    cells += [f"{row.took[name]:9.2f} ×{row.ratio(ours, name):5.1f}" for name in others]
+    repeats = " ".join(f"{warm.took[name]:8.2f}" for name in names)
+    return f"{row.name:36}{cells[0]}" + "".join(f"{cell:>16}" for cell in cells[1:]) + f"    {repeats}"
+
+
+def _leaves(folder: Path) -> str:
+    files = [path.suffix for path in (folder / TOCSIN / "data").rglob("*") if path.is_file()]
+    return ", ".join(f"{files.count(suffix)} {suffix}" for suffix in sorted({*files}) if suffix)
+
+
+BEGAN = time.monotonic()
+
+
+def bench(*, full: bool) -> Iterator[object]:
+    """All shapes on both sets of data, and texts that are hard to parse."""
+    for data in DATA.values():
+        with tempfile.TemporaryDirectory() as folder:
+            yield from measure(data, folder=Path(folder), runs=RUNS if full else QUICK_RUNS)
+    yield from texts.measure()
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--data", choices=DATA, nargs="*", default=list(DATA), help="which data")
+    arguments.add_argument("--only", default="", help="shapes with one of these words in their names, comma-separated")
+    arguments.add_argument("--without", nargs="*", default=[], choices=ALL[1:], help="peers to leave out")
+    arguments.add_argument("--keep", type=Path, help="where the data stays")
+    arguments.add_argument("--runs", type=int, default=QUICK_RUNS)
+    arguments.add_argument("--unchecked", action="store_true", help="do not compare answers")
+    given = arguments.parse_args()
+    if not (PEERS / "prometheus").exists():
+        sys.exit(f"the real peers are not at {PEERS} (set TOCSIN_PEERS)")
+    words = given.only.split(",")
+    shapes = [shape for shape in SHAPES if any(word in shape.name for word in words)]
+    names = [name for name in ALL if name not in given.without]
+    for data in map(DATA.__getitem__, given.data):
+        with ExitStack() as stack:
+            kept = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            found = measure(
+                data,
+                folder=kept / data.name,
+                shapes=shapes,
+                names=names,
+                runs=given.runs,
+                checked=not given.unchecked,
+            )
+            for line in found:
+                print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
