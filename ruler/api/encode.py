@@ -6,7 +6,8 @@ Values follow Prometheus's util/jsonutil: decimal, without a point where whole, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import orjson
@@ -16,6 +17,8 @@ from ruler.model.golang import format_float
 from ruler.model.numbers import number_texts
 from ruler.model.result import Matrix, Result, Scalar, String, Value, Vector
 from ruler.model.table import LabelTable
+
+POINTS_AT_ONCE = 1 << 14
 
 
 def encode_result(result: Result) -> bytes:
@@ -90,17 +93,39 @@ def _vector(vector: Vector) -> bytes:
 
 
 def _matrix(matrix: Matrix) -> bytes:
-    distinct, places = np.unique(matrix.times, return_inverse=True)
-    starts = [b"[" + time + b',"' for time in format_times(distinct)]
-    points = list(map(bytes.__add__, map(starts.__getitem__, places.tolist()), format_values(matrix.values)))
-    bounds = matrix.offsets.tolist()
-    return _list(
-        [
-            b'{"metric":' + labels + b',"values":[' + b'"],'.join(points[low:high]) + b'"]]}'
-            for labels, low, high in zip(encode_labels(matrix.table), bounds, bounds[1:], strict=False)
-            if high > low
-        ]
+    """Every series with its points; a run of series at a time, so that what a run needs stays in the cache."""
+    heads = [b'{"metric":' + labels + b',"values":[' for labels in encode_labels(matrix.table)]
+    offsets, items = matrix.offsets, list[bytes]()
+    low = 0
+    while low < len(heads):
+        high = max(low + 1, int(np.searchsorted(offsets, offsets[low] + POINTS_AT_ONCE, side="right")) - 1)
+        points = slice(offsets[low], offsets[high])
+        bounds = (offsets[low : high + 1] - offsets[low]).tolist()
+        items += _rows(heads[low:high], bounds, matrix.times[points], format_values(matrix.values[points]))
+        low = high
+    return _list(items)
+
+
+def _rows(heads: list[bytes], bounds: list[int], times: IntArray, values: list[bytes]) -> Iterator[bytes]:
+    """Some series, the points of series i being those from `bounds[i]` to `bounds[i + 1]`."""
+    pairs = list(pairwise(bounds))
+    width = bounds[1]
+    if width and len(times) == width * len(heads) and (times.reshape(-1, width) == times[:width]).all():
+        form = b",".join([_point(time) for time in format_times(times[:width])])
+        return (head + form % tuple(values[low:high]) + b"]}" for head, (low, high) in zip(heads, pairs, strict=True))
+    distinct, places = np.unique(times, return_inverse=True)
+    points = [_point(time) for time in format_times(distinct)]
+    forms = list(map(points.__getitem__, places.tolist()))
+    return (
+        head + b",".join(forms[low:high]) % tuple(values[low:high]) + b"]}"
+        for head, (low, high) in zip(heads, pairs, strict=True)
+        if high > low
     )
+
+
+def _point(time: bytes) -> bytes:
+    """A point at this time, with a place for its value."""
+    return b"[" + time + b',"%b"]'
 
 
 def _list(items: Sequence[bytes]) -> bytes:
