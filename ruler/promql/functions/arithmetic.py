@@ -17,12 +17,24 @@ def sign(values: FloatArray) -> FloatArray:
     return np.where(values < 0, -1.0, np.where(values > 0, 1.0, values))
 
 
+def greater(one: FloatArray, other: FloatArray) -> FloatArray:
+    """The greater of two: infinity is greater even than NaN, and 0 than -0."""
+    zeros = (one == 0) & (other == 0)
+    result = np.where(zeros, one + other, np.maximum(one, other))
+    return np.where((one == np.inf) | (other == np.inf), np.inf, result)
+
+
+def lesser(one: FloatArray, other: FloatArray) -> FloatArray:
+    """The lesser of two: minus infinity is less even than NaN, and -0 than 0."""
+    return -greater(-one, -other)
+
+
 def clamp_min(values: FloatArray, low: FloatArray) -> FloatArray:
-    return np.maximum(low, values)
+    return greater(low, values)
 
 
 def clamp_max(values: FloatArray, high: FloatArray) -> FloatArray:
-    return np.minimum(high, values)
+    return lesser(high, values)
 
 
 def radians(values: FloatArray) -> FloatArray:

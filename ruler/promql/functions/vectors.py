@@ -14,6 +14,7 @@ from ruler.model.table import LabelTable
 from ruler.promql.ast import Call, Expr, MatrixSelector, Paren, VectorSelector
 from ruler.promql.columns import label_order
 from ruler.promql.frame import Frame, Grid, Value, empty_frame, unlabelled_frame
+from ruler.promql.functions import arithmetic
 from ruler.promql.functions.over_time import present_over_time
 from ruler.promql.functions.rows import swept
 from ruler.promql.notes import SORT_IN_RANGE
@@ -35,11 +36,11 @@ def of_query(kind: str) -> Run:
 
 
 def lesser(scope: Scope, call: Call, grid: Grid) -> Value:
-    return np.minimum(scope.scalar(call.args[0], grid), scope.scalar(call.args[1], grid))
+    return arithmetic.lesser(scope.scalar(call.args[0], grid), scope.scalar(call.args[1], grid))
 
 
 def greater(scope: Scope, call: Call, grid: Grid) -> Value:
-    return np.maximum(scope.scalar(call.args[0], grid), scope.scalar(call.args[1], grid))
+    return arithmetic.greater(scope.scalar(call.args[0], grid), scope.scalar(call.args[1], grid))
 
 
 def vector(scope: Scope, call: Call, grid: Grid) -> Value:
@@ -63,7 +64,7 @@ def clamp(scope: Scope, call: Call, grid: Grid) -> Value:
     """Values brought between two scalars; nothing at the steps where those are the wrong way round."""
     frame = scope.vector(call.args[0], grid)
     low, high = (scope.scalar(arg, grid)[:, np.newaxis] for arg in call.args[1:])
-    values = np.maximum(low, np.minimum(high, frame.values))
+    values = arithmetic.greater(low, arithmetic.lesser(high, frame.values))
     empty = high < low
     if not empty.any():
         present = None if frame.present is None else np.broadcast_to(frame.present, values.shape)
