@@ -104,7 +104,8 @@ class Block:
     has only ABSENT values. `tick` is (ms of row 0's tick, ms between ticks), or None when rows are on no grid.
     `special` says that values may hold ±Inf or NAN (not ABSENT, not STALE); `stale` that they may hold STALE; `gaps`
     that they may hold ABSENT. `archived` says that rows until a time (ms) are buckets of so many ms, the coarsest
-    first: such a row has what the reader asked for of its bucket, and the time of the last sample in it.
+    first: such a row has what the reader asked for of its bucket, and the time of the last sample in it. `starts` is
+    int64 ms [rows × columns]: since when the sample's counter counts, 0 where that is not known; None when it nowhere is.
     """
 
     rows: IntArray
@@ -116,6 +117,7 @@ class Block:
     stale: bool
     gaps: bool
     archived: tuple[tuple[int, int], ...] = ()
+    starts: IntArray | None = None
 
 
 class Aspect(Enum):

@@ -19,6 +19,7 @@ from ruler.promql.ast import Expr, MatrixSelector, Paren, Subquery
 from ruler.promql.columns import dropping_metadata, label_order
 from ruler.promql.durations import resolved
 from ruler.promql.evaluate import Evaluation
+from ruler.promql.extended import bounded
 from ruler.promql.frame import Frame, Grid, Value, moments, unlabelled_frame
 from ruler.promql.limits import Limits
 from ruler.promql.merge import unnamed
@@ -172,7 +173,7 @@ def _samples(ranged: Ranged) -> Matrix:
     """The samples that a range selector holds at its only step."""
     parts: list[tuple[IntArray, IntArray, FloatArray]] = []
     column = 0
-    for span in ranged.spans:
+    for span in bounded(ranged.spans):
         block = span.block
         bits = block.values.view(np.int64)
         row = np.arange(len(block.values))[:, np.newaxis]

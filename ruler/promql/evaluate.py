@@ -19,6 +19,7 @@ from ruler.promql.ast import (
     Binary,
     Call,
     Expr,
+    Extension,
     MatrixSelector,
     Number,
     Paren,
@@ -31,6 +32,7 @@ from ruler.promql.ast import (
 from ruler.promql.binary import binary
 from ruler.promql.choose import chosen, count_values
 from ruler.promql.columns import stacked
+from ruler.promql.extended import check_extension, extended_span, smoothed
 from ruler.promql.frame import Frame, Grid, Value, moments
 from ruler.promql.functions import FUNCTIONS
 from ruler.promql.functions.rows import swept
@@ -101,6 +103,7 @@ class Evaluation:
             case VectorSelector():
                 return self._selected(expr, grid)
             case Call():
+                check_extension(expr)
                 run = FUNCTIONS.get(expr.function)
                 if run is None:
                     raise QueryError(f"function not supported yet: {expr.function!r}")
@@ -164,18 +167,26 @@ class Evaluation:
             return self._subquery(expr, grid)
         if not isinstance(expr, MatrixSelector):
             raise QueryError("expected a range vector")
-        return self._windows(expr.selector, grid, known(expr.range), aspect)
+        return self._windows(expr.selector, grid, known(expr.range), aspect, expr.selector.extension)
 
-    def _windows(self, selector: VectorSelector, grid: Grid, reach: int, aspect: Aspect) -> Ranged:
+    def _windows(
+        self, selector: VectorSelector, grid: Grid, reach: int, aspect: Aspect, extension: Extension = Extension.NONE
+    ) -> Ranged:
         ends = self._ends(selector.at, known(selector.offset), grid)
-        look = Look(aspect, reach, grid.step if len(ends) > 1 else 0)
-        selection = self._select(selector, int(ends[0]) - reach, int(ends[-1]), look)
+        back = reach if extension is Extension.NONE else reach + self._lookback
+        ahead = self._lookback if extension is Extension.SMOOTHED else 0
+        aspect = aspect if extension is Extension.NONE else Aspect.LAST
+        look = Look(aspect, back + ahead, grid.step if len(ends) > 1 else 0)
+        selection = self._select(selector, int(ends[0]) - back, int(ends[-1]) + ahead, look)
         self._note_archives(selection, selector)
         blocks = [block for block in selection.blocks if len(block.rows)]
         rows = np.concatenate([block.rows for block in blocks]) if blocks else np.zeros(0, dtype=np.int64)
         self.limits.charge(len(grid) * len(rows))  # what any function of these windows will make of them
         table = LabelTable(selection.table.names, selection.table.codes[rows], self.strings)
-        spans = tuple(span_of(block, grid.times, ends, reach) for block in blocks)
+        if extension is Extension.NONE:
+            spans = tuple(span_of(block, grid.times, ends, reach) for block in blocks)
+        else:
+            spans = tuple(extended_span(each, grid.times, ends, reach, self._lookback, extension) for each in blocks)
         return Ranged(table, spans, np.zeros(len(rows), dtype=np.bool_))
 
     def _note_archives(self, selection: Selection, selector: VectorSelector) -> None:
@@ -188,6 +199,9 @@ class Evaluation:
 
     def _selected(self, selector: VectorSelector, grid: Grid) -> Frame:
         """The last sample of each series within the lookback."""
+        if selector.extension is Extension.SMOOTHED:
+            ranged = self._windows(selector, grid, 0, Aspect.LAST, selector.extension)
+            return Frame(ranged.table, *swept(self, ranged, smoothed, []), ranged.drop).pruned()
         ranged = self._windows(selector, grid, self._lookback, Aspect.INSTANT)
         values, present = swept(self, ranged, _latest, [])
         return Frame(ranged.table, values, present, ranged.drop).pruned()

@@ -24,6 +24,11 @@ class Ranged:
     spans: tuple[Span, ...]
     drop: BoolArray
 
+    @property
+    def extended(self) -> bool:
+        """Whether its windows look beyond their edges."""
+        return any(span.before is not None for span in self.spans)
+
 
 class Scope(Protocol):
     """A Scope is one query being evaluated."""

@@ -75,7 +75,8 @@ class Span:
     """A Span is the rows of one block that each window holds, for each (step, stream): `first` up to `stop`.
 
     `now` is the evaluation's moments [steps]; windows span (starts, ends] [steps or 1], all ms. `reach` is the length
-    that they were to have: where they hold buckets, their edges have been moved back to edges of those.
+    that they were to have: where they hold buckets, their edges have been moved back to edges of those. Windows that
+    look beyond their edges know the rows `before` and `after` them.
     """
 
     block: Block
@@ -85,6 +86,8 @@ class Span:
     reach: int
     first: IntArray
     stop: IntArray
+    before: Span | None = None
+    after: Span | None = None
 
     @cached_property
     def origin(self) -> IntArray:

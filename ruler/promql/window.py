@@ -149,6 +149,12 @@ class Windows:
             lost -= np.count_nonzero(missed[self.used, self.streams], axis=0)[self.stream]
         return np.asarray(lost == 0)
 
+    def beside(self, span: Span | None) -> Windows:
+        """The windows before or after these, over the same columns of the same block."""
+        if span is None:
+            raise ValueError("windows: nothing is known of what lies beside them")
+        return Windows(span, self.columns, self.streams, self.stream)
+
     def subset(self, which: BoolArray) -> Windows:
         """The same windows over some of the columns."""
         return Windows(self.span, self.columns[which], self.streams, self.stream[which])

@@ -6,13 +6,13 @@ Sums are compensated exactly as Prometheus's are. NaN is a value like others: le
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 
 from ruler.model.arrays import BoolArray, FloatArray
 from ruler.promql.ast import Call
+from ruler.promql.functions.neighbours import changed, count_pairs, fell
 from ruler.promql.functions.sliding import overlapping, shared_extreme, shared_sum
 from ruler.promql.notes import invalid_quantile
 from ruler.promql.quantile import quantile_of
@@ -21,7 +21,6 @@ from ruler.promql.sums import add, settled
 from ruler.promql.window import Windows
 
 Result: TypeAlias = tuple[FloatArray, BoolArray | None]
-Compare: TypeAlias = Callable[[FloatArray, FloatArray], BoolArray]
 
 
 def count_over_time(windows: Windows) -> Result:
@@ -188,19 +187,8 @@ def checked_quantile(scope: Scope, call: Call, scalars: list[FloatArray]) -> Non
 
 
 def changes(windows: Windows) -> Result:
-    return _steps_where(windows, lambda old, new: (old != new) & ~(np.isnan(old) & np.isnan(new)))
+    return count_pairs(windows, changed)
 
 
 def resets(windows: Windows) -> Result:
-    return _steps_where(windows, lambda old, new: new < old)
-
-
-def _steps_where(windows: Windows, counted: Compare) -> Result:
-    """How often a sample and the one before it are as `counted` says."""
-    previous = np.zeros(windows.shape)
-    found, seen = np.zeros(windows.shape), np.zeros(windows.shape, dtype=np.bool_)
-    for values, here, _ in windows.samples():
-        found += here & seen & counted(previous, values)
-        np.copyto(previous, values, where=here)
-        seen |= here
-    return found, seen
+    return count_pairs(windows, fell)

@@ -1,7 +1,7 @@
 """rate, increase, delta, irate, idelta: differences over a window, extrapolated as Prometheus does (extrapolatedRate).
 
-Where the samples of a column are without gaps and never fall, everything but two values per window is a matter of the
-stream's times, worked out once for all its series. The other columns are folded sample by sample.
+Where the samples of a column are without gaps, everything but two values per window is a matter of the stream's times,
+worked out once for all its series.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from common.labels import METRIC_NAME, quote
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.promql.ast import Call
 from ruler.promql.frame import Frame, Grid, Value
+from ruler.promql.functions.neighbours import add_lost
 from ruler.promql.functions.rows import is_range
+from ruler.promql.functions.starts import NO_START
 from ruler.promql.notes import NOT_A_COUNTER
 from ruler.promql.scope import Run, Scope
 from ruler.promql.window import Windows
@@ -41,35 +43,23 @@ def _once(windows: Windows) -> FloatArray:
 
 
 def _split(windows: Windows, *, counter: bool, seconds: FloatArray) -> Result:
-    """The extrapolated difference for each of so many seconds: steady columns from their edges, others by folding."""
-    steady = windows.clean
-    if counter and steady.any():
-        steady = steady & ~_falling(windows)
-    if steady.all():
-        return _from_edges(windows, counter=counter, seconds=seconds)
-    if not steady.any():
-        return _folded(windows, counter=counter, seconds=seconds)
+    """The extrapolated difference for each of so many seconds."""
+    if counter and windows.span.block.starts is not None:
+        return _by_column(windows, counter=counter, seconds=seconds)
+    clean = windows.clean
+    if clean.all():
+        return _by_stream(windows, counter=counter, seconds=seconds)
+    if not clean.any():
+        return _by_column(windows, counter=counter, seconds=seconds)
     values = np.empty(windows.shape)
     present = np.empty(windows.shape, dtype=np.bool_)
-    values[:, steady], present[:, steady] = _from_edges(windows.subset(steady), counter=counter, seconds=seconds)
-    values[:, ~steady], present[:, ~steady] = _folded(windows.subset(~steady), counter=counter, seconds=seconds)
+    for which, kernel in ((clean, _by_stream), (~clean, _by_column)):
+        values[:, which], present[:, which] = kernel(windows.subset(which), counter=counter, seconds=seconds)
     return values, present
 
 
-def _falling(windows: Windows) -> BoolArray:
-    """Which columns have a sample that is less than the one before."""
-    cells = windows.cells
-    if windows.span.missed is not None:
-        missed = windows.span.missed[windows.used, windows.streams]
-        lines = np.flatnonzero(missed[1:].any(axis=1)) + 1
-        if len(lines):
-            cells = cells.copy()
-        for line in lines.tolist():
-            cells[line] = np.where(missed[line][windows.stream], cells[line - 1], cells[line])
-    return np.asarray((cells[1:] < cells[:-1]).any(axis=0))
-
-
-def _from_edges(windows: Windows, *, counter: bool, seconds: FloatArray) -> tuple[FloatArray, BoolArray]:
+def _by_stream(windows: Windows, *, counter: bool, seconds: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Where all series of a stream have all of its samples, they share all that has to do with times."""
     first = np.minimum(windows.first, len(windows.span.block.values) - 1)
     last = np.maximum(windows.real_last, 0)
     count = windows.real_count
@@ -78,6 +68,7 @@ def _from_edges(windows: Windows, *, counter: bool, seconds: FloatArray) -> tupl
     rise = np.subtract(newest, oldest, out=newest)
     factor = windows.spread(reach.factor(reach.to_start))
     if counter:
+        add_lost(windows, rise)
         near_zero = oldest <= rise * windows.spread(reach.to_start / reach.sampled * (1 + 1e-9))
         if near_zero.any():
             step, column = np.nonzero(near_zero)
@@ -88,27 +79,22 @@ def _from_edges(windows: Windows, *, counter: bool, seconds: FloatArray) -> tupl
     return np.multiply(rise, factor, out=rise), windows.spread(count > 1)
 
 
-def _folded(windows: Windows, *, counter: bool, seconds: FloatArray) -> tuple[FloatArray, BoolArray]:
-    oldest = np.zeros(windows.shape)
-    previous = np.zeros(windows.shape)
-    lost = np.zeros(windows.shape)
-    first_time = np.zeros(windows.shape, dtype=np.int64)
-    last_time = np.zeros(windows.shape, dtype=np.int64)
-    count = np.zeros(windows.shape, dtype=np.int64)
-    for values, here, times in windows.samples(with_times=True):
-        opening = here & (count == 0)
-        np.copyto(oldest, values, where=opening)
-        np.copyto(first_time, times, where=opening)
-        if counter:
-            fell = here & (values < previous) & ~opening
-            np.add(lost, previous, out=lost, where=fell)
-        np.copyto(previous, values, where=here)
-        np.copyto(last_time, times, where=here)
-        count += here
+def _by_column(windows: Windows, *, counter: bool, seconds: FloatArray) -> tuple[FloatArray, BoolArray]:
+    oldest, here, first = windows.earliest()
+    newest, _, last = windows.latest(stale_ends=False)
+    first_time, last_time = windows.times[first, windows.stream], windows.times[last, windows.stream]
+    count = windows.counts
     reach = _Reach(windows, first_time, last_time, count, seconds)
-    rise = previous - oldest + lost
-    factor = reach.from_zero(oldest, rise) if counter else reach.factor(reach.to_start)
-    return rise * factor, count > 1
+    rise = newest - oldest
+    if not counter:
+        return rise * reach.factor(reach.to_start), count > 1
+    add_lost(windows, rise)
+    if windows.span.block.starts is None:
+        return rise * reach.from_zero(oldest, rise), count > 1
+    begun = windows.span.block.starts[first, windows.columns]
+    within = here & (begun != NO_START) & (begun > windows.starts[:, np.newaxis]) & (begun < first_time)
+    from_begun = (rise + oldest) * reach.since(begun, last_time)
+    return np.where(within, from_begun, rise * reach.from_zero(oldest, rise)), within | (count > 1)
 
 
 class _Reach:
@@ -139,6 +125,11 @@ class _Reach:
     def factor(self, to_start: FloatArray) -> FloatArray:
         """What to multiply a difference with."""
         return (self.sampled + to_start + self.to_end) / self.sampled / self._seconds
+
+    def since(self, begun: IntArray, last_time: IntArray) -> FloatArray:
+        """The factor of a counter that is known to have been zero at a time (ms)."""
+        counted = (last_time - begun) / 1000
+        return (counted + self.to_end) / counted / self._seconds
 
     def from_zero(self, oldest: FloatArray, rise: FloatArray) -> FloatArray:
         """The factor of a counter: it was never below zero, so it cannot have started before its zero point."""

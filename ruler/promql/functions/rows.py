@@ -37,11 +37,13 @@ def over(
     *,
     keeps_name: bool = False,
     before: Callable[..., None] | None = None,
+    extended: Kernel | None = None,
 ) -> Run:
     """A function of the samples in each window: `kernel(windows, *scalars)` gives values and where they are present.
 
     `aspect` is what the kernel is given of a bucket where samples are gone. `before(scope, call, scalars)` sees the
-    scalar arguments first: to refuse them, or to note what is odd about them.
+    scalar arguments first: to refuse them, or to note what is odd about them. `extended` is the kernel for windows that
+    look beyond their edges.
     """
 
     def run(scope: Scope, call: Call, grid: Grid) -> Value:
@@ -50,7 +52,8 @@ def over(
         ranged = scope.ranged(call.args[place], grid, aspect)
         if before is not None and len(ranged.table):
             before(scope, call, scalars)
-        values, present = swept(scope, ranged, kernel, scalars)
+        chosen = kernel if extended is None or not ranged.extended else extended
+        values, present = swept(scope, ranged, chosen, scalars)
         drop = ranged.drop if keeps_name else np.ones_like(ranged.drop)
         return Frame(ranged.table, values, present, drop).pruned()
 
