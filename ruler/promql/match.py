@@ -51,7 +51,7 @@ def combined(scope: Scope, expr: Binary, left: Frame, right: Frame) -> Frame:
     if expr.op == "or":
         taken = _seen(left.mask, left_group, groups).take(right_group, axis=1) > 0
         rest = Frame(right.table, *_masked(right, ~taken), right.drop).pruned()
-        return left if rest.series == 0 else merged(_side_by_side(scope, left, rest))
+        return left if rest.series == 0 else merged(side_by_side(scope, left, rest))
     matches = _seen(right.mask, right_group, groups).take(left_group, axis=1) > 0
     return Frame(left.table, *_masked(left, matches if expr.op == "and" else ~matches), left.drop).pruned()
 
@@ -61,7 +61,8 @@ def _masked(frame: Frame, kept: BoolArray) -> tuple[FloatArray, BoolArray]:
     return np.broadcast_to(frame.values, present.shape), present
 
 
-def _side_by_side(scope: Scope, left: Frame, right: Frame) -> Frame:
+def side_by_side(scope: Scope, left: Frame, right: Frame) -> Frame:
+    """The series of both vectors."""
     steps = max(len(left.values), len(right.values))
     left, right = left.spread(steps), right.spread(steps)
     return Frame(
@@ -122,9 +123,9 @@ def matched(scope: Scope, expr: Binary, left: Frame, right: Frame) -> Frame:
 
     whole = pairs.results()
     if fill_one is not None and sides.many.series:
-        whole = _side_by_side(scope, whole, _lonely_many(expr, matching, sides, fill_one).results())
+        whole = side_by_side(scope, whole, _lonely_many(expr, matching, sides, fill_one).results())
     if fill_many is not None and sides.one.series:
-        whole = _side_by_side(scope, whole, _lonely_one(expr, matching, sides, fill_many).results())
+        whole = side_by_side(scope, whole, _lonely_one(expr, matching, sides, fill_many).results())
     return merged(whole.pruned())
 
 
@@ -224,16 +225,19 @@ def _check_one_side(sides: _Sides, *, filling: bool) -> None:
     step, clash = np.nonzero(_seen(active, sides.one_group, sides.groups) > 1)
     if len(step) == 0:
         return
-    first, second = np.flatnonzero(active[step[0]] & (sides.one_group == clash[0]))[:2].tolist()
+    doubled = [np.flatnonzero(active[step[0]] & (sides.one_group == group)) for group in clash[step == step[0]]]
+    first, second = min(((int(series[0]), int(series[1])) for series in doubled), key=lambda pair: pair[1])
     table = sides.one.table
+    pair = ", ".join(sorted((shown(table.labels(first)), shown(table.labels(second)))))
     raise BadMatching(
-        f"found duplicate series for the match group {_shown(keeping(table, sides.names).labels(first))} on the "
-        f"{'left' if sides.swapped else 'right'} hand-side of the operation: [{_shown(table.labels(first))}, "
-        f"{_shown(table.labels(second))}];many-to-many matching not allowed: matching labels must be unique on one side"
+        f"found duplicate series for the match group {shown(keeping(table, sides.names).labels(first))} on the "
+        f"{'left' if sides.swapped else 'right'} hand-side of the operation: [{pair}];"
+        "many-to-many matching not allowed: matching labels must be unique on one side"
     )
 
 
-def _shown(labels: Labels) -> str:
+def shown(labels: Labels) -> str:
+    """Labels as Prometheus's error messages have them."""
     return "{" + ", ".join(f"{name}={quote(value)}" for name, value in labels.items()) + "}"
 
 
