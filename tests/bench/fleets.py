@@ -129,8 +129,8 @@ class History:
         kinds = job.kinds
         load = Load(job.targets, len(kinds), kinds)
         values = np.empty((data.rows, job.targets, len(kinds)))
-        for row in values:
-            row[:] = load.advance()
+        for tick in values:
+            tick[:] = load.advance()
         values[:, :, -1] = 1.0  # up
         chance = np.random.default_rng(9)
         counters = np.flatnonzero(np.isin(kinds, ("slow", "fast", "asked", "seconds")))

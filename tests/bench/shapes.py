@@ -1,11 +1,10 @@
 """Thirteen shapes of queries over HTTP, asked of the ruler, Prometheus and VictoriaMetrics that hold the same samples.
 
-    python -m tests.bench.shapes [--data 1s] [--only join,topk] [--keep DIR] [--without victoriametrics] [--runs 7]
+    python -m tests.bench.shapes --keep DIR --data 15s --kind range --only join,topk --runs 3 --without victoriametrics
 
 Each is asked at one time and over 120 steps, with the time and a matcher moved at every run so that no answer is a
-repeat; programs take turns. With --keep the data stays in a directory, and the next run begins with it at once.
-Answers are compared first: those of Prometheus to 1e-9, of VictoriaMetrics (which extrapolates no rates, and looks back
-in another way) only by their number of series.
+repeat; programs take turns. Data kept in a directory is there at once the next time. Answers are compared first: those
+of Prometheus to 1e-9, of VictoriaMetrics (whose rates and lookback are others) by their number of series.
 """
 
 from __future__ import annotations
@@ -23,22 +22,26 @@ from pathlib import Path
 
 from tests.bench import texts
 from tests.bench.asking import Asker, RefusedError, answer, difference
-from tests.bench.fleets import DATA, FLEET, Data, fill_peers, fill_tocsin, histories, ready
+from tests.bench.fleets import DATA, FLEET, SECONDS, Data, fill_peers, fill_tocsin, histories, ready
 from tests.bench.history import FLAGS, NO_TARGETS
 from tests.bench.programs import PEERS, PROMETHEUS, TOCSIN, VICTORIA, Program, cpu_seconds, program
 from tests.bench.ratios import Row, summary
 
 STEPS = 120
-RUNS, QUICK_RUNS, WARM_RUNS = 9, 7, 3
-CPU_REQUESTS = 1_000
+RUNS, FULL_RUNS, QUICK_RUNS, REPEATS = 7, 15, 3, 3
+CPU_REQUESTS, WARMING_REQUESTS = 1_000, 100
 ALL = (TOCSIN, PROMETHEUS, VICTORIA)
 
 
 class Kind(Enum):
-    """A Kind is a way to ask: the path of the API that it goes to."""
+    """A Kind is a way to ask."""
 
-    INSTANT = "query"
-    RANGE = "query_range"
+    INSTANT = "instant"
+    RANGE = "range"
+
+    @property
+    def path(self) -> str:
+        return "query" if self is Kind.INSTANT else "query_range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,41 +112,64 @@ class Questions:
         return {**text, "start": f"{start / 1000:.3f}", "end": f"{at / 1000:.3f}", "step": f"{data.step / 1000:g}"}
 
 
-def measure(
-    data: Data,
-    *,
-    folder: Path,
-    shapes: Sequence[Shape] = SHAPES,
-    names: Sequence[str] = ALL,
-    runs: int = QUICK_RUNS,
-    checked: bool = True,
-) -> Iterator[object]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A Plan is what is asked, of whom, and how often."""
+
+    data: Data
+    shapes: Sequence[Shape] = SHAPES
+    kinds: Sequence[Kind] = tuple(Kind)
+    names: Sequence[str] = ALL  # ours first
+    runs: int = RUNS
+    compares: bool = True
+    weighs: bool = True  # the CPU of the smallest question
+
+
+def measure(plan: Plan, folder: Path) -> Iterator[object]:
     """The medians of each shape, their means, and the CPU of the smallest question."""
-    with serving(data, folder, names) as (servers, end):
-        yield f"{data.name} data, ready after {time.monotonic() - BEGAN:.0f} s: {_leaves(folder)}"
+    data = plan.data
+    began = time.monotonic()
+    with serving(data, folder, plan.names) as (servers, end):
+        yield f"{data.name} data, ready after {time.monotonic() - began:.0f} s: {_leaves(folder)}"
         askers = [Asker(server) for server in servers]
         questions = Questions(data, end)
-        for kind in Kind:
-            rows, warm = [], []
-            yield from _heading(data, kind, names)
-            for shape in shapes:
-                asked = [questions.next(shape, kind) for _ in range(runs)]
-                try:
-                    if checked:
-                        yield from compared(askers, questions.next(shape, kind), kind)
-                    rows.append(Row(shape.name, timed(askers, asked, kind)))
-                    warm.append(Row(shape.name, timed(askers, asked[-1:] * WARM_RUNS, kind)))
-                except RefusedError as error:
-                    yield f"    REFUSED, and in no mean: {error}"
-                else:
-                    yield _line(rows[-1], warm[-1], names)
-            for theirs in names[1:] if rows else ():
-                yield f"{data.name} {kind.name.lower()}: {summary(rows, names[0], theirs)}"
-                yield f"    repeats: {summary(warm, names[0], theirs)}"
         for asker in askers:
+            _warm_up(asker, questions)
+        found = []
+        for kind in plan.kinds:
+            rows: list[Row] = []
+            yield from _asked(plan, kind, askers, questions, rows)
+            found += rows
+        yield from (f"{data.name}, all of it: {line}" for line in _means(found, plan.names))
+        for asker in askers if plan.weighs else ():
             used = cpu_of(asker, questions)
-            yield f"{data.name} CPU of {asker.server.name} for one series at one time: {used:.3f} ms"
+            yield f"{data.name}, CPU of {asker.server.name} for one series at one time: {used:.3f} ms"
+        for asker in askers:
             asker.close()
+
+
+def _asked(plan: Plan, kind: Kind, askers: Sequence[Asker], questions: Questions, rows: list[Row]) -> Iterator[object]:
+    """The lines of one kind; `rows` gets what they say."""
+    yield _heading(plan, kind)
+    repeats = []
+    for shape in plan.shapes:
+        asked = [questions.next(shape, kind) for _ in range(plan.runs + 1)]
+        try:
+            yield from compared(askers, asked[0], kind, compares=plan.compares)
+            row = Row(f"{shape.name}, {kind.value}", timed(askers, asked[1:], kind))
+            again = Row(row.name, timed(askers, asked[-1:] * REPEATS, kind))
+        except RefusedError as error:
+            yield f"    REFUSED, and in no mean: {error}"
+            continue
+        rows.append(row)
+        repeats.append(again)
+        yield _line(shape.name, row, again, plan.names)
+    yield from (f"{plan.data.name}, {kind.value}: {line}" for line in _means(rows, plan.names))
+    yield from (f"    repeats: {line}" for line in _means(repeats, plan.names))
+
+
+def _means(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    return [str(summary(rows, names[0], theirs)) for theirs in names[1:]] if rows else []
 
 
 @contextmanager
@@ -182,9 +208,12 @@ def _start(server: Program) -> None:
     server.wait("it answers", "vector(1)", 1)
 
 
-def compared(askers: Sequence[Asker], values: dict[str, str], kind: Kind) -> Iterator[str]:
-    """What is not the same in the answers to a question."""
-    ours, *others = [answer(asker.ask(kind.value, values)[1]) for asker in askers]
+def compared(askers: Sequence[Asker], values: dict[str, str], kind: Kind, *, compares: bool) -> Iterator[str]:
+    """What is not the same in the answers to a question, if that is looked at."""
+    bodies = [asker.ask(kind.path, values)[1] for asker in askers]
+    if not compares:
+        return
+    ours, *others = map(answer, bodies)
     if not ours:
         yield f"    NOTHING is the answer to {values['query']}"
     for asker, theirs in zip(askers[1:], others, strict=True):
@@ -201,46 +230,46 @@ def timed(askers: Sequence[Asker], asked: Sequence[dict[str, str]], kind: Kind) 
     for turn, values in enumerate(asked):
         first = turn % len(askers)
         for asker in (*askers[first:], *askers[:first]):
-            took[asker.server.name].append(asker.ask(kind.value, values)[0])
+            took[asker.server.name].append(asker.ask(kind.path, values)[0])
     return {name: statistics.median(each) for name, each in took.items()}
+
+
+def _warm_up(asker: Asker, questions: Questions) -> None:
+    for _ in range(WARMING_REQUESTS):
+        asker.ask(Kind.INSTANT.path, questions.next(ONE_SERIES, Kind.INSTANT))
 
 
 def cpu_of(asker: Asker, questions: Questions) -> float:
     """CPU (ms) of the server's process for an instant query of one series, another one each time."""
-    for _ in range(CPU_REQUESTS // 10):
-        asker.ask(Kind.INSTANT.value, questions.next(ONE_SERIES, Kind.INSTANT))
+    _warm_up(asker, questions)
     before = cpu_seconds(asker.server.pid)
     for _ in range(CPU_REQUESTS):
-        asker.ask(Kind.INSTANT.value, questions.next(ONE_SERIES, Kind.INSTANT))
+        asker.ask(Kind.INSTANT.path, questions.next(ONE_SERIES, Kind.INSTANT))
     return (cpu_seconds(asker.server.pid) - before) / CPU_REQUESTS * 1000
 
 
-def _heading(data: Data, kind: Kind, names: Sequence[str]) -> Iterator[str]:
-    how = "at one time" if kind is Kind.INSTANT else f"{STEPS} steps of {data.step // 1000} s"
-    yield f"{f'{data.name} data, {how} (ms)':36}" + "".join(f"{name:>16}" for name in names) + "    repeats"
+def _heading(plan: Plan, kind: Kind) -> str:
+    how = "at one time" if kind is Kind.INSTANT else f"{STEPS} steps of {plan.data.step // 1000} s"
+    return f"{f'{plan.data.name} data, {how} (ms)':36}" + "".join(f"{name:>16}" for name in plan.names) + "    repeats"
 
 
-def _line(row: Row, warm: Row, names: Sequence[str]) -> str:
+def _line(name: str, row: Row, again: Row, names: Sequence[str]) -> str:
     ours, *others = names
-    cells = [f"{row.took[ours]:16.2f}"]
-    cells += [f"{row.took[name]:9.2f} ×{row.ratio(ours, name):5.1f}" for name in others]
-    repeats = " ".join(f"{warm.took[name]:8.2f}" for name in names)
-    return f"{row.name:36}{cells[0]}" + "".join(f"{cell:>16}" for cell in cells[1:]) + f"    {repeats}"
+    cells = [f"{row.took[other]:.2f} ×{row.ratio(ours, other):6.2f}" for other in others]
+    repeats = " ".join(f"{again.took[each]:8.2f}" for each in names)
+    return f"{name:36}{row.took[ours]:16.2f}" + "".join(f"{cell:>16}" for cell in cells) + f"    {repeats}"
 
 
 def _leaves(folder: Path) -> str:
     files = [path.suffix for path in (folder / TOCSIN / "data").rglob("*") if path.is_file()]
-    return ", ".join(f"{files.count(suffix)} {suffix}" for suffix in sorted({*files}) if suffix)
-
-
-BEGAN = time.monotonic()
+    return ", ".join(f"{files.count(suffix)} {suffix[1:]}s" for suffix in (".chunk", ".page") if suffix in files)
 
 
 def bench(*, full: bool) -> Iterator[object]:
     """All shapes on both sets of data, and texts that are hard to parse."""
     for data in DATA.values():
         with tempfile.TemporaryDirectory() as folder:
-            yield from measure(data, folder=Path(folder), runs=RUNS if full else QUICK_RUNS)
+            yield from measure(Plan(data, runs=FULL_RUNS if full else RUNS), Path(folder))
     yield from texts.measure()
 
 
@@ -248,28 +277,27 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", choices=DATA, nargs="*", default=list(DATA), help="which data")
     arguments.add_argument("--only", default="", help="shapes with one of these words in their names, comma-separated")
+    arguments.add_argument("--kind", choices=[kind.value for kind in Kind], help="only so")
     arguments.add_argument("--without", nargs="*", default=[], choices=ALL[1:], help="peers to leave out")
     arguments.add_argument("--keep", type=Path, help="where the data stays")
-    arguments.add_argument("--runs", type=int, default=QUICK_RUNS)
-    arguments.add_argument("--unchecked", action="store_true", help="do not compare answers")
+    arguments.add_argument("--runs", type=int, default=RUNS)
+    arguments.add_argument("--quick", action="store_true", help="3 runs, answers not compared, no CPU")
     given = arguments.parse_args()
     if not (PEERS / "prometheus").exists():
         sys.exit(f"the real peers are not at {PEERS} (set TOCSIN_PEERS)")
-    words = given.only.split(",")
-    shapes = [shape for shape in SHAPES if any(word in shape.name for word in words)]
-    names = [name for name in ALL if name not in given.without]
-    for data in map(DATA.__getitem__, given.data):
+    plan = Plan(
+        SECONDS,
+        shapes=[shape for shape in SHAPES if any(word in shape.name for word in given.only.split(","))],
+        kinds=[Kind(given.kind)] if given.kind else list(Kind),
+        names=[name for name in ALL if name not in given.without],
+        runs=QUICK_RUNS if given.quick else given.runs,
+        compares=not given.quick,
+        weighs=not given.quick,
+    )
+    for name in given.data:
         with ExitStack() as stack:
             kept = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            found = measure(
-                data,
-                folder=kept / data.name,
-                shapes=shapes,
-                names=names,
-                runs=given.runs,
-                checked=not given.unchecked,
-            )
-            for line in found:
+            for line in measure(replace(plan, data=DATA[name]), kept / name):
                 print(line, flush=True)
 
 
