@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import BadMatching
-from common.labels import METRIC_NAME, Labels, quote
+from common.labels import METRIC_NAME, Labels, is_label_name, quote
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.table import LabelTable
 from ruler.promql.ast import Binary, Cardinality, Matching
@@ -238,7 +238,8 @@ def _check_one_side(sides: _Sides, *, filling: bool) -> None:
 
 def shown(labels: Labels) -> str:
     """Labels as Prometheus's error messages have them."""
-    return "{" + ", ".join(f"{name}={quote(value)}" for name, value in labels.items()) + "}"
+    pairs = ((name if is_label_name(name) else quote(name), quote(value)) for name, value in labels.items())
+    return "{" + ", ".join(f"{name}={value}" for name, value in pairs) + "}"
 
 
 def _check_pairs(pairs: _Pairs, matching: Matching) -> None:

@@ -19,6 +19,12 @@ def add(total: FloatArray, error: FloatArray, term: FloatArray) -> tuple[FloatAr
     return result, error + ((total - (result - back)) + (term - back))
 
 
+def added(total: FloatArray, error: FloatArray, term: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The same, forgetting the error where the sum is infinite, so that more may be added."""
+    result, left = add(total, error, term)
+    return result, np.where(np.isinf(result), 0.0, left)
+
+
 def settled(total: FloatArray, error: FloatArray) -> FloatArray:
     """The compensated number as one; where it has overflowed the error says nothing."""
     return np.where(np.isfinite(total), total + error, total)

@@ -17,7 +17,7 @@ from ruler.promql.functions.sliding import overlapping, shared_extreme, shared_s
 from ruler.promql.notes import invalid_quantile
 from ruler.promql.quantile import quantile_of
 from ruler.promql.scope import Scope
-from ruler.promql.sums import add, settled
+from ruler.promql.sums import add, added, settled
 from ruler.promql.window import Windows
 
 Result: TypeAlias = tuple[FloatArray, BoolArray | None]
@@ -150,9 +150,9 @@ def stdvar_over_time(windows: Windows) -> Result:
     for values, here, _ in windows.samples():
         count += here
         apart = np.where(here, values - (mean + mean_error), 0.0)
-        mean, mean_error = add(mean, mean_error, apart / np.maximum(count, 1))
+        mean, mean_error = added(mean, mean_error, apart / np.maximum(count, 1))
         product = np.where(here, apart * (values - (mean + mean_error)), 0.0)
-        squares, squares_error = add(squares, squares_error, product)
+        squares, squares_error = added(squares, squares_error, product)
     return (squares + squares_error) / count, count > 0
 
 

@@ -10,7 +10,7 @@ from common.errors import QueryError
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.promql.ast import Call
 from ruler.promql.scope import Scope
-from ruler.promql.sums import add
+from ruler.promql.sums import added
 from ruler.promql.window import Windows
 
 Result: TypeAlias = tuple[FloatArray, BoolArray | None]
@@ -41,7 +41,7 @@ def _line(windows: Windows, origin: IntArray) -> tuple[FloatArray, FloatArray]:
         count += here
         x = np.where(here, (times - origin) / 1e3, 0.0)
         y = np.where(here, values, 0.0)
-        sums = [add(total, error, term) for (total, error), term in zip(sums, (x, y, x * y, x * x), strict=True)]
+        sums = [added(total, error, term) for (total, error), term in zip(sums, (x, y, x * y, x * x), strict=True)]
     sum_x, sum_y, sum_xy, sum_xx = (total + error for total, error in sums)
     slope = (sum_xy - sum_x * sum_y / count) / (sum_xx - sum_x * sum_x / count)
     intercept = sum_y / count - slope * sum_x / count
