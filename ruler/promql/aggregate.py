@@ -177,7 +177,7 @@ def check_share(scope: Scope, expr: Aggregation, share: FloatArray) -> None:
         return
     if np.isnan(share).any():
         scope.notes.warn(invalid_quantile(math.nan), expr.param)
-    numbers = share[~np.isnan(share)]
-    for value in (numbers.max(initial=0.0), numbers.min(initial=0.0)):
+        return
+    for value in (float(share.max()), float(share.min())):
         if not 0 <= value <= 1:
-            scope.notes.warn(invalid_quantile(float(value)), expr.param)
+            scope.notes.warn(invalid_quantile(value), expr.param)

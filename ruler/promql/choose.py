@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from ruler.promql.ast import Aggregation
 from ruler.promql.columns import group_all, group_by, is_any_label_name, keeping, setting
 from ruler.promql.frame import Frame, Grid, empty_frame
 from ruler.promql.merge import merged
+from ruler.promql.notes import invalid_ratio
 from ruler.promql.scope import Scope
 
 _INT64 = 9223372036854774784  # the largest float that is an int64
@@ -77,10 +77,8 @@ def _in_ratio(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray) 
         raise QueryError("Ratio value is NaN")
     if expr.param is not None:
         for value in (float(param.max()), float(param.min())):
-            limit = math.copysign(1, value)
             if abs(value) > 1:
-                note = f"ratio value should be between -1 and 1, got {format_float(value, 'g')}, capping to {limit:g}"
-                scope.notes.warn(note, expr.param)
+                scope.notes.warn(invalid_ratio(value), expr.param)
     ratio = np.clip(param, -1, 1)[:, np.newaxis]
     offset = _label_hash(frame) / float(1 << 64)
     return frame.mask & (((ratio >= 0) & (offset < ratio)) | ((ratio < 0) & (offset >= 1 + ratio)))

@@ -9,21 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.labels import METRIC_NAME, quote
-from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.golang import format_float
 from ruler.promql.ast import Call, Expr
 from ruler.promql.columns import dropping, group_by, grouped, setting, stacked
 from ruler.promql.frame import Frame, Grid, Value, empty_frame
 from ruler.promql.merge import merged
-from ruler.promql.notes import invalid_quantile, named
+from ruler.promql.notes import NOT_MONOTONIC, Repairs, invalid_quantile, named
 from ruler.promql.quantile import Buckets, Forced, bucket_fraction, bucket_quantile, monotonic
 from ruler.promql.scope import Scope
 
 _BOUND = "le"
-_NOT_MONOTONIC = (
-    "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/"
-    "latest/querying/functions/#histogram_quantile)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +32,8 @@ class _Alike:
 
 def histogram_quantile(scope: Scope, call: Call, grid: Grid) -> Value:
     share = scope.scalar(call.args[0], grid)
-    _check_share(scope, share, call.args[0])
     frame = scope.vector(call.args[1], grid)
+    _check_share(scope, share, call.args[0])
     return _quantiles(scope, share, frame, call.args[1], grid)
 
 
@@ -62,50 +58,36 @@ def histogram_fraction(scope: Scope, call: Call, grid: Grid) -> Value:
     low, high = scope.scalar(call.args[0], grid), scope.scalar(call.args[1], grid)
     frame = scope.vector(call.args[2], grid)
 
-    def fraction(buckets: Buckets, step: IntArray, histograms: IntArray) -> FloatArray:
+    def fraction(buckets: Buckets, step: IntArray, metric: CodeArray) -> FloatArray:
         return bucket_fraction(_at(low, step), _at(high, step), buckets)
 
     return _of_histograms(scope, frame, call.args[2], max(len(low), len(high)), fraction)
 
 
 def _quantiles(scope: Scope, share: FloatArray, frame: Frame, argument: Expr, grid: Grid) -> Frame:
-    text, name = scope.strings.text, frame.table.column(METRIC_NAME)
-    worst: dict[str, list[tuple[Forced, IntArray]]] = {}
-
-    def quantile(buckets: Buckets, step: IntArray, series: IntArray) -> FloatArray:
+    def quantile(buckets: Buckets, step: IntArray, metric: CodeArray) -> FloatArray:
         fixed, forced = monotonic(buckets)
         asked = _at(share, step)
-        told = forced.cells & (buckets.last(buckets.bounds) == np.inf) & (asked >= 0) & (asked <= 1)
-        for code in np.unique(name[series[told]]).tolist():
-            of_metric = told & (name[series] == code)
-            worst.setdefault(text(code), []).append((_only(forced, of_metric), step[of_metric]))
+        told = forced.cells & (asked >= 0) & (asked <= 1)
+        told &= (buckets.last(buckets.bounds) == np.inf) & (fixed.last(fixed.counts) != 0)
+        for code in np.unique(metric[told]).tolist():
+            cells = told & (metric == code)
+            note = named(NOT_MONOTONIC, scope.strings.text(code))
+            scope.notes.repaired(note, argument, _repairs(forced, cells, grid.times[step[cells]]))
         return bucket_quantile(asked, fixed)
 
-    result = _of_histograms(scope, frame, argument, len(share), quantile)
-    for metric, parts in worst.items():
-        scope.notes.info(_not_monotonic(metric, parts, grid), argument)
-    return result
+    return _of_histograms(scope, frame, argument, len(share), quantile)
 
 
-def _only(forced: Forced, cells: BoolArray) -> Forced:
-    return Forced(cells[cells], forced.lowest[cells], forced.highest[cells], forced.most[cells])
-
-
-def _not_monotonic(metric: str, parts: list[tuple[Forced, IntArray]], grid: Grid) -> str:
-    lowest = min(float(part.lowest.min()) for part, _ in parts)
-    highest = max(float(part.highest.max()) for part, _ in parts)
-    most = max(float(part.most.max()) for part, _ in parts)
-    count = sum(len(part.cells) for part, _ in parts)
-    first, last = (min(int(step.min()) for _, step in parts), max(int(step.max()) for _, step in parts))
-    return (
-        f"{named(_NOT_MONOTONIC, metric)}, from buckets {format_float(lowest, 'g')} to {format_float(highest, 'g')}, "
-        f"with a max diff of {most:.2g}, over {count} samples "
-        f"from {_utc(int(grid.times[first]))} to {_utc(int(grid.times[last]))}"
+def _repairs(forced: Forced, cells: BoolArray, times: IntArray) -> Repairs:
+    return Repairs(
+        lowest=float(forced.lowest[cells].min()),
+        highest=float(forced.highest[cells].max()),
+        most=float(forced.most[cells].max()),
+        count=len(times),
+        first=int(times.min()),
+        last=int(times.max()),
     )
-
-
-def _utc(milliseconds: int) -> str:
-    return str(np.datetime64(milliseconds // 1000, "s")) + "Z"
 
 
 def _at(scalar: FloatArray, step: IntArray) -> FloatArray:
@@ -119,27 +101,31 @@ def _check_share(scope: Scope, share: FloatArray, argument: Expr) -> None:
 
 
 def _of_histograms(
-    scope: Scope, frame: Frame, argument: Expr, rows: int, kernel: Callable[[Buckets, IntArray, IntArray], FloatArray]
+    scope: Scope, frame: Frame, argument: Expr, rows: int, kernel: Callable[[Buckets, IntArray, CodeArray], FloatArray]
 ) -> Frame:
-    """The kernel's result for each histogram at each step; its labels are those of its buckets without `le`."""
+    """The result for each histogram at each step, of `kernel(buckets, step, metric)`.
+
+    Its labels are those of its buckets without `le`.
+    """
     frame, bounds = _with_bounds(scope, frame.pruned(), argument)
     if frame.series == 0:
         return empty_frame(scope.strings)
     frame = frame.spread(max(rows, len(frame.values)))
     groups = group_by(frame.table, (name for name in frame.table.names if name != _BOUND))
+    names = frame.table.column(METRIC_NAME)
     steps = len(frame.values)
     values = np.full((steps, len(groups)), np.nan)
     present = np.zeros((steps, len(groups)), dtype=np.bool_)
     for alike in _alike(frame, bounds, groups.of):
         scope.limits.check()
         step = np.repeat(np.arange(steps), len(alike.histograms))
-        series = np.tile(groups.first[alike.histograms], steps)
-        found = kernel(alike.buckets, step, series)
+        metric = np.tile(names[groups.first[alike.histograms]], steps)
+        found = kernel(alike.buckets, step, metric)
         values[:, alike.histograms] = found.reshape(steps, -1)
         present[:, alike.histograms] = (alike.buckets.used > 0).reshape(steps, -1)
     table = dropping(frame.table.take(groups.first), (_BOUND, METRIC_NAME))
     if METRIC_NAME in frame.table.names:
-        table = setting(table, METRIC_NAME, frame.table.column(METRIC_NAME)[groups.first])
+        table = setting(table, METRIC_NAME, names[groups.first])
     return Frame(table, values, present, np.ones(len(groups), dtype=np.bool_)).pruned()
 
 
