@@ -108,6 +108,8 @@ class _World:
         if isinstance(command, Clear):
             self.storage, self._native = self._new_storage(), []
             return
+        if any(series.starts for series in command.series):  # which the database does not store
+            self.storage = ListedStorage()
         plain = [series for series in command.series if not series.native]
         self.storage.load(command.interval, plain)
         self._native += [series.labels for series in command.series if series.native]
@@ -333,7 +335,10 @@ class ListedStorage:
     def load(self, interval: int, series: list[Series]) -> None:
         for each in series:
             samples = [(row * interval, point) for row, point in enumerate(each.points) if point is not None]
-            self.queryable.put(each.labels, samples, stream=str(each.labels))
+            starts = {
+                row * interval: row * interval + offset for row, offset in enumerate(each.starts) if offset is not None
+            }
+            self.queryable.put(each.labels, samples, stream=str(each.labels), starts=starts)
 
 
 class PagedStorage:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from common.durations import parse_duration
@@ -16,15 +16,20 @@ from ruler.model.arrays import STALE
 from ruler.promql.parser import parse_selector
 
 Points: TypeAlias = list[float | None]  # None: no sample at this step
+Starts: TypeAlias = list[int | None]
 
 
 @dataclass(frozen=True)
 class Series:
-    """A Series is one line `metric{labels} values`; `native` when it has native histograms (then without points)."""
+    """A Series is one line `metric{labels} values`; `native` when it has native histograms (then without points).
+
+    `starts` are from a line `metric{labels}@st offsets`: how far (ms) from each point's time its start time is.
+    """
 
     labels: Labels
     points: Points
     native: bool
+    starts: Starts = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,9 @@ _EXPECT = re.compile(r"expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(r
 _EXPECT_RANGE = re.compile(r"expect range vector\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+)$")
 _FLOAT = r"(?:inf|nan|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
 _VALUE = re.compile(rf"([+-]?{_FLOAT})(?:([+-]{_FLOAT}))?(?:x(\d+))?\Z", re.IGNORECASE)
+_DURATION = r"(?:0|(?:\d+(?:ms|[smhdwy]))+)"
+_OFFSET = re.compile(rf"([+-]?{_DURATION})([+-]{_DURATION})?(?:x(\d+))?\Z")
+_START = "@st"
 _OMITTED = re.compile(r"_(?:x(\d+))?\Z")
 
 
@@ -117,9 +125,9 @@ def parse_script(text: str) -> list[Command]:
 def _load(line: str, body: list[str]) -> Load:
     match = _LOAD.match(line)
     assert match is not None, line
-    # Start timestamps (`series@st …`) are not stored; their lines are passed over.
-    series = [parse_series(each) for each in body if not each.split()[0].endswith("@st")]
-    last_of_each = {each.labels: each for each in series}
+    starts = dict(parse_starts(each) for each in body if _is_of_starts(each))
+    series = [parse_series(each) for each in body if not _is_of_starts(each)]
+    last_of_each = {each.labels: replace(each, starts=starts.get(each.labels, [])) for each in series}
     return Load(parse_duration(match[2]), list(last_of_each.values()), match[1] is not None)
 
 
@@ -180,6 +188,31 @@ def parse_series(line: str) -> Series:
     for item in values.split():
         points += _expanded(item)
     return Series(labels, points, native=False)
+
+
+def _is_of_starts(line: str) -> bool:
+    metric, values = _split(line)
+    return metric.endswith(_START) or values.startswith(_START)
+
+
+def parse_starts(line: str) -> tuple[Labels, Starts]:
+    """One line `metric{labels}@st offsets`."""
+    metric, values = _split(line)
+    starts: Starts = []
+    for item in values.removeprefix(_START).split():
+        if omitted := _OMITTED.match(item):
+            starts += [None] * int(omitted[1] or 1)
+            continue
+        match = _OFFSET.match(item)
+        assert match is not None, item
+        first, step = (_signed(match[group] or "0") for group in (1, 2))
+        starts += [first + step * place for place in range(int(match[3] or 0) + 1)]
+    return _labels(metric.removesuffix(_START)), starts
+
+
+def _signed(duration: str) -> int:
+    size = duration.lstrip("+-")
+    return (-1 if duration.startswith("-") else 1) * (0 if size == "0" else parse_duration(size))
 
 
 def _split(line: str) -> tuple[str, str]:

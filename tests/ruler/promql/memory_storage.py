@@ -6,7 +6,7 @@ Samples are put under a stream's name; each stream becomes a column of times, ea
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,9 +28,14 @@ class MemoryStorage:
     strings: StringPool = field(default_factory=StringPool)
     series: dict[Labels, list[Sample]] = field(default_factory=dict)
     stream: dict[Labels, str] = field(default_factory=dict)
+    starts: dict[Labels, dict[int, int]] = field(default_factory=dict)
 
-    def put(self, labels: Labels, samples: Sequence[Sample], stream: str = "") -> None:
-        """Add samples of a series, in the order of their times."""
+    def put(
+        self, labels: Labels, samples: Sequence[Sample], stream: str = "", starts: Mapping[int, int] | None = None
+    ) -> None:
+        """Add samples of a series, in the order of their times; `starts` are start times, by the samples' times."""
+        if starts:
+            self.starts.setdefault(labels, {}).update(starts)
         self.series.setdefault(labels, []).extend(samples)
         self.series[labels].sort(key=lambda sample: sample[0])
         self.stream.setdefault(labels, stream)
@@ -72,10 +77,11 @@ class MemoryStorage:
             for time, row in rows[stream].items():
                 times[row, place] = time
         np.maximum.accumulate(times, axis=0, out=times)
-        values = absent(height, len(found))
+        values, starts = absent(height, len(found)), np.zeros((height, len(found)), dtype=np.int64)
         for column, (labels, samples) in enumerate(found.items()):
             for time, value in samples:
                 values[rows[self.stream[labels]][time], column] = value
+                starts[rows[self.stream[labels]][time], column] = self.starts.get(labels, {}).get(time, 0)
         missing = is_absent(values)
         stale = is_stale(values)
         odd = ~np.isfinite(values) & ~missing & ~stale
@@ -88,6 +94,7 @@ class MemoryStorage:
             special=bool(odd.any()),
             stale=bool(stale.any()),
             gaps=bool(missing.any()),
+            starts=starts if starts.any() else None,
         )
 
     @staticmethod
