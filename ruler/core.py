@@ -12,6 +12,7 @@ from common.clock import Clock, SystemClock
 from common.serving import App
 from ruler import config as files
 from ruler.api import query
+from ruler.api.asking import Asking
 from ruler.config import Config
 from ruler.files import size_of_disk
 from ruler.front import Front
@@ -47,14 +48,12 @@ class Core:
             timeout=settings.query_timeout / 1000,
             subquery_step=self.config.evaluation_interval,
         )
-        queries = query.blueprint(
-            self.engine,
-            self.db,
-            self.clock,
-            timeout=settings.query_timeout / 1000,
-            concurrency=settings.query_concurrency,
+        self.registry.register(self.engine.tally)
+        asking = Asking(
+            self.engine, self.clock, timeout=settings.query_timeout / 1000, concurrency=settings.query_concurrency
         )
-        self.front = Front(queries, self.registry)
+        self.registry.register(asking)
+        self.front = Front(asking, query.blueprint(self.db), self.registry)
 
     @property
     def app(self) -> App:

@@ -13,10 +13,11 @@ from prometheus_client import CollectorRegistry
 from common.errors import TocsinError
 from common.exposition import metrics_app
 from common.serving import App, Receive, Scope, Send
+from ruler.api.asking import Asking
+from ruler.api.form import MAX_BODY_BYTES
 from ruler.api.respond import install_error_handlers
 from ruler.web import pages
 
-MAX_BODY_BYTES = 2 << 20
 THREADS = 12
 ANY = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -33,8 +34,8 @@ class Lifecycle:
 class Front:
     """The Front answers every request to a ruler: at first queries alone, and once it is complete all."""
 
-    def __init__(self, queries: Blueprint, registry: CollectorRegistry) -> None:
-        self._queries = queries
+    def __init__(self, asking: Asking, queries: Blueprint, registry: CollectorRegistry) -> None:
+        self._asking, self._queries = asking, queries
         self.flask = _flask((queries,), _early_routes())
         self._wsgi = WSGIMiddleware(self._answer, workers=THREADS)  # type: ignore[arg-type]  # its own words for WSGI's types
         self._app = metrics_app(registry, otherwise=self._wsgi)  # type: ignore[arg-type]  # and for ASGI's
@@ -47,7 +48,10 @@ class Front:
         return self.flask(environ, start_response)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] in Asking.paths:
+            await self._asking(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     @property
     def app(self) -> App:
@@ -56,6 +60,7 @@ class Front:
 
     def close(self) -> None:
         """Let go of the threads, once nothing is served any more."""
+        self._asking.close()
         self._wsgi.executor.shutdown(wait=False)
 
 

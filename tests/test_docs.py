@@ -23,6 +23,7 @@ from receiver import front, laravel
 from receiver.app import Receiver, ReceiverSettings
 from receiver.gauges import GaugeStore, Limits
 from receiver.pages import pages
+from ruler.api.asking import METHODS, Asking
 from ruler.app import Ruler
 from ruler.config import PrometheusSettings, TocsinSettings, load
 from ruler.promql.signatures import AGGREGATIONS, SIGNATURES
@@ -179,7 +180,7 @@ def test_the_examples_of_the_config_load(tmp_path: Path) -> None:
 
 def test_every_endpoint_of_the_ruler_is_documented(ruler: Ruler) -> None:
     """What answers is in the tables, with its methods."""
-    answered = {"/metrics": {"GET", "HEAD"}}
+    answered = {"/metrics": {"GET", "HEAD"}, **{path: set(METHODS.split(", ")) for path in Asking.paths}}
     for rule in ruler._core.front.flask.url_map.iter_rules():
         path = re.sub(r"<\w+:(\w+)>", r"<\1>", rule.rule)
         if path not in ("/api/v1/<rest>", "/api/v2/<rest>", "/static/<name>"):  # not found, and the page's own files

@@ -6,8 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import datetime
-
-from werkzeug.datastructures import CombinedMultiDict
+from typing import Protocol
 
 from common.durations import parse_duration
 from common.errors import ParseError
@@ -15,11 +14,20 @@ from ruler.api.errors import BadRequest
 from ruler.model.matcher import Matcher
 from ruler.promql.parser import parse_selector
 
-Form = CombinedMultiDict[str, str]
-
 EARLIEST, LATEST = -(1 << 53), 1 << 53  # ms that a float holds exactly
 
+_LONGEST = (1 << 63) / 1e9  # s, what Go's time.Duration holds
+
+_INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z")
+
+
+class Form(Protocol):
+    """A Form is the parameters of a request; one that is not given is empty."""
+
+    def get(self, name: str, default: str, /) -> str: ...
+
+    def getlist(self, name: str, /) -> list[str]: ...
 
 
 def time_of(form: Form, name: str, default: int | None = None) -> int:
@@ -29,8 +37,10 @@ def time_of(form: Form, name: str, default: int | None = None) -> int:
         return default
     milliseconds = _time(text)
     if milliseconds is None or not EARLIEST <= milliseconds <= LATEST:
-        msg = f'invalid parameter "{name}": cannot parse "{text}" to a valid timestamp'
-        raise BadRequest(msg)
+        problem = f'cannot parse "{text}" to a valid timestamp'
+        if default is not None:
+            problem = f"invalid time value for '{name}': {problem}"
+        raise BadRequest(f'invalid parameter "{name}": {problem}')
     return milliseconds
 
 
@@ -51,14 +61,32 @@ def duration_of(form: Form, name: str) -> int | None:
     text = form.get(name, "")
     if not text:
         return None
+    problem = f'invalid parameter "{name}": cannot parse "{text}" to a valid duration'
     seconds = _number(text)
-    if seconds is not None and abs(seconds) < 1e12:
-        return round(seconds * 1000)
-    try:
-        return parse_duration(text)
-    except ParseError:
-        msg = f'invalid parameter "{name}": cannot parse "{text}" to a valid duration'
-        raise BadRequest(msg) from None
+    if seconds is None:
+        try:
+            return parse_duration(text)
+        except ParseError:
+            raise BadRequest(problem) from None
+    if math.isnan(seconds):
+        return -1  # as Go converts it, and so refused where only a positive one will do
+    if abs(seconds) >= _LONGEST:
+        raise BadRequest(f"{problem}. It overflows int64")
+    return round(seconds * 1000)
+
+
+def step_of(form: Form) -> int:
+    """The `step` parameter in ms."""
+    step = duration_of(form, "step")
+    if step is None:
+        raise BadRequest('invalid parameter "step": cannot parse "" to a valid duration')
+    if step <= 0:
+        msg = (
+            'invalid parameter "step": zero or negative query resolution step widths are not accepted. '
+            "Try a positive integer"
+        )
+        raise BadRequest(msg)
+    return step
 
 
 def span(form: Form, earliest: int | None = None, latest: int | None = None) -> tuple[int, int]:
@@ -72,11 +100,15 @@ def span(form: Form, earliest: int | None = None, latest: int | None = None) -> 
 
 def limit_of(form: Form) -> int:
     """The `limit` parameter; 0 is no limit."""
-    text = form.get("limit", "0") or "0"
-    if not text.isdecimal():
-        msg = f'invalid parameter "limit": not a non-negative number: "{text}"'
-        raise BadRequest(msg)
-    return int(text)
+    text = form.get("limit", "") or "0"
+    if not _INTEGER.match(text):
+        raise BadRequest(f'invalid parameter "limit": strconv.Atoi: parsing "{text}": invalid syntax')
+    limit = int(text[:20])
+    if abs(limit) >= 1 << 63 or len(text) > 20:
+        raise BadRequest(f'invalid parameter "limit": strconv.Atoi: parsing "{text}": value out of range')
+    if limit < 0:
+        raise BadRequest('invalid parameter "limit": limit must be non-negative')
+    return limit
 
 
 def matchers_of(form: Form, *, required: bool = False) -> list[tuple[Matcher, ...]]:
@@ -107,10 +139,9 @@ def choices(form: Form, name: str, allowed: Sequence[str], default: str) -> str:
 
 
 def _number(text: str) -> float | None:
-    if "_" in text:
+    if "_" in text or text != text.strip():
         return None
     try:
-        number = float(text)
+        return float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) else math.inf

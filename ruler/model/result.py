@@ -51,9 +51,24 @@ Value: TypeAlias = Scalar | String | Vector | Matrix
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """Spent is what a query has cost: seconds, samples that it looked at, and the cells that it had at once at most.
+
+    Only the values of a range are `ordered`: None for an instant query.
+    """
+
+    prepared: float = 0.0
+    evaluated: float = 0.0
+    ordered: float | None = None
+    samples: int = 0
+    peak: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A Result is a query's value, with PromQL's warnings and infos (each a sentence with its position)."""
 
     value: Value
     warnings: tuple[str, ...] = field(default=())
     infos: tuple[str, ...] = field(default=())
+    spent: Spent = field(default=Spent(), compare=False)

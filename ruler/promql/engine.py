@@ -1,4 +1,4 @@
-"""The engine: from a query's text to its Result. Knows the limits of a query; keeps no state between queries.
+"""The engine: from a query's text to its Result. Knows the limits of a query; between queries it keeps a tally alone.
 
 Time is an argument; the only clock read is the machine's monotonic one, for deadlines.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from common.errors import QueryError, TooManySamples
 from ruler.model.arrays import ABSENT_BITS, STALE_BITS, FloatArray, IntArray
-from ruler.model.result import Matrix, Result, Scalar, String, Vector
+from ruler.model.result import Matrix, Result, Scalar, Spent, String, Vector
 from ruler.model.table import LabelTable
 from ruler.promql.ast import Expr, MatrixSelector, Paren, Subquery
 from ruler.promql.columns import dropping_metadata, label_order
@@ -27,6 +27,7 @@ from ruler.promql.notes import Notes
 from ruler.promql.parser import parse
 from ruler.promql.scope import Ranged
 from ruler.promql.signatures import ValueType
+from ruler.promql.tally import Tally
 from ruler.storage import Queryable
 
 MINUTE = 60_000
@@ -52,6 +53,7 @@ class Engine:
         self._max_samples = max_samples
         self._timeout = timeout
         self.subquery_step = subquery_step
+        self.tally = Tally()
 
     def instant(
         self,
@@ -62,12 +64,17 @@ class Engine:
         deadline: float | None = None,
         lookback: int | None = None,
         cancelled: Callable[[], bool] | None = None,
+        limits: Limits | None = None,
     ) -> Result:
         """The value of a query at one time (ms). `deadline` is on `time.monotonic()`; raises QueryError.
 
         A query that was parsed before may come with its `text`, so that notes can say which place they are about.
+        `limits` stand for those that `deadline` and `cancelled` would make.
         """
-        expr, evaluation = self._prepared(query, text, (time, time, 0), deadline, lookback, cancelled)
+        begun = clock.perf_counter()
+        limits = limits or self.limits(deadline, cancelled)
+        expr, evaluation = self._prepared(query, text, (time, time, 0), lookback, limits)
+        prepared = clock.perf_counter()
         grid = moments(time, time, 1)
         with _arithmetic():
             plain = _without_parens(expr)
@@ -75,7 +82,10 @@ class Engine:
                 value: Scalar | String | Vector | Matrix = _samples(evaluation.ranged(plain, grid))
             else:
                 value = _at_once(evaluation.value(expr, grid), time)
-        return Result(value, evaluation.notes.warnings, evaluation.notes.infos)
+        evaluated = clock.perf_counter()
+        spent = Spent(prepared - begun, evaluated - prepared, None, limits.samples, limits.peak)
+        self.tally.add(spent)
+        return Result(value, evaluation.notes.warnings, evaluation.notes.infos, spent)
 
     def range(
         self,
@@ -88,10 +98,15 @@ class Engine:
         deadline: float | None = None,
         lookback: int | None = None,
         cancelled: Callable[[], bool] | None = None,
+        limits: Limits | None = None,
     ) -> Result:
         """The values of a query from `start` to `end`, `step` apart (ms), sorted by labels; raises QueryError."""
+        begun = clock.perf_counter()
+        limits = limits or self.limits(deadline, cancelled)
+        limits.charge((end - start) // step)
         grid = moments(start, max(start, end), step)
-        expr, evaluation = self._prepared(query, text, (start, end, step), deadline, lookback, cancelled)
+        expr, evaluation = self._prepared(query, text, (start, end, step), lookback, limits)
+        prepared = clock.perf_counter()
         if expr.type not in (ValueType.SCALAR, ValueType.VECTOR):
             wrong = expr.type.documented
             raise QueryError(f'invalid expression type "{wrong}" for range query, must be Scalar or instant Vector')
@@ -100,20 +115,29 @@ class Engine:
                 frame = unlabelled_frame(evaluation.scalar(expr, grid), evaluation.strings)
             else:
                 frame = evaluation.vector(expr, grid)
-            matrix = _over_steps(frame, grid, evaluation.limits)
-        return Result(matrix, evaluation.notes.warnings, evaluation.notes.infos)
+            evaluated = clock.perf_counter()
+            matrix = _over_steps(frame, grid, limits)
+        ordered = clock.perf_counter()
+        spent = Spent(prepared - begun, evaluated - prepared, ordered - evaluated, limits.samples, limits.peak)
+        self.tally.add(spent)
+        return Result(matrix, evaluation.notes.warnings, evaluation.notes.infos, spent)
+
+    def limits(
+        self, deadline: float | None = None, cancelled: Callable[[], bool] | None = None, most: int | None = None
+    ) -> Limits:
+        """What a query may use that must be done at `deadline`, and may load `most` samples, at most."""
+        latest = clock.monotonic() + self._timeout
+        cells = self._max_samples if most is None else min(most, self._max_samples)
+        return Limits(cells, latest if deadline is None else min(latest, deadline), cancelled)
 
     def _prepared(
         self,
         query: str | Expr,
         text: str,
         asked: tuple[int, int, int],
-        deadline: float | None,
         lookback: int | None,
-        cancelled: Callable[[], bool] | None,
+        limits: Limits,
     ) -> tuple[Expr, Evaluation]:
-        latest = clock.monotonic() + self._timeout
-        limits = Limits(self._max_samples, latest if deadline is None else min(latest, deadline), cancelled)
         text = query if isinstance(query, str) else text
         notes = Notes(text)
         expr = resolved(parse(query) if isinstance(query, str) else query, *asked, text)

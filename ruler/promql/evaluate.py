@@ -39,7 +39,7 @@ from ruler.promql.functions.rows import swept
 from ruler.promql.limits import Limits
 from ruler.promql.notes import Notes, from_archive
 from ruler.promql.scope import Ranged
-from ruler.promql.span import span_of
+from ruler.promql.span import samples_in, span_of
 from ruler.promql.window import Windows
 from ruler.storage import Aspect, Block, Look, Queryable, Selection
 
@@ -167,7 +167,9 @@ class Evaluation:
             return self._subquery(expr, grid)
         if not isinstance(expr, MatrixSelector):
             raise QueryError("expected a range vector")
-        return self._windows(expr.selector, grid, known(expr.range), aspect, expr.selector.extension)
+        ranged = self._windows(expr.selector, grid, known(expr.range), aspect, expr.selector.extension)
+        self.limits.samples += samples_in(ranged.spans)
+        return ranged
 
     def _windows(
         self, selector: VectorSelector, grid: Grid, reach: int, aspect: Aspect, extension: Extension = Extension.NONE
@@ -204,6 +206,7 @@ class Evaluation:
             return Frame(ranged.table, *swept(self, ranged, smoothed, []), ranged.drop).pruned()
         ranged = self._windows(selector, grid, self._lookback, Aspect.INSTANT)
         values, present = swept(self, ranged, _latest, [])
+        self.limits.samples += values.size if present is None else int(np.count_nonzero(present))
         return Frame(ranged.table, values, present, ranged.drop).pruned()
 
     def sample_times(self, selector: VectorSelector, grid: Grid) -> Frame:

@@ -14,13 +14,17 @@ _PLACE = "expression evaluation"
 
 
 class Limits:
-    """Limits watch over one query while it runs."""
+    """Limits watch over one query while it runs, and count what it used: cells at once, and samples looked at."""
+
+    __slots__ = ("_cancelled", "_deadline", "_held", "_max_samples", "peak", "samples")
 
     def __init__(self, max_samples: int, deadline: float, cancelled: Callable[[], bool] | None) -> None:
         self._max_samples = max_samples
         self._deadline = deadline
         self._cancelled = cancelled
         self._held = 0
+        self.peak = 0
+        self.samples = 0
 
     def check(self) -> None:
         """Raise QueryTimeout or QueryCanceled if the query has to stop."""
@@ -31,8 +35,10 @@ class Limits:
 
     def charge(self, cells: int) -> None:
         """Make room for so many cells beside those that are held, or raise TooManySamples."""
-        if self._held + cells > self._max_samples:
+        cells += self._held
+        if cells > self._max_samples:
             raise TooManySamples("query processing would load too many samples into memory in query execution")
+        self.peak = max(self.peak, cells)
 
     def hold(self, cells: int) -> None:
         """Charge cells that stay until the query ends: what was selected."""

@@ -6,6 +6,7 @@ This is the only place that compares sample times with window edges.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -127,3 +128,13 @@ def _at_edges(archived: tuple[tuple[int, int], ...], starts: IntArray, ends: Int
     starts = np.where(size > 1, moved - -(-(ends - starts) // size) * size, starts)
     size = sizes[np.searchsorted(until, starts, side="right")]
     return starts // size * size, moved
+
+
+def samples_in(spans: Sequence[Span]) -> int:
+    """How many cells all windows of all columns hold together: samples, and what is missing between them."""
+    total = 0
+    for span in spans:
+        of_stream = (span.stop - span.first).sum(axis=0)
+        stream_of = span.block.stream_of
+        total += int(of_stream[0]) * len(stream_of) if len(of_stream) == 1 else int(of_stream[stream_of].sum())
+    return total

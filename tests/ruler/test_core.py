@@ -13,6 +13,7 @@ from common.labels import Labels
 from ruler.app import Ruler
 from ruler.core import Core
 from ruler.settings import RulerSettings
+from tests.asgi import AsgiClient
 
 NOW = 1_700_000_000_000
 
@@ -30,7 +31,7 @@ def core(tmp_path: Path) -> Iterator[Core]:
 
 
 def counted(core: Core) -> str:
-    answer = core.front.flask.test_client().get("/api/v1/query", query_string={"query": "count(up)"})
+    answer = AsgiClient(core.app).get("/api/v1/query", query_string={"query": "count(up)"})
     assert 200 == answer.status_code
     [found] = answer.get_json()["data"]["result"]
     return str(found["value"][1])

@@ -16,7 +16,6 @@ from common.clock import ManualClock
 from common.serving import HttpServer, Listener, bind
 from ruler.api import query, transfer
 from ruler.api.respond import install_error_handlers
-from ruler.promql.engine import Engine
 from ruler.transfer.formats import Format, Wanted, export
 from ruler.transfer.series import Importer
 from ruler.tsdb.db import DB
@@ -48,8 +47,7 @@ def url(storage: Searched) -> Iterator[str]:
     install_error_handlers(flask)
     options = transfer.TransferOptions(admin=True)
     flask.register_blueprint(transfer.blueprint(storage, importer, clock, options), url_prefix="/api/v1")
-    asking = query.blueprint(Engine(storage), storage, clock, timeout=10, concurrency=1)
-    flask.register_blueprint(asking, url_prefix="/api/v1")
+    flask.register_blueprint(query.blueprint(storage), url_prefix="/api/v1")
     middleware = WSGIMiddleware(flask, workers=2)  # type: ignore[arg-type]  # its own words for WSGI's types
     server = HttpServer([Listener("test", bind("127.0.0.1:0", "test"), middleware)])  # type: ignore[arg-type]  # and for ASGI's
     server.start()

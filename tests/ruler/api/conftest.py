@@ -15,6 +15,7 @@ from common.clock import ManualClock
 from common.labels import Labels
 from ruler.app import Ruler
 from ruler.settings import RulerSettings
+from tests.asgi import AsgiClient
 
 NOW = 1_700_000_000_000
 
@@ -47,11 +48,12 @@ groups:
 
 @dataclass(frozen=True)
 class World:
-    """A ruler, its clock, and a client of its HTTP app."""
+    """A ruler, its clock, and two clients: of its Flask app, and of all that it answers over HTTP."""
 
     ruler: Ruler
     clock: ManualClock
     client: FlaskClient
+    http: AsgiClient
     directory: Path
 
     def write(self, labels: dict[str, str], samples: dict[int, float]) -> None:
@@ -68,10 +70,10 @@ class World:
         self.ruler._loop.call(append)
 
     def get(self, path: str, **parameters: Any) -> Any:
-        return self.client.get(path, query_string=parameters).get_json()
+        return self.http.get(path, query_string=parameters).get_json()
 
     def refusal(self, path: str, **parameters: Any) -> tuple[int, str, str]:
-        response = self.client.get(path, query_string=parameters)
+        response = self.http.get(path, query_string=parameters)
         body = response.get_json()
         return response.status_code, body["errorType"], body["error"]
 
@@ -90,5 +92,5 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
     )
     ruler = Ruler(settings, clock)
     ruler._apply(ruler._config)
-    yield World(ruler, clock, ruler._core.front.flask.test_client(), tmp_path)
+    yield World(ruler, clock, ruler._core.front.flask.test_client(), AsgiClient(ruler.app), tmp_path)
     ruler.stop()

@@ -1,0 +1,162 @@
+"""Queries over HTTP as raw ASGI: /api/v1/query and /api/v1/query_range, GET and POST.
+
+A small query is answered where its request arrives, in the event loop: a thread would cost more than the answer. It is
+tried with a small budget; what overruns that, or is not known to be cheap, is evaluated in a thread when its turn has
+come, and stops soon after its client has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time as timer
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import orjson
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from common.clock import Clock
+from common.errors import QueryTimeout, TocsinError, TooManySamples
+from common.serving import Receive, Scope, Send
+from ruler.api.errors import answer
+from ruler.api.form import Disconnected, Form, TooLarge, body_form, read_body, url_form
+from ruler.api.question import SHORT, Plan, Question, answered, instant_question, plan_of, range_question
+from ruler.api.turns import Turns
+from ruler.promql.engine import Engine
+from ruler.promql.limits import Limits
+
+INSTANT, RANGE = "/api/v1/query", "/api/v1/query_range"
+METHODS: Final = "GET, HEAD, OPTIONS, POST"
+JSON: Final = (b"content-type", b"application/json")
+
+SMALL: Final = 5_000  # cells up to which a query is evaluated in the event loop: about 1 ms
+MOST_WAITING: Final = 400
+LARGE_FORM: Final = 64 << 10  # bytes from which a form is read in a thread
+
+log = logging.getLogger("api")
+
+
+class Asking(Collector):
+    """Asking answers queries: at most `concurrency` at once in threads, each for `timeout` seconds with its wait."""
+
+    paths: Final = frozenset((INSTANT, RANGE))
+
+    def __init__(self, engine: Engine, clock: Clock, *, timeout: float, concurrency: int) -> None:
+        self._engine, self._clock, self._timeout = engine, clock, timeout
+        self.turns = Turns(concurrency, MOST_WAITING)
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="query")
+        self._closed = False
+
+    def close(self) -> None:
+        """Cancel what is still evaluated, once nothing is served any more."""
+        self._closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def collect(self) -> Iterable[Metric]:
+        """How many queries there are now in threads and in line, and how many there may be in threads."""
+        now = self.turns.running + self.turns.waiting
+        yield GaugeMetricFamily("prometheus_engine_queries", "Queries that run or wait to run.", value=now)
+        text = "Queries that may run at once."
+        yield GaugeMetricFamily("prometheus_engine_queries_concurrent_max", text, value=self.turns.most)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        if method not in ("GET", "POST", "HEAD"):
+            await _refuse_method(method, send)
+            return
+        status = 200
+        try:
+            pieces = await self._answer(scope, receive)
+        except Disconnected:
+            return
+        except TooLarge as error:
+            status, pieces = 413, _failure("bad_data", str(error))
+        except TocsinError as error:
+            kind, status = answer(error)
+            pieces = _failure(kind, str(error))
+        except Exception:  # the boundary of a request: logged here, and the sender learns nothing of our insides
+            log.exception("a query failed by a fault of the program")
+            status, pieces = 500, _failure("internal", "internal error; the log of the ruler has its cause")
+        await _respond(send, status, pieces if method != "HEAD" else [b""], sum(map(len, pieces)))
+
+    async def _answer(self, scope: Scope, receive: Receive) -> list[bytes]:
+        form = await _posted(scope, receive) if scope["method"] == "POST" else url_form(scope)
+        instant = scope["path"] == INSTANT
+        question = instant_question(form, self._clock.now()) if instant else range_question(form)
+        asked = question.timeout
+        deadline = timer.monotonic() + (self._timeout if asked is None else min(self._timeout, asked / 1000))
+        plan = plan_of(question.text) if len(question.text) <= SHORT else None
+        if plan is not None and plan.light:
+            limits = self._engine.limits(deadline, most=SMALL)
+            try:
+                pieces = answered(self._engine, question, plan, limits)
+            except TooManySamples:
+                limits.check()  # it is not small: from the beginning, with all that a query may use
+            else:
+                self._engine.tally.waited(0)
+                return pieces
+        return await self._in_turn(question, plan, deadline, receive)
+
+    async def _in_turn(self, question: Question, plan: Plan | None, deadline: float, receive: Receive) -> list[bytes]:
+        began = timer.monotonic()
+        turn = self.turns.ask()
+        leaving = asyncio.ensure_future(_left(receive))
+        try:
+            if not turn.done():
+                patience = max(0.0, deadline - began)
+                await asyncio.wait((turn, leaving), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            waited = timer.monotonic() - began
+            self._engine.tally.waited(waited)
+            if leaving.done():
+                raise Disconnected
+            if not turn.done():
+                raise QueryTimeout("query timed out in query queue")
+            limits = self._engine.limits(deadline, lambda: self._closed or leaving.done())
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._evaluated, question, plan, limits, waited)
+        finally:
+            leaving.cancel()
+            self.turns.leave(turn)
+
+    def _evaluated(self, question: Question, plan: Plan | None, limits: Limits, waited: float) -> list[bytes]:
+        limits.check()
+        return answered(self._engine, question, plan or plan_of(question.text), limits, waited)
+
+
+async def _posted(scope: Scope, receive: Receive) -> Form:
+    body = await read_body(receive)
+    if len(body) < LARGE_FORM:
+        return body_form(scope, body)
+    return await asyncio.to_thread(body_form, scope, body)
+
+
+async def _left(receive: Receive) -> None:
+    """Wait until the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _respond(send: Send, status: int, pieces: Sequence[bytes], size: int) -> None:
+    headers = [JSON, (b"content-length", b"%d" % size)]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    for piece in pieces[:-1]:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": pieces[-1]})
+
+
+async def _refuse_method(method: str, send: Send) -> None:
+    status, body = (200, b"") if method == "OPTIONS" else (405, b"405 method not allowed\n")
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"allow", METHODS.encode()),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _failure(kind: str, text: str) -> list[bytes]:
+    return [orjson.dumps({"status": "error", "errorType": kind, "error": text})]
