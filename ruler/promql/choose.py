@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from common.errors import QueryError
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.model.golang import format_float
 from ruler.model.table import NO_LABEL
-from ruler.promql.aggregate import by_size, grouping_names
+from ruler.promql.aggregate import aggregated, by_size, grouping_names
 from ruler.promql.ast import Aggregation
 from ruler.promql.columns import group_all, group_by, is_any_label_name, keeping, setting
 from ruler.promql.frame import Frame, Grid, empty_frame
@@ -105,6 +106,8 @@ def count_values(scope: Scope, expr: Aggregation, frame: Frame, label: str) -> F
         raise QueryError(f'invalid label name "{label}"')
     if frame.series == 0:
         return frame
+    if expr.without and label in expr.grouping:  # the values go with the label
+        return aggregated(replace(expr, op="count"), frame)
     names = grouping_names(frame, expr)
     base = keeping(frame.table, (name for name in names if name != label))
     groups = group_all(base)

@@ -12,7 +12,7 @@ import numpy as np
 from common.durations import format_duration
 from common.labels import quote
 from ruler.model.golang import format_float
-from ruler.promql.ast import Node
+from ruler.promql.ast import Node, Paren, Subquery
 
 INVALID_QUANTILE = "quantile value should be between 0 and 1"
 NOT_A_COUNTER = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:"
@@ -93,6 +93,10 @@ class Notes:
         """Line and column, which counts bytes as Prometheus does."""
         if not self._text:
             return ""
+        while isinstance(node, Paren):
+            node = node.expr
+        if isinstance(node, Subquery):
+            return " (1:1)"  # Prometheus evaluates it first, and forgets where it stood
         before = self._text[: node.span.start]
         column = len(before[before.rfind("\n") + 1 :].encode(errors="surrogatepass")) + 1
         return f" ({before.count(chr(10)) + 1}:{column})"

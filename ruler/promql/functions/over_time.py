@@ -5,7 +5,7 @@ Sums are compensated exactly as Prometheus's are. NaN is a value like others: le
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +21,7 @@ from ruler.promql.sums import add, added, settled
 from ruler.promql.window import Windows
 
 Result: TypeAlias = tuple[FloatArray, BoolArray | None]
+Compare: TypeAlias = Callable[[FloatArray, FloatArray], BoolArray]
 
 
 def count_over_time(windows: Windows) -> Result:
@@ -109,20 +110,40 @@ def _running_mean(windows: Windows) -> FloatArray:
 
 
 def min_over_time(windows: Windows) -> Result:
-    return _extreme(windows, np.fmin)
+    return _extreme(windows, np.fmin, np.less)
 
 
 def max_over_time(windows: Windows) -> Result:
-    return _extreme(windows, np.fmax)
+    return _extreme(windows, np.fmax, np.greater)
 
 
-def _extreme(windows: Windows, choose: np.ufunc) -> Result:
+def _extreme(windows: Windows, choose: np.ufunc, beats: Compare) -> Result:
     if overlapping(windows):
-        return shared_extreme(windows, choose), windows.counts > 0
+        best = shared_extreme(windows, choose)
+    else:
+        best = np.full(windows.shape, np.nan)
+        for values, here, _ in windows.samples():
+            best = choose(best, np.where(here, values, np.nan))
+    mixed = _of_two_zeros(windows, best)
+    if mixed.any():
+        best[:, mixed] = _first_best(windows.subset(mixed), beats)
+    return best, windows.counts > 0
+
+
+def _of_two_zeros(windows: Windows, best: FloatArray) -> BoolArray:
+    """Which columns have a zero as result, and -0 among their samples: of 0 and -0 the first is to be taken."""
+    mixed: BoolArray = np.any(best == 0, axis=0)
+    if mixed.any():
+        cells = windows.cells[:, mixed]
+        mixed[mixed] = ((cells == 0) & np.signbit(cells)).any(axis=0)
+    return mixed
+
+
+def _first_best(windows: Windows, beats: Compare) -> FloatArray:
     best = np.full(windows.shape, np.nan)
     for values, here, _ in windows.samples():
-        best = choose(best, np.where(here, values, np.nan))
-    return best, windows.counts > 0
+        np.copyto(best, values, where=here & (beats(values, best) | np.isnan(best)))
+    return best
 
 
 def ts_of_min_over_time(windows: Windows) -> Result:
@@ -179,10 +200,13 @@ def _stacked(windows: Windows) -> FloatArray:
     return np.stack(turns) if turns else np.full((1, *windows.shape), np.nan)
 
 
-def checked_quantile(scope: Scope, call: Call, scalars: list[FloatArray]) -> None:
+def checked_quantile(scope: Scope, call: Call, scalars: list[FloatArray], occupied: Callable[[], BoolArray]) -> None:
     """Note each share that is none."""
-    for share in np.unique(scalars[0]).tolist():
-        if math.isnan(share) or not 0 <= share <= 1:
+    shares = scalars[0][:, 0]
+    wrong = ~((shares >= 0) & (shares <= 1))
+    if wrong.any():
+        met = wrong & occupied()
+        for share in np.unique(np.broadcast_to(shares, met.shape)[met]).tolist():
             scope.notes.warn(invalid_quantile(share), call.args[0])
 
 

@@ -41,9 +41,9 @@ def over(
 ) -> Run:
     """A function of the samples in each window: `kernel(windows, *scalars)` gives values and where they are present.
 
-    `aspect` is what the kernel is given of a bucket where samples are gone. `before(scope, call, scalars)` sees the
-    scalar arguments first: to refuse them, or to note what is odd about them. `extended` is the kernel for windows that
-    look beyond their edges.
+    `aspect` is what the kernel is given of a bucket where samples are gone. `before(scope, call, scalars, occupied)`
+    sees the scalar arguments first: to refuse them, or to note what is odd about them, at the steps that `occupied()`
+    gives: those with samples. `extended` is the kernel for windows that look beyond their edges.
     """
 
     def run(scope: Scope, call: Call, grid: Grid) -> Value:
@@ -51,13 +51,19 @@ def over(
         scalars = [scope.scalar(arg, grid)[:, np.newaxis] for index, arg in enumerate(call.args) if index != place]
         ranged = scope.ranged(call.args[place], grid, aspect)
         if before is not None and len(ranged.table):
-            before(scope, call, scalars)
+            before(scope, call, scalars, lambda: _occupied(scope, ranged))
         chosen = kernel if extended is None or not ranged.extended else extended
         values, present = swept(scope, ranged, chosen, scalars)
         drop = ranged.drop if keeps_name else np.ones_like(ranged.drop)
         return Frame(ranged.table, values, present, drop).pruned()
 
     return run
+
+
+def _occupied(scope: Scope, ranged: Ranged) -> BoolArray:
+    """At which steps any window holds a sample."""
+    values, present = swept(scope, ranged, lambda windows: (windows.counts, windows.counts > 0), [])
+    return np.ones(len(values), dtype=np.bool_) if present is None else np.asarray(present.any(axis=1))
 
 
 def mean(kernel: Kernel, total: Kernel, count: Kernel) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -62,10 +63,10 @@ def double_exponential_smoothing(windows: Windows, smoothing: FloatArray, trend:
     return smoothed, np.broadcast_to(count > 1, smoothed.shape)
 
 
-def checked_factors(scope: Scope, call: Call, scalars: list[FloatArray]) -> None:
+def checked_factors(scope: Scope, call: Call, scalars: list[FloatArray], occupied: Callable[[], BoolArray]) -> None:
     """Refuse smoothing and trend factors outside (0, 1)."""
-    for name, factors in zip(("smoothing", "trend"), scalars, strict=True):
-        wrong = factors[(factors <= 0) | (factors >= 1)]
-        if wrong.size:
-            short = name[0] + "f"
-            raise QueryError(f"invalid {name} factor. Expected: 0 < {short} < 1, got: {wrong.flat[0]:f}")
+    for name, factors in zip(("smoothing", "trend"), (each[:, 0] for each in scalars), strict=True):
+        outside = (factors <= 0) | (factors >= 1)
+        if outside.any() and (met := outside & occupied()).any():
+            short, wrong = name[0] + "f", np.broadcast_to(factors, met.shape)[met][0]
+            raise QueryError(f"invalid {name} factor. Expected: 0 < {short} < 1, got: {wrong:f}")
