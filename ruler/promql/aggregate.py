@@ -12,14 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.labels import METRIC_NAME
-from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.model.arrays import BoolArray, FloatArray, IntArray, is_negative_zero
 from ruler.promql.ast import Aggregation
 from ruler.promql.columns import Groups, dropping, group_by, keeping
 from ruler.promql.frame import Frame
 from ruler.promql.notes import invalid_quantile
 from ruler.promql.quantile import quantile_of
 from ruler.promql.scope import Scope
-from ruler.promql.sums import compensated_sum, grouped_sum
+from ruler.promql.sums import Runs, grouped_sum, mean_in_order, settled
+from ruler.promql.variance import variance_about_mean, variance_in_order
+
+_IN_ORDER = 64  # up to so many values are taken one after the other for a variance, as Prometheus takes them
 
 
 def grouping_names(frame: Frame, expr: Aggregation) -> tuple[str, ...]:
@@ -32,57 +35,76 @@ def grouping_names(frame: Frame, expr: Aggregation) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """Series sorted by group: values [steps × series], 0 where nothing is present, and where each group starts."""
+    """Series sorted by group: values [steps × series], 0 where nothing is present, and which columns a group has."""
 
     values: FloatArray
     present: BoolArray | None
-    starts: IntArray
-    sizes: IntArray
+    runs: Runs
     counts: FloatArray  # of samples, [steps or 1 × groups]
 
     def of_each(self, per_group: FloatArray) -> FloatArray:
         """For each series its group's entry."""
-        return np.repeat(per_group, self.sizes, axis=1)
+        return np.repeat(per_group, self.runs.sizes, axis=1)
 
 
 def _sorted(frame: Frame, groups: Groups) -> Sorted:
     values, present = frame.values, frame.present
     sizes = np.bincount(groups.of, minlength=len(groups))
-    starts = np.cumsum(sizes) - sizes
+    runs = Runs(np.cumsum(sizes) - sizes, sizes)
     if len(groups) > 1:
         order = np.argsort(groups.of, kind="stable")
         if not np.array_equal(order, np.arange(len(order))):
             values = values.take(order, axis=1)
             present = None if present is None else present.take(order, axis=1)
     if present is None:
-        return Sorted(values, None, starts, sizes, sizes[np.newaxis, :].astype(np.float64))
-    counts = np.add.reduceat(present, starts, axis=1, dtype=np.float64)
-    return Sorted(np.where(present, values, 0.0), present, starts, sizes, counts)
+        return Sorted(values, None, runs, sizes[np.newaxis, :].astype(np.float64))
+    counts = np.add.reduceat(present, runs.starts, axis=1, dtype=np.float64)
+    return Sorted(np.where(present, values, 0.0), present, runs, counts)
 
 
 def _sum(data: Sorted) -> FloatArray:
-    return grouped_sum(data.values, data.starts)
+    return settled(*grouped_sum(data.values, data.runs))
 
 
 def _avg(data: Sorted) -> FloatArray:
-    mean = grouped_sum(data.values, data.starts) / data.counts
-    if np.isfinite(mean).all():
-        return mean
-    # The sum may have overflowed where the mean does not.
-    shares = compensated_sum(data.values / data.of_each(data.counts), data.starts)
-    return np.where(np.isfinite(mean), mean, shares)
+    total, error = grouped_sum(data.values, data.runs)
+    mean = total / data.counts + error / data.counts
+    infinite = np.isinf(total)
+    for group in np.flatnonzero(infinite.any(axis=0)).tolist():
+        steps = np.flatnonzero(infinite[:, group])
+        columns = slice(data.runs.starts[group], data.runs.starts[group] + data.runs.sizes[group])
+        here = None if data.present is None else data.present[steps, columns]
+        mean[steps, group] = _mean_of_large(data.values[steps, columns], here)
+    return mean
+
+
+def _mean_of_large(values: FloatArray, here: BoolArray | None) -> FloatArray:
+    """The mean of rows whose sum is infinite: because of an infinite value, or because it does not fit a float."""
+    finite = np.isfinite(values)
+    mean: FloatArray = np.where(finite, 0.0, values).sum(axis=1)
+    large = finite.all(axis=1)
+    if large.any():
+        mean[large] = mean_in_order(values[large], finite[large] if here is None else here[large])
+    return mean
 
 
 def _min(data: Sorted) -> FloatArray:
-    return np.asarray(np.fmin.reduceat(_or_nan(data), data.starts, axis=1))
+    return _extreme(data, np.fmin)
 
 
 def _max(data: Sorted) -> FloatArray:
-    return np.asarray(np.fmax.reduceat(_or_nan(data), data.starts, axis=1))
+    return _extreme(data, np.fmax)
 
 
-def _or_nan(data: Sorted) -> FloatArray:
-    return data.values if data.present is None else np.where(data.present, data.values, np.nan)
+def _extreme(data: Sorted, choose: np.ufunc) -> FloatArray:
+    """NaN only where there is nothing else; of zeros the first one, whatever its sign."""
+    values = data.values if data.present is None else np.where(data.present, data.values, np.nan)
+    best: FloatArray = choose.reduceat(values, data.runs.starts, axis=1)
+    if not ((best == 0).any() and is_negative_zero(values).any()):
+        return best
+    place = np.where(values == 0, np.arange(values.shape[1]), values.shape[1] - 1)
+    first = np.minimum.reduceat(place, data.runs.starts, axis=1)
+    return np.where(best == 0, np.take_along_axis(values, first, axis=1), best)
 
 
 def _count(data: Sorted) -> FloatArray:
@@ -94,15 +116,14 @@ def _group(data: Sorted) -> FloatArray:
 
 
 def _stdvar(data: Sorted) -> FloatArray:
-    # Measured from the largest value, so that equal values have no variance at all.
-    apart = data.values - data.of_each(_max(data))
-    if data.present is not None:
-        apart = np.where(data.present, apart, 0.0)
-    mean = np.add.reduceat(apart, data.starts, axis=1) / data.counts
-    apart -= data.of_each(mean)
-    if data.present is not None:
-        apart = np.where(data.present, apart, 0.0)
-    return np.add.reduceat(apart * apart, data.starts, axis=1) / data.counts
+    variance = np.empty((len(data.values), len(data.runs.starts)))
+    for groups, columns, beyond in data.runs.alike():
+        here = np.broadcast_to(~beyond, (len(data.values), *beyond.shape))
+        if data.present is not None:
+            here = here & data.present[:, columns]
+        small = columns.shape[1] <= _IN_ORDER
+        variance[:, groups] = (variance_in_order if small else variance_about_mean)(data.values[:, columns], here)
+    return variance
 
 
 def _stddev(data: Sorted) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Compensated sums agree with exact ones."""
+"""Compensated sums agree with exact ones, in order or by parts, of whole numbers and of others."""
 
 from __future__ import annotations
 
@@ -10,31 +10,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruler.promql.sums import compensated_sum, grouped_sum
+from ruler.model.arrays import FloatArray
+from ruler.promql.sums import Runs, grouped_sum, settled
 
 terms = st.lists(st.floats(-1e15, 1e15, allow_nan=False), min_size=1, max_size=9)
 
 
-@given(st.lists(terms, min_size=1, max_size=5))
-def test_compensated_sums_are_nearly_exact(groups: list[list[float]]) -> None:
-    """Each group's sum is the exact sum of its terms, rounded about once."""
+def sums_of(*groups: list[float]) -> FloatArray:
+    sizes = np.array([len(group) for group in groups])
+    runs = Runs(np.cumsum(sizes) - sizes, sizes)
     values = np.array([list(itertools.chain.from_iterable(groups))])
-    starts = np.cumsum([0, *map(len, groups)])[:-1]
-    found = compensated_sum(values, starts)[0].tolist()
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.ravel(settled(*grouped_sum(values, runs)))
+
+
+@given(st.lists(terms, min_size=1, max_size=5), st.sampled_from([0, 200]))
+def test_compensated_sums_are_nearly_exact(groups: list[list[float]], padding: int) -> None:
+    """Each group's sum is the exact sum of its terms, rounded about once, however many more terms are 0."""
+    found = sums_of(*([*group, *([0.0] * padding)] for group in groups)).tolist()
     for group, number in zip(groups, found, strict=True):
-        exact = math.fsum(group)
-        assert exact == pytest.approx(number, rel=1e-15, abs=1e-25 * max(map(abs, group)))
+        assert math.fsum(group) == pytest.approx(number, rel=1e-15, abs=1e-25 * max(map(abs, group)))
 
 
-def test_cancelling_terms_are_noticed() -> None:
-    """A sum whose terms cancel is compensated without being asked for."""
-    values = np.array([[1e100, 1.0, -1e100, 5.0, 5.0]])
-    assert [[1.0, 10.0]] == grouped_sum(values, np.array([0, 3])).tolist()
+@pytest.mark.parametrize("padding", [0, 200])
+def test_what_huge_terms_hide_is_found(padding: int) -> None:
+    """Terms that cancel leave what stands beside them."""
+    assert [1.0, 10.0] == sums_of([1e100, 1.0, -1e100, *([0.0] * padding)], [5.0, 5.0]).tolist()
 
 
-def test_infinite_sums_stay_what_they_are() -> None:
-    """Infinity swallows the compensation, and opposite infinities give NaN."""
-    with np.errstate(invalid="ignore"):
-        found = grouped_sum(np.array([[math.inf, -1.0, math.inf, -math.inf]]), np.array([0, 2]))[0]
-    assert found[0] == math.inf
+@pytest.mark.parametrize("padding", [0, 200])
+def test_infinite_sums_stay_what_they_are(padding: int) -> None:
+    """Infinity swallows the compensation, opposite infinities give NaN, and too large a sum is infinite."""
+    more = [0.0] * padding
+    found = sums_of([math.inf, -1.0, *more], [math.inf, -math.inf, *more], [1e308, 1e308, *more], [0.1, 0.2, *more])
+    assert [math.inf, math.inf, 0.30000000000000004] == [found[0], found[2], found[3]]
     assert math.isnan(found[1])
+
+
+def test_tenths_add_up() -> None:
+    """Ten times a tenth is one, and so is a thousand times a thousandth."""
+    assert [1.0, 1.0] == sums_of([0.1] * 10, [0.001] * 1000).tolist()
