@@ -10,6 +10,7 @@ of Prometheus to 1e-9, of VictoriaMetrics (whose rates and lookback are others) 
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import sys
 import tempfile
@@ -28,7 +29,8 @@ from tests.bench.programs import PEERS, PROMETHEUS, TOCSIN, VICTORIA, Program, c
 from tests.bench.ratios import Row, summary
 
 STEPS = 120
-RUNS, FULL_RUNS, QUICK_RUNS, REPEATS = 7, 15, 3, 3
+RUNS, FULL_RUNS, QUICK_RUNS = 7, 15, 3
+REPEATS, QUICK_REPEATS = 3, 1
 CPU_REQUESTS, WARMING_REQUESTS = 1_000, 100
 ALL = (TOCSIN, PROMETHEUS, VICTORIA)
 
@@ -121,6 +123,7 @@ class Plan:
     kinds: Sequence[Kind] = tuple(Kind)
     names: Sequence[str] = ALL  # ours first
     runs: int = RUNS
+    repeats: int = REPEATS
     compares: bool = True
     weighs: bool = True  # the CPU of the smallest question
 
@@ -157,7 +160,7 @@ def _asked(plan: Plan, kind: Kind, askers: Sequence[Asker], questions: Questions
         try:
             yield from compared(askers, asked[0], kind, compares=plan.compares)
             row = Row(f"{shape.name}, {kind.value}", timed(askers, asked[1:], kind))
-            again = Row(row.name, timed(askers, asked[-1:] * REPEATS, kind))
+            again = Row(row.name, timed(askers, asked[-1:] * plan.repeats, kind))
         except RefusedError as error:
             yield f"    REFUSED, and in no mean: {error}"
             continue
@@ -182,6 +185,8 @@ def serving(data: Data, folder: Path, names: Sequence[str]) -> Iterator[tuple[li
         ]
         filled = {name: folder / f"{name} is filled" for name in names}
         missing = [server for server in servers if not filled[server.name].exists()]
+        for server in missing:
+            shutil.rmtree(server.data, ignore_errors=True)  # of a run that was ended
         fleets = histories(data, end) if missing else []
         peers = [server for server in servers if server.name != TOCSIN]
         for server in peers:
@@ -281,7 +286,7 @@ def main() -> None:
     arguments.add_argument("--without", nargs="*", default=[], choices=ALL[1:], help="peers to leave out")
     arguments.add_argument("--keep", type=Path, help="where the data stays")
     arguments.add_argument("--runs", type=int, default=RUNS)
-    arguments.add_argument("--quick", action="store_true", help="3 runs, answers not compared, no CPU")
+    arguments.add_argument("--quick", action="store_true", help="3 runs and 1 repeat, answers not compared, no CPU")
     given = arguments.parse_args()
     if not (PEERS / "prometheus").exists():
         sys.exit(f"the real peers are not at {PEERS} (set TOCSIN_PEERS)")
@@ -291,6 +296,7 @@ def main() -> None:
         kinds=[Kind(given.kind)] if given.kind else list(Kind),
         names=[name for name in ALL if name not in given.without],
         runs=QUICK_RUNS if given.quick else given.runs,
+        repeats=QUICK_REPEATS if given.quick else REPEATS,
         compares=not given.quick,
         weighs=not given.quick,
     )
