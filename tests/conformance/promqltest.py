@@ -1,21 +1,20 @@
 """Runs Prometheus's own PromQL tests (promql/promqltest/testdata/*.test) against the engine, and counts.
 
 As in Prometheus, an instant query is also run as a range query and, where its time does not matter, under `@` at other
-times. `python -m tests.conformance.promqltest` prints the table; further arguments name files whose failures to show.
+times. `python -m tests.conformance.promqltest` prints the table and all failures, with `--exceptions` those too.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 
 from common.errors import TocsinError
-from common.labels import METRIC_NAME, Labels
+from common.labels import Labels
 from ruler.model.arrays import is_stale
 from ruler.model.result import Matrix, Result, Scalar, String, Value, Vector
 from ruler.promql.ast import (
@@ -31,17 +30,14 @@ from ruler.promql.ast import (
 )
 from ruler.promql.engine import Engine
 from ruler.promql.parser import parse
-from ruler.storage import Queryable
-from ruler.tsdb.config import Retention
-from ruler.tsdb.db import DB
-from tests.conformance.script import Clear, Eval, Load, Points, Series, parse_script
+from ruler.promql.walk import nodes
+from tests.conformance.script import Eval, Points, Series, parse_script
+from tests.conformance.worlds import PagedStorage, Storage, World
 from tests.peers import testdata_folder
-from tests.ruler.promql.memory_storage import MemoryStorage
 
 SCRIPTS = "prometheus/promql/promqltest/testdata"
 MINUTE = 60_000
 EPSILON = 1e-6
-LONGEST = 40 * 86_400_000  # ms of samples that a script may load
 
 # Functions whose result changes with the time of evaluation though their arguments do not.
 _OF_TIME = frozenset(
@@ -50,118 +46,78 @@ _OF_TIME = frozenset(
 _OF_QUERY = ("start()", "end()", "range()", "step()")
 
 
-class Storage(Protocol):
-    """A Storage takes samples of series and can be queried."""
-
-    @property
-    def queryable(self) -> Queryable: ...
-
-    def load(self, interval: int, series: list[Series]) -> None: ...
-
-
 class Mismatch(Exception):  # noqa: N818  (an expectation that was not met, not a fault)
     """A result that is not as expected."""
 
 
 @dataclass
 class Tally:
-    """A Tally counts the evals of one script."""
+    """A Tally counts the evals of one script; those that need native histograms are excepted, with the reason."""
 
     passed: int = 0
-    excepted: int = 0
+    exceptions: list[tuple[Eval, str]] = field(default_factory=list)
     failures: list[tuple[Eval, str]] = field(default_factory=list)
 
     @property
-    def total(self) -> int:
-        return self.passed + len(self.failures)
+    def row(self) -> str:
+        total = self.passed + len(self.failures) + len(self.exceptions)
+        return f"{self.passed:6} {len(self.exceptions):9} {len(self.failures):7} {total:6}"
+
+    def add(self, other: Tally) -> None:
+        self.passed += other.passed
+        self.exceptions += other.exceptions
+        self.failures += other.failures
 
 
 def run_script(text: str, new_storage: Callable[[], Storage]) -> Tally:
-    """Run all commands of a script. An eval that selects or expects a native histogram is excepted."""
-    tally, world = Tally(), _World(new_storage)
+    """Run all commands of a script."""
+    tally, world = Tally(), World(new_storage)
     for command in parse_script(text):
         if not isinstance(command, Eval):
             world.do(command)
             continue
-        try:
-            if command.native or world.selects_native(command):
-                tally.excepted += 1
-                continue
-            _run_eval(Engine(world.storage.queryable), command)
+        problem = _problem(world, command)
+        if exception := _exception(world, command, problem):
+            tally.exceptions.append((command, exception))
+        elif problem:
+            tally.failures.append((command, problem))
+        else:
             tally.passed += 1
-        except Mismatch as mismatch:
-            tally.failures.append((command, str(mismatch)))
-        except TocsinError as error:
-            tally.failures.append((command, f"unexpected error: {error}"))
     return tally
 
 
-class _World:
-    """The storage that a script fills, and the series that could not be put into it."""
-
-    def __init__(self, new_storage: Callable[[], Storage]) -> None:
-        self._new_storage = new_storage
-        self.storage = new_storage()
-        self._native: list[Labels] = []
-
-    def do(self, command: Load | Clear) -> None:
-        if isinstance(command, Clear):
-            self.storage, self._native = self._new_storage(), []
-            return
-        if any(series.starts for series in command.series):  # which the database does not store
-            self.storage = ListedStorage()
-        plain = [series for series in command.series if not series.native]
-        self.storage.load(command.interval, plain)
-        self._native += [series.labels for series in command.series if series.native]
-        if command.with_nhcb:
-            self._native += [native for series in plain for native in _custom_buckets(series.labels)]
-
-    def selects_native(self, command: Eval) -> bool:
-        try:
-            expr = parse(command.query)
-        except TocsinError as error:
-            return "histogram trim operator" in str(error)
-        return any(
-            all(matcher.matches(labels.get(matcher.name, "")) for matcher in selector.matchers)
-            for selector in selectors(expr)
-            for labels in self._native
-        )
+def _problem(world: World, command: Eval) -> str:
+    world.missed = set()
+    try:
+        _run_eval(Engine(world), command)
+    except Mismatch as mismatch:
+        return str(mismatch)
+    except TocsinError as error:
+        return f"unexpected error: {error}"
+    return ""
 
 
-def _custom_buckets(labels: Labels) -> list[Labels]:
-    """The native histogram that a series of a classic one would be converted into."""
-    name = labels.get(METRIC_NAME, "")
-    for suffix in ("_bucket", "_count", "_sum"):
-        if name.endswith(suffix):
-            return [labels.without(("le",)).replacing({METRIC_NAME: name.removesuffix(suffix)})]
-    return []
+def _exception(world: World, command: Eval, problem: str) -> str:
+    """Why the eval cannot be held against us: it is about native histograms, which are not stored."""
+    if command.native:
+        return "expects a native histogram"
+    if world.missed:
+        return f"selects {min(map(str, world.missed))}"
+    return "trims native histograms" if "the histogram trim operator" in problem else ""
 
 
-def selectors(expr: Expr) -> Iterator[VectorSelector]:
-    """All selectors of an expression."""
-    for node in _nodes(expr):
-        if isinstance(node, VectorSelector):
-            yield node
-
-
-def _nodes(expr: Expr) -> Iterator[Expr]:
-    todo: list[Expr] = [expr]
-    while todo:
-        node = todo.pop()
-        yield node
-        match node:
-            case MatrixSelector():
-                todo.append(node.selector)
-            case Subquery() | Unary() | Paren():
-                todo.append(node.expr)
-            case Binary():
-                todo += (node.left, node.right)
-            case Call():
-                todo += node.args
-            case Aggregation():
-                todo.append(node.expr)
-                if node.param is not None:
-                    todo.append(node.param)
+def report(tallies: Mapping[str, Tally], *, listing: bool) -> list[str]:
+    """A table of tallies, one of each script, and on demand every exception."""
+    whole = Tally()
+    lines = [f"{'script':20} passed  excepted  failed  total"]
+    for name, tally in tallies.items():
+        lines.append(f"{name:20} {tally.row}")
+        whole.add(tally)
+    lines.append(f"{'all':20} {whole.row}")
+    if listing:
+        for name, tally in tallies.items():
+            lines += [f"{name}.test:{command.line}: {reason}: {command.query}" for command, reason in tally.exceptions]
+    return lines
 
 
 def _run_eval(engine: Engine, command: Eval) -> None:
@@ -192,7 +148,7 @@ def _check_other_ways(engine: Engine, command: Eval, value: Value) -> None:
         return
     _check_in_range(engine, command, command.query, command.start, value)
     expr = parse(command.query)
-    if any(isinstance(node, Call) and node.function in _OF_TIME for node in _nodes(expr)):
+    if any(isinstance(node, Call) and node.function in _OF_TIME for node in nodes(expr)):
         return
     pinned = _pinned(expr, command.start)
     for time in (-10 * command.start or -1000, 0, command.start // 5, 10 * command.start or 1000):
@@ -326,54 +282,17 @@ def alike(expected: float | None, actual: float) -> bool:
     return apart / min(size, sys.float_info.max) < EPSILON
 
 
-class ListedStorage:
-    """A ListedStorage is the obvious storage, made of lists."""
-
-    def __init__(self) -> None:
-        self.queryable = MemoryStorage()
-
-    def load(self, interval: int, series: list[Series]) -> None:
-        for each in series:
-            samples = [(row * interval, point) for row, point in enumerate(each.points) if point is not None]
-            starts = {
-                row * interval: row * interval + offset for row, offset in enumerate(each.starts) if offset is not None
-            }
-            self.queryable.put(each.labels, samples, stream=str(each.labels), starts=starts)
-
-
-class PagedStorage:
-    """A PagedStorage is the database without a directory; every load is a stream that brings its own timestamps."""
-
-    def __init__(self) -> None:
-        self.queryable = DB.open(None, retention=Retention(LONGEST))
-
-    def load(self, interval: int, series: list[Series]) -> None:
-        if not series:
-            return
-        ids = self.queryable.series([each.labels for each in series])
-        stream = self.queryable.stream(f"load {ids[0]}", None)
-        for row in range(max(len(each.points) for each in series)):
-            given = [each.points[row] if row < len(each.points) else None for each in series]
-            present = np.array([point is not None for point in given])
-            values = np.array([point for point in given if point is not None], dtype=np.float64)
-            stream.append(row * interval, row * interval, ids[present], values)
-
-
-def main(shown: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     folder = testdata_folder() / SCRIPTS
     if not folder.is_dir():
         sys.stdout.write(f"Prometheus's test scripts are not at {folder} (set TOCSIN_SHARED)\n")
         return 1
-    rows, passed, total, excepted = [], 0, 0, 0
-    for path in sorted(folder.glob("*.test")):
-        tally = run_script(path.read_text(), PagedStorage)
-        rows.append(f"{path.name:28} {tally.passed:5} / {tally.total:<5} {tally.excepted:5}")
-        passed, total, excepted = passed + tally.passed, total + tally.total, excepted + tally.excepted
-        if path.name in shown or path.stem in shown:
-            rows += [f"  line {command.line}: {command.query}\n    {problem}" for command, problem in tally.failures]
-    header = f"{'file':28} {'passed':>5} / {'of':<5} {'native histograms, excepted'}"
-    footer = f"{'total':28} {passed:5} / {total:<5} {excepted:5}"
-    sys.stdout.write("\n".join([header, *rows, footer]) + "\n")
+    tallies = {path.stem: run_script(path.read_text(), PagedStorage) for path in sorted(folder.glob("*.test"))}
+    lines = report(tallies, listing="--exceptions" in arguments)
+    for name, tally in tallies.items():
+        for command, problem in tally.failures:
+            lines.append(f"{name}.test:{command.line}: {command.query}\n    {problem}")
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 

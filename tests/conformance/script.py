@@ -21,7 +21,9 @@ Starts: TypeAlias = list[int | None]
 
 @dataclass(frozen=True)
 class Series:
-    """A Series is one line `metric{labels} values`; `native` when it has native histograms (then without points).
+    """A Series is one line `metric{labels} values`; `native` when it has native histograms.
+
+    Of those, `points` only say where samples are.
 
     `starts` are from a line `metric{labels}@st offsets`: how far (ms) from each point's time its start time is.
     """
@@ -96,6 +98,7 @@ _DURATION = r"(?:0|(?:\d+(?:ms|[smhdwy]))+)"
 _OFFSET = re.compile(rf"([+-]?{_DURATION})([+-]{_DURATION})?(?:x(\d+))?\Z")
 _START = "@st"
 _OMITTED = re.compile(r"_(?:x(\d+))?\Z")
+_ITEM = re.compile(r"\{\{.*?\}\}(?:[+-]\{\{.*?\}\})?(?:x(?=\d))?(?P<times>\d*)|\S+")
 
 
 def parse_script(text: str) -> list[Command]:
@@ -182,12 +185,10 @@ def parse_series(line: str) -> Series:
     """One line `metric{labels} values`."""
     metric, values = _split(line)
     labels = _labels(metric)
-    if "{{" in values:
-        return Series(labels, [], native=True)
     points: Points = []
-    for item in values.split():
-        points += _expanded(item)
-    return Series(labels, points, native=False)
+    for item in _ITEM.finditer(values):
+        points += _expanded(item[0]) if item["times"] is None else [0.0] * (int(item["times"] or 0) + 1)
+    return Series(labels, points, native="{{" in values)
 
 
 def _is_of_starts(line: str) -> bool:
