@@ -13,6 +13,16 @@ _UNNAMED = {escape[1]: char for char, escape in _NAMED.items()}
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 _GROUP_NUMBER = re.compile(r"0|[1-9][0-9]{0,7}")
 _HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
+_HEX = "[0-9a-fA-F]"
+_SOUND = {
+    mark: re.compile(
+        rf"(?:[^\\]|\\(?:[abfnrtv\\{mark}]|x{_HEX}{{2}}|[0-3][0-7]{{2}}|u(?![dD][89a-fA-F]){_HEX}{{4}}"
+        rf"|U(?!0000[dD][89a-fA-F])(?:000{_HEX}|0010){_HEX}{{4}}))*+"
+    )
+    for mark in "\"'"
+}
+_CODED = re.compile(rf"(?:\\x{_HEX}{{2}}|\\[0-3][0-7]{{2}})+|\\u({_HEX}{{4}})|\\U({_HEX}{{8}})")
+_BACKSLASH = "\ud800"  # stands for an escaped one meanwhile: text has no lone surrogates
 
 
 class EscapeError(TocsinError):
@@ -46,46 +56,43 @@ def unquote(inner: str, mark: str) -> str:
     """
     if "\\" not in inner:
         return inner
-    pieces: list[bytes] = []
-    position = 0
-    while (slash := inner.find("\\", position)) >= 0:
-        pieces.append(inner[position:slash].encode(errors="replace"))
-        piece, position = _escape(inner, slash + 1, mark)
-        pieces.append(piece)
-    pieces.append(inner[position:].encode(errors="replace"))
-    return b"".join(pieces).decode(errors="replace")
+    sound = _SOUND[mark].match(inner)
+    end = sound.end() if sound else 0
+    if end < len(inner):
+        raise _complaint(inner, end + 1)
+    text = inner.encode(errors="replace").decode().replace("\\\\", _BACKSLASH).replace(f"\\{mark}", mark)
+    for letter, char in _UNNAMED.items():
+        text = text.replace(f"\\{letter}", char)
+    if "\\" in text:
+        text = _CODED.sub(_decoded, text)
+    return text.replace(_BACKSLASH, "\\")
 
 
-def _escape(text: str, position: int, mark: str) -> tuple[bytes, int]:
-    """The bytes that the escape after a backslash stands for, and where it ends."""
+def _decoded(match: re.Match[str]) -> str:
+    """The characters that an escape by number, or a run of bytes written so, stands for."""
+    code_point = match[1] or match[2]
+    if code_point:
+        return chr(int(code_point, 16))
+    codes = (int(code[1:], 16) if code[0] == "x" else int(code, 8) for code in match[0].split("\\")[1:])
+    return bytes(codes).decode(errors="replace")
+
+
+def _complaint(text: str, position: int) -> EscapeError:
+    """What is wrong with the escape whose letter stands at `position`."""
     letter = text[position : position + 1]
-    if letter and (letter == mark or letter in _UNNAMED):
-        return (mark if letter == mark else _UNNAMED[letter]).encode(), position + 1
-    if letter in _HEX_DIGITS:
-        code = _digits(text, position + 1, _HEX_DIGITS[letter], 16)
-        if letter == "x":
-            return bytes((code,)), position + 3
-        if code > 0x10FFFF or 0xD800 <= code < 0xE000:
-            raise EscapeError("escape sequence is an invalid Unicode code point")
-        return chr(code).encode(), position + 1 + _HEX_DIGITS[letter]
-    if letter and letter in "01234567":
-        code = _digits(text, position, 3, 8)
-        if code > 255:
-            raise EscapeError("escape sequence is an invalid Unicode code point")
-        return bytes((code,)), position + 3
     if not letter:
-        raise EscapeError("escape sequence not terminated")
-    raise EscapeError(f"unknown escape sequence {rune_name(letter)}")
-
-
-def _digits(text: str, start: int, count: int, base: int) -> int:
-    allowed = "0123456789abcdefABCDEF" if base == 16 else "01234567"
+        return EscapeError("escape sequence not terminated")
+    start, count, allowed = position + 1, _HEX_DIGITS.get(letter, 0), "0123456789abcdefABCDEF"
+    if letter in "01234567":
+        start, count, allowed = position, 3, "01234567"
+    if not count:
+        return EscapeError(f"unknown escape sequence {rune_name(letter)}")
     for char in text[start : start + count]:
         if char not in allowed:
-            raise EscapeError(f"illegal character {rune_name(char)} in escape sequence")
+            return EscapeError(f"illegal character {rune_name(char)} in escape sequence")
     if start + count > len(text):
-        raise EscapeError("escape sequence not terminated")
-    return int(text[start : start + count], base)
+        return EscapeError("escape sequence not terminated")
+    return EscapeError("escape sequence is an invalid Unicode code point")
 
 
 def rune_name(char: str) -> str:

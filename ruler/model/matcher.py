@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from math import prod
+from typing import Any, Final
 
 import re2
 
@@ -23,28 +25,74 @@ class MatchOp(StrEnum):
     NOT_REGEX = "!~"
 
 
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-_OPTIONS.dot_nl = True
-_OPTIONS.max_mem = 64 << 20
+HEAVIEST_REGEX: Final = 1 << 15
+"""The most that an expression may weigh which is more than literals: what RE2 compiles in about 15 ms."""
+
+# One literal or several between bars, none of them empty: RE2 takes it for sure, and it matches no empty text.
+_LITERAL = r"(?:[^\\.+*?()\[\]{}^$|\ud800-\udfff]|\\[!-/:-@\[-^`{-~])++"
+_LITERALS = re.compile(rf"{_LITERAL}(?:\|{_LITERAL})*+")
+_UNICODE_CLASS, _NEGATED_CLASS = re.compile(r"\\[pP]"), re.compile(r"\\[DSW]")
+_REPEATED = re.compile(r"(?<!\))\{(?:[0-9]{1,4},)?([0-9]{1,4})")
+_REPEATED_GROUP = re.compile(r"\)\{(?:[0-9]{1,4},)?([0-9]{1,4})")
+_NESTED_GROUPS = re.compile(r"\)\{[^}]*\}[^(]*\)\{")
+_MOST_REPEATS = 1000  # of which RE2 allows no more, nested ones multiplied
 
 
-@lru_cache(maxsize=4096)
+def _options(max_mem: int) -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    options.dot_nl = True
+    options.max_mem = max_mem
+    return options
+
+
+_FOR_LITERALS = _options(64 << 20)
+_FOR_OTHERS = _options(4 << 20)
+
+
+def weight(pattern: str) -> int:
+    """How much work RE2 has to make a program of `pattern`, in characters of the plainest kind; 0 for literals alone.
+
+    Optional parts in a row cost the square of their number, classes of Unicode as much as 1,500 characters each.
+    """
+    if _LITERALS.fullmatch(pattern):
+        return 0
+    optional = pattern.count("?") + sum(map(int, _REPEATED.findall(pattern)))
+    classes = 1_500 * len(_UNICODE_CLASS.findall(pattern)) + 6 * len(_NEGATED_CLASS.findall(pattern))
+    parts = (len(pattern) + 16 * optional + classes) * (3 if "(?i" in pattern else 1)
+    groups = list(map(int, _REPEATED_GROUP.findall(pattern)))
+    return parts * max(
+        1, min(_MOST_REPEATS, prod(groups) if _NESTED_GROUPS.search(pattern) else max(groups, default=1))
+    )
+
+
 def compile_regex(pattern: str, *, anchored: bool = True) -> Any:
     """An RE2 program for `pattern`; `.` matches line ends, as in Prometheus 3. Raises ParseError."""
+    return (_compiled if len(pattern) <= 1024 else _compiled_long)(pattern, anchored)
+
+
+def _compile(pattern: str, anchored: bool) -> Any:
+    heavy = weight(pattern)
+    if heavy > HEAVIEST_REGEX:
+        shown = f"{pattern[:20]!r}..."
+        raise ParseError(f"error parsing regexp: expression too large: {shown}", text=pattern)
     try:
-        return re2.compile(f"^(?s:{pattern})$" if anchored else pattern, _OPTIONS)
+        return re2.compile(f"^(?s:{pattern})$" if anchored else pattern, _FOR_OTHERS if heavy else _FOR_LITERALS)
     except re2.error as error:
         reason = error.args[0] if error.args else "not valid"
         reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         raise ParseError(f"error parsing regexp: {reason.partition(': ')[0]}: {pattern!r}", text=pattern) from None
 
 
+_compiled = lru_cache(maxsize=4096)(_compile)
+_compiled_long = lru_cache(maxsize=32)(_compile)
+
+
 @dataclass(frozen=True, slots=True)
 class Matcher:
     """A Matcher compares one label with a value or an anchored RE2 expression; an absent label counts as empty.
 
-    Its expression is compiled (and so checked) when the Matcher is made.
+    Its expression is checked when the Matcher is made, and compiled unless it is of literals alone.
     """
 
     name: str
@@ -52,7 +100,7 @@ class Matcher:
     value: str
 
     def __post_init__(self) -> None:
-        if self.op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
+        if self.op is not MatchOp.EQUAL and self.op is not MatchOp.NOT_EQUAL and not _LITERALS.fullmatch(self.value):
             compile_regex(self.value)
 
     def matches(self, value: str) -> bool:
@@ -67,6 +115,8 @@ class Matcher:
     @property
     def matches_empty(self) -> bool:
         """Whether a series without the label is selected."""
+        if self.op in (MatchOp.REGEX, MatchOp.NOT_REGEX) and _LITERALS.fullmatch(self.value):
+            return self.op is MatchOp.NOT_REGEX
         return self.matches("")
 
     def __str__(self) -> str:
