@@ -37,6 +37,7 @@ from ruler.promql.frame import Frame, Grid, Value, moments
 from ruler.promql.functions import FUNCTIONS
 from ruler.promql.functions.rows import swept
 from ruler.promql.limits import Limits
+from ruler.promql.newest import newest
 from ruler.promql.notes import Notes, from_archive
 from ruler.promql.scope import Ranged
 from ruler.promql.span import samples_in, span_of
@@ -204,10 +205,27 @@ class Evaluation:
         if selector.extension is Extension.SMOOTHED:
             ranged = self._windows(selector, grid, 0, Aspect.LAST, selector.extension)
             return Frame(ranged.table, *swept(self, ranged, smoothed, []), ranged.drop).pruned()
-        ranged = self._windows(selector, grid, self._lookback, Aspect.INSTANT)
-        values, present = swept(self, ranged, _latest, [])
+        frame = self._newest(selector, grid)
+        if frame is None:
+            ranged = self._windows(selector, grid, self._lookback, Aspect.INSTANT)
+            frame = Frame(ranged.table, *swept(self, ranged, _latest, []), ranged.drop)
+        values, present = frame.values, frame.present
         self.limits.samples += values.size if present is None else int(np.count_nonzero(present))
-        return Frame(ranged.table, values, present, ranged.drop).pruned()
+        return frame.pruned()
+
+    def _newest(self, selector: VectorSelector, grid: Grid) -> Frame | None:
+        """The same where a single moment is looked back from, and samples themselves are looked at."""
+        ends = self._ends(selector.at, known(selector.offset), grid)
+        if len(ends) > 1:
+            return None
+        end = int(ends[0])
+        selection = self._select(selector, end - self._lookback, end, Look(Aspect.INSTANT, self._lookback, 0))
+        blocks = [block for block in selection.blocks if len(block.rows)]
+        if not blocks or any(block.archived for block in blocks):
+            return None
+        rows = blocks[0].rows if len(blocks) == 1 else np.concatenate([block.rows for block in blocks])
+        table = LabelTable(selection.table.names, selection.table.codes[rows], self.strings)
+        return Frame(table, *newest(blocks), np.zeros(len(rows), dtype=np.bool_))
 
     def sample_times(self, selector: VectorSelector, grid: Grid) -> Frame:
         ranged = self._windows(selector, grid, self._lookback, Aspect.INSTANT)
