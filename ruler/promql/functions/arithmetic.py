@@ -6,6 +6,8 @@ import numpy as np
 
 from ruler.model.arrays import FloatArray
 
+_LOG2_OF_E, _LOG10_OF_E = 1.4426950408889634, 0.4342944819032518  # the nearest floats, which quotients may miss
+
 
 def round_to(values: FloatArray, nearest: FloatArray | float = 1.0) -> FloatArray:
     """Each value rounded to a multiple, ties upwards."""
@@ -35,6 +37,18 @@ def clamp_min(values: FloatArray, low: FloatArray) -> FloatArray:
 
 def clamp_max(values: FloatArray, high: FloatArray) -> FloatArray:
     return lesser(high, values)
+
+
+def log2(values: FloatArray) -> FloatArray:
+    """By way of the natural logarithm of the fraction, as Go takes it: powers of 2 come out whole."""
+    fraction, power = np.frexp(values)
+    found = np.log(fraction) * _LOG2_OF_E + power
+    return np.where(fraction == 0.5, power - 1.0, np.where(np.isfinite(values), found, np.log(values)))
+
+
+def log10(values: FloatArray) -> FloatArray:
+    """By way of the natural logarithm, as Go takes it: of 0.1 it is a little more than -1."""
+    return np.asarray(np.log(values) * _LOG10_OF_E)
 
 
 def radians(values: FloatArray) -> FloatArray:
