@@ -115,7 +115,8 @@ def count_values(scope: Scope, expr: Aggregation, frame: Frame, label: str) -> F
     step, series = np.nonzero(mask)
     samples = np.broadcast_to(frame.values, mask.shape)[mask]
     samples = np.where(np.isnan(samples), np.nan, samples)
-    distinct, which = np.unique(samples, return_inverse=True)
+    bits, which = np.unique(samples.view(np.int64), return_inverse=True)  # by which 0 is not -0
+    distinct = bits.view(np.float64)
     pair, column = np.unique(groups.of[series] * len(distinct) + which, return_inverse=True)
     counts = np.zeros((len(mask), len(pair)))
     np.add.at(counts, (step, column), 1)

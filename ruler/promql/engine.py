@@ -16,13 +16,13 @@ from ruler.model.arrays import ABSENT_BITS, STALE_BITS, FloatArray, IntArray
 from ruler.model.result import Matrix, Result, Scalar, Spent, String, Vector
 from ruler.model.table import LabelTable
 from ruler.promql.ast import Expr, MatrixSelector, Paren, Subquery
-from ruler.promql.columns import dropping_metadata, label_order
+from ruler.promql.columns import dropping_metadata, group_all, label_order
 from ruler.promql.durations import resolved
 from ruler.promql.evaluate import Evaluation
 from ruler.promql.extended import bounded
 from ruler.promql.frame import Frame, Grid, Value, moments, unlabelled_frame
 from ruler.promql.limits import Limits
-from ruler.promql.merge import unnamed
+from ruler.promql.merge import same_labels, unnamed
 from ruler.promql.notes import Notes
 from ruler.promql.parser import parse
 from ruler.promql.scope import Ranged
@@ -210,6 +210,9 @@ def _samples(ranged: Ranged) -> Matrix:
         nothing = np.zeros(0, dtype=np.int64)
         return Matrix(table, np.zeros(1, dtype=np.int64), nothing, nothing.astype(np.float64))
     series, times, values = (np.concatenate(each) for each in zip(*parts, strict=True))
+    if ranged.drop.any():
+        groups = group_all(table)
+        table, series = table.take(groups.first), groups.of[series]
     return _sorted(table, series, times, values)
 
 
@@ -218,7 +221,9 @@ def _sorted(table: LabelTable, series: IntArray, times: IntArray, values: FloatA
     place = np.empty(len(table), dtype=np.int64)
     ordered = label_order(table)
     place[ordered] = np.arange(len(table))
-    order = np.argsort(place[series], kind="stable")
+    order = np.lexsort((times, place[series]))
+    if not ((np.diff(times[order]) != 0) | (np.diff(place[series][order]) != 0)).all():
+        raise same_labels()
     counts = np.bincount(place[series], minlength=len(table))
     seen = counts > 0
     offsets = np.concatenate(([0], np.cumsum(counts[seen])))

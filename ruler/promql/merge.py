@@ -21,12 +21,16 @@ def merged(frame: Frame) -> Frame:
     starts = np.flatnonzero(np.diff(groups.of[order], prepend=-1))
     mask = frame.mask.take(order, axis=1)
     if (np.add.reduceat(mask, starts, axis=1, dtype=np.int64) > 1).any():
-        raise QueryError("vector cannot contain metrics with the same labelset")
+        raise same_labels()
     shape = np.broadcast_shapes(frame.values.shape, mask.shape)
     kept: FloatArray = np.where(mask, np.broadcast_to(frame.values, shape).take(order, axis=1), 0.0)
     values = np.add.reduceat(kept, starts, axis=1)
     present: BoolArray = np.logical_or.reduceat(mask, starts, axis=1)
     return Frame(frame.table.take(groups.first), values, present, frame.drop[groups.first])
+
+
+def same_labels() -> QueryError:
+    return QueryError("vector cannot contain metrics with the same labelset")
 
 
 def unnamed(frame: Frame) -> Frame:

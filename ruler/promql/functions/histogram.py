@@ -160,7 +160,9 @@ def _alike(frame: Frame, bounds: FloatArray, group: IntArray) -> Iterator[_Alike
     bounds, group = bounds[order], group[order]
     values = np.where(frame.mask, frame.values, 0.0).take(order, axis=1)
     mask = frame.mask.take(order, axis=1)
-    starts = np.flatnonzero((np.diff(group, prepend=-1) != 0) | (np.diff(bounds, prepend=np.nan) != 0))
+    fresh = np.ones(len(order), dtype=np.bool_)
+    fresh[1:] = (group[1:] != group[:-1]) | (bounds[1:] != bounds[:-1])
+    starts = np.flatnonzero(fresh)
     if len(starts) < len(order):
         values = np.add.reduceat(values, starts, axis=1)
         mask = np.logical_or.reduceat(mask, starts, axis=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import numpy as np
 
@@ -12,15 +11,12 @@ from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.promql.ast import Call
 from ruler.promql.scope import Scope
 from ruler.promql.sums import added
-from ruler.promql.window import Windows
-
-Result: TypeAlias = tuple[FloatArray, BoolArray | None]
+from ruler.promql.window import Result, Windows
 
 
 def deriv(windows: Windows) -> Result:
-    _, _, rows = windows.earliest()
-    slope, _ = _line(windows, windows.times[rows, windows.stream])
-    return slope, windows.counts > 1
+    slope, _ = _line(windows, windows.earliest().times)
+    return slope, windows.holding(2)
 
 
 def predict_linear(windows: Windows, seconds: FloatArray) -> Result:
@@ -36,7 +32,7 @@ def _line(windows: Windows, origin: IntArray) -> tuple[FloatArray, FloatArray]:
     opening = np.zeros(windows.shape)
     count = np.zeros(windows.shape)
     level = np.ones(windows.shape, dtype=np.bool_)
-    for values, here, times in windows.samples(with_times=True):
+    for values, here, times in windows.each(with_times=True):
         np.copyto(opening, values, where=here & (count == 0))
         level &= ~here | (values == opening) | (count == 0)
         count += here
@@ -53,7 +49,7 @@ def _line(windows: Windows, origin: IntArray) -> tuple[FloatArray, FloatArray]:
 def double_exponential_smoothing(windows: Windows, smoothing: FloatArray, trend: FloatArray) -> Result:
     smoothed, older, slope = np.zeros(windows.shape), np.zeros(windows.shape), np.zeros(windows.shape)
     count = np.zeros(windows.shape, dtype=np.int64)
-    for values, here, _ in windows.samples():
+    for values, here, _ in windows.each():
         drift = np.where(count == 1, values - smoothed, trend * (smoothed - older) + (1 - trend) * slope)
         slope = np.where(here & (count > 0), drift, slope)
         moved = smoothing * values + (1 - smoothing) * (smoothed + slope)

@@ -57,7 +57,7 @@ def scalar(scope: Scope, call: Call, grid: Grid) -> Value:
     mask = frame.present
     only = mask.sum(axis=1) == 1
     values = np.broadcast_to(frame.values, mask.shape)
-    return np.where(only, np.where(mask, values, 0.0).sum(axis=1), np.nan)
+    return np.where(only, values[np.arange(len(mask)), mask.argmax(axis=1)], np.nan)
 
 
 def clamp(scope: Scope, call: Call, grid: Grid) -> Value:
