@@ -98,6 +98,7 @@ _ALL = (
     *_each("start_timestamp", _VECTOR, experimental=True),
     Signature("max_of", (_SCALAR, _SCALAR), _SCALAR, experimental=True),
     Signature("min_of", (_SCALAR, _SCALAR), _SCALAR, experimental=True),
+    Signature("timezone_offset", (_STRING,), _SCALAR, experimental=True),
 )
 
 SIGNATURES: Final = {signature.name: signature for signature in _ALL}

@@ -15,6 +15,7 @@ from ruler.promql.functions import (
     rate,
     trend,
     vectors,
+    zones,
 )
 from ruler.promql.functions.rows import mean, over, pointwise
 from ruler.promql.scope import Run
@@ -104,6 +105,7 @@ FUNCTIONS: dict[str, Run] = {
     "tanh": pointwise(np.tanh),
     "time": clock.time,
     "timestamp": clock.timestamp,
+    "timezone_offset": zones.timezone_offset,
     "ts_of_first_over_time": over(over_time.ts_of_first_over_time),
     "ts_of_last_over_time": over(over_time.ts_of_last_over_time),
     "ts_of_max_over_time": over(over_time.ts_of_max_over_time, Aspect.MAX),
