@@ -44,6 +44,7 @@ from ruler.tsdb.labels.renewal import finish
 from ruler.tsdb.labels.selected import Catalog, Selected
 from ruler.tsdb.metrics import Metrics
 from ruler.tsdb.select import blocks
+from ruler.tsdb.select.single import rows_about, select_one
 from ruler.tsdb.write.backfill import Backfill, InWriter
 from ruler.tsdb.write.budget import Budget
 from ruler.tsdb.write.churn import Churn
@@ -53,6 +54,7 @@ from ruler.tsdb.write.ring import PageSource, Ring
 from ruler.tsdb.write.stream import Ledger, PageStream
 
 DEFAULT_RETENTION = Retention()
+FEW_CELLS = 1 << 12  # up to so many it is not counted which series have them
 
 log = logging.getLogger("tsdb")
 
@@ -325,13 +327,17 @@ class DB:
         selected, parts = self._divided(matchers, start, end, look)
         if parts and look is not None:
             return archives.cells(selected, parts, look)
-        return blocks.cells(selected, list(self._rings.values()), start, end)
+        rings = list(self._rings.values())
+        most = len(selected) * rows_about(rings, start, end)
+        return most if most <= FEW_CELLS else blocks.cells(selected, rings, start, end)
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
         selected, parts = self._divided(matchers, start, end, look)
         if parts and look is not None:
             return archives.select(selected, parts, look)
-        return blocks.select(selected, list(self._rings.values()), start, end)
+        rings = list(self._rings.values())
+        found = select_one(selected, rings, start, end) if len(selected) == 1 else None
+        return blocks.select(selected, rings, start, end) if found is None else found
 
     def _divided(
         self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None

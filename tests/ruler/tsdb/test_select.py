@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from common.clock import ManualClock
 from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS
+from ruler.model.matcher import Matcher, MatchOp
 from ruler.storage import Stream
 from ruler.tsdb.db import DB
 from ruler.tsdb.files.page import TIME_SIGN, Page
@@ -209,6 +210,11 @@ def test_any_history_reads_back(kind: str, data: st.DataObject) -> None:
         end = now + data.draw(st.sampled_from([-20_000, 0, 20_000, 90_000_000]), label="end")
         expected = history.expected(start, end)
         assert read(history.db, start, end) == expected
+        for labels in NAMES:
+            alone = (Matcher("n", MatchOp.EQUAL, labels["n"]), Matcher("__name__", MatchOp.EQUAL, "m"))
+            assert read(history.db, start, end, alone) == {
+                name: samples for name, samples in expected.items() if name == str(labels)
+            }
         assert sum(map(len, expected.values())) <= history.db.cells(EVERYTHING, start, end)
         named_so = {str(labels) for labels in history.db.tables(EVERYTHING, start + 1, end).all_labels()}
         assert named_so >= set(expected)
