@@ -60,3 +60,56 @@ def greatest_of(numbers: Sequence[float]) -> float:
         if greatest < number or math.isnan(greatest):
             greatest = number
     return greatest
+
+
+def sum_over(numbers: Sequence[float]) -> float:
+    total, lost = 0.0, 0.0
+    for number in numbers:
+        total, lost = increased(number, total, lost)
+    return total if math.isinf(total) else total + lost
+
+
+def variance_over(numbers: Sequence[float]) -> float:
+    mean, mean_lost, squares, squares_lost = 0.0, 0.0, 0.0, 0.0
+    for count, number in enumerate(numbers, 1):
+        apart = number - (mean + mean_lost)
+        mean, mean_lost = increased(apart / count, mean, mean_lost)
+        squares, squares_lost = increased(apart * (number - (mean + mean_lost)), squares, squares_lost)
+    return (squares + squares_lost) / len(numbers)
+
+
+def quantile_of(share: float, numbers: Sequence[float]) -> float:
+    if math.isnan(share):
+        return math.nan
+    if share < 0:
+        return -math.inf
+    if share > 1:
+        return math.inf
+    ordered = sorted(numbers, key=lambda number: (not math.isnan(number), number))
+    rank = share * (len(ordered) - 1)
+    low = max(0.0, math.floor(rank))
+    high = min(len(ordered) - 1, low + 1)
+    weight = rank - math.floor(rank)
+    return ordered[int(low)] * (1 - weight) + ordered[int(high)] * weight
+
+
+def slope_of(numbers: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
+    """The slope of the line nearest to numbers at these distances from a moment, and its height at that moment."""
+    if all(number == numbers[0] for number in numbers):
+        return (math.nan, math.nan) if math.isinf(numbers[0]) else (0.0, numbers[0])
+    sums = []
+    for terms in (
+        seconds,
+        numbers,
+        [x * y for x, y in zip(seconds, numbers, strict=True)],
+        [x * x for x in seconds],
+    ):
+        total, lost = 0.0, 0.0
+        for term in terms:
+            total, lost = increased(term, total, lost)
+        sums.append(total + lost)
+    sum_x, sum_y, sum_xy, sum_xx = sums
+    count = len(numbers)
+    covariance, variance = sum_xy - sum_x * sum_y / count, sum_xx - sum_x * sum_x / count
+    slope = covariance / variance
+    return slope, sum_y / count - slope * sum_x / count
