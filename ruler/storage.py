@@ -6,10 +6,12 @@ Readers: `select` gives blocks in which kernels never see a page or a seam.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
+
+import numpy as np
 
 from common.labels import Labels
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
@@ -105,7 +107,8 @@ class Block:
     `special` says that values may hold ±Inf or NAN (not ABSENT, not STALE); `stale` that they may hold STALE; `gaps`
     that they may hold ABSENT. `archived` says that rows until a time (ms) are buckets of so many ms, the coarsest
     first: such a row has what the reader asked for of its bucket, and the time of the last sample in it. `starts` is
-    int64 ms [rows × columns]: since when the sample's counter counts, 0 where that is not known; None when it nowhere is.
+    int64 ms [rows × columns]: since when the sample's counter counts, 0 where that is not known, None when it nowhere
+    is.
     """
 
     rows: IntArray
@@ -118,6 +121,44 @@ class Block:
     gaps: bool
     archived: tuple[tuple[int, int], ...] = ()
     starts: IntArray | None = None
+
+    @property
+    def height(self) -> int:
+        return len(self.values)
+
+    def whole(self) -> Block:
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A Deferred is a block whose values are gathered when they are wanted, some columns at a time.
+
+    Its fields are those of a Block; `gather(left, right)` gives the values of these columns, and whether any is ABSENT.
+    Columns may have no sample at all. What is gathered twice is the same, whatever is written meanwhile.
+    """
+
+    rows: IntArray
+    height: int
+    times: IntArray
+    stream_of: CodeArray
+    tick: tuple[int, int] | None
+    special: bool
+    stale: bool
+    gather: Callable[[int, int], tuple[FloatArray, bool]]
+    archived: tuple[tuple[int, int], ...] = ()
+
+    def part(self, left: int, right: int) -> tuple[Block, slice]:
+        """The block of these columns, and which of the streams it has."""
+        stream_of = self.stream_of[left:right]
+        streams = slice(int(stream_of.min()), int(stream_of.max()) + 1)
+        values, gaps = self.gather(left, right)
+        times, stream_of = self.times[:, streams], stream_of - np.int32(streams.start)
+        rows = self.rows[left:right]
+        return Block(rows, values, times, stream_of, self.tick, self.special, self.stale, gaps, self.archived), streams
+
+    def whole(self) -> Block:
+        return self.part(0, len(self.rows))[0]
 
 
 class Aspect(Enum):
@@ -150,7 +191,7 @@ class Selection:
     """A Selection is the series that matchers selected, with their samples in (start, end]."""
 
     table: LabelTable
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block | Deferred, ...]
 
 
 class Queryable(Protocol):
@@ -161,7 +202,10 @@ class Queryable(Protocol):
         """The strings that tables are coded in."""
 
     def cells(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> int:
-        """How many cells `select` would allocate: to be charged to a query's budget before it runs."""
+        """How many cells `select` would allocate, without those that it defers: to be charged before it runs.
+
+        Without a `look`, as many as it would if it deferred none.
+        """
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
         """The samples of every matching series with start < time ≤ end (ms), series without any left out.

@@ -197,7 +197,7 @@ def _samples(ranged: Ranged) -> Matrix:
     """The samples that a range selector holds at its only step."""
     parts: list[tuple[IntArray, IntArray, FloatArray]] = []
     column = 0
-    for span in bounded(ranged.spans):
+    for span in bounded([each.whole() for each in ranged.spans]):
         block = span.block
         bits = block.values.view(np.int64)
         row = np.arange(len(block.values))[:, np.newaxis]

@@ -40,7 +40,7 @@ from ruler.promql.limits import Limits
 from ruler.promql.newest import newest
 from ruler.promql.notes import Notes, from_archive
 from ruler.promql.scope import Ranged
-from ruler.promql.span import samples_in, span_of
+from ruler.promql.span import DeferredSpan, Span, samples_in, span_of
 from ruler.promql.window import Windows
 from ruler.storage import Aspect, Block, Look, Queryable, Selection
 
@@ -186,10 +186,13 @@ class Evaluation:
         rows = np.concatenate([block.rows for block in blocks]) if blocks else np.zeros(0, dtype=np.int64)
         self.limits.charge(len(grid) * len(rows))  # what any function of these windows will make of them
         table = LabelTable(selection.table.names, selection.table.codes[rows], self.strings)
+        spans: tuple[Span | DeferredSpan, ...]
         if extension is Extension.NONE:
             spans = tuple(span_of(block, grid.times, ends, reach) for block in blocks)
         else:
-            spans = tuple(extended_span(each, grid.times, ends, reach, self._lookback, extension) for each in blocks)
+            spans = tuple(
+                extended_span(each.whole(), grid.times, ends, reach, self._lookback, extension) for each in blocks
+            )
         return Ranged(table, spans, np.zeros(len(rows), dtype=np.bool_))
 
     def _note_archives(self, selection: Selection, selector: VectorSelector) -> None:
@@ -220,7 +223,7 @@ class Evaluation:
             return None
         end = int(ends[0])
         selection = self._select(selector, end - self._lookback, end, Look(Aspect.INSTANT, self._lookback, 0))
-        blocks = [block for block in selection.blocks if len(block.rows)]
+        blocks = [block.whole() for block in selection.blocks if len(block.rows)]
         if not blocks or any(block.archived for block in blocks):
             return None
         rows = blocks[0].rows if len(blocks) == 1 else np.concatenate([block.rows for block in blocks])

@@ -12,7 +12,7 @@ from ruler.promql.ast import Call, Expr, VectorSelector
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.limits import Limits
 from ruler.promql.notes import Notes
-from ruler.promql.span import Span
+from ruler.promql.span import DeferredSpan, Span
 from ruler.storage import Aspect
 
 
@@ -21,13 +21,13 @@ class Ranged:
     """A Ranged is a range vector at every step: its series (columns of its spans, one span after the other)."""
 
     table: LabelTable
-    spans: tuple[Span, ...]
+    spans: tuple[Span | DeferredSpan, ...]
     drop: BoolArray
 
     @property
     def extended(self) -> bool:
         """Whether its windows look beyond their edges."""
-        return any(span.before is not None for span in self.spans)
+        return any(isinstance(span, Span) and span.before is not None for span in self.spans)
 
 
 class Scope(Protocol):

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ruler.model.arrays import BoolArray, IntArray
-from ruler.storage import Block
+from ruler.storage import Block, Deferred
 
 _NEVER = np.iinfo(np.int64).min
 
@@ -90,6 +90,9 @@ class Span:
     before: Span | None = None
     after: Span | None = None
 
+    def whole(self) -> Span:
+        return self
+
     @cached_property
     def origin(self) -> IntArray:
         """For each (row, stream) the row in which the stream really got the time that stands there."""
@@ -110,13 +113,38 @@ class Span:
         return missed if missed.any() else None
 
 
-def span_of(block: Block, now: IntArray, ends: IntArray, reach: int) -> Span:
+@dataclass(frozen=True, slots=True)
+class DeferredSpan:
+    """A DeferredSpan is a Span of a block whose values are gathered when they are wanted."""
+
+    block: Deferred
+    now: IntArray
+    starts: IntArray
+    ends: IntArray
+    reach: int
+    first: IntArray
+    stop: IntArray
+
+    def part(self, left: int, right: int) -> Span:
+        """The span of these columns."""
+        block, streams = self.block.part(left, right)
+        first, stop = self.first[:, streams], self.stop[:, streams]
+        return Span(block, self.now, self.starts, self.ends, self.reach, first, stop)
+
+    def whole(self) -> Span:
+        return self.part(0, len(self.block.rows))
+
+
+def span_of(block: Block | Deferred, now: IntArray, ends: IntArray, reach: int) -> Span | DeferredSpan:
     """The rows of `block` in (end - reach, end] for each of `ends`."""
     starts = ends - reach
     if block.archived:
         starts, ends = _at_edges(block.archived, starts, ends)
     both = rows_until(block.times, np.concatenate((starts, ends)), block.tick)
-    return Span(block, now, starts, ends, reach, both[: len(ends)], both[len(ends) :])
+    first, stop = both[: len(ends)], both[len(ends) :]
+    if isinstance(block, Block):
+        return Span(block, now, starts, ends, reach, first, stop)
+    return DeferredSpan(block, now, starts, ends, reach, first, stop)
 
 
 def _at_edges(archived: tuple[tuple[int, int], ...], starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray]:
@@ -130,7 +158,7 @@ def _at_edges(archived: tuple[tuple[int, int], ...], starts: IntArray, ends: Int
     return starts // size * size, moved
 
 
-def samples_in(spans: Sequence[Span]) -> int:
+def samples_in(spans: Sequence[Span | DeferredSpan]) -> int:
     """How many cells all windows of all columns hold together: samples, and what is missing between them."""
     total = 0
     for span in spans:

@@ -329,7 +329,8 @@ class DB:
             return archives.cells(selected, parts, look)
         rings = list(self._rings.values())
         most = len(selected) * rows_about(rings, start, end)
-        return most if most <= FEW_CELLS else blocks.cells(selected, rings, start, end)
+        at_once = blocks.ALL if look is None else blocks.AT_ONCE
+        return most if most <= FEW_CELLS else blocks.cells(selected, rings, start, end, at_once)
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
         selected, parts = self._divided(matchers, start, end, look)
@@ -337,7 +338,7 @@ class DB:
             return archives.select(selected, parts, look)
         rings = list(self._rings.values())
         found = select_one(selected, rings, start, end) if len(selected) == 1 else None
-        return blocks.select(selected, rings, start, end) if found is None else found
+        return blocks.select(selected, rings, start, end, look) if found is None else found
 
     def _divided(
         self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -10,10 +11,14 @@ from ruler.model.arrays import BoolArray, FloatArray
 from ruler.promql.ast import Call, Expr, MatrixSelector, Paren, Subquery
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.scope import Kernel, Ranged, Run, Scope
+from ruler.promql.span import DeferredSpan, Span
 from ruler.promql.window import tiles
+from ruler.promql.workers import in_parallel
 from ruler.storage import Aspect
 
 TILE = 1 << 15  # cells of one array of a tile: some of them fit the second-level cache together
+SHARE = 1 << 19  # cells that are gathered at once
+LEAST_WIDTH = 64
 
 
 def pointwise(kernel: Callable[..., FloatArray]) -> Run:
@@ -92,22 +97,49 @@ def is_range(expr: Expr) -> bool:
 def swept(
     scope: Scope, ranged: Ranged, kernel: Kernel, scalars: list[FloatArray]
 ) -> tuple[FloatArray, BoolArray | None]:
-    """The kernel's results for all series, worked out a tile at a time."""
-    values: FloatArray | None = None
-    present: BoolArray | None = None
-    column, series = 0, len(ranged.table)
-    for span in ranged.spans:
-        for windows in tiles(span, TILE):
-            scope.limits.check()
-            part, here = kernel(windows, *scalars)
-            if values is None:
-                scope.limits.charge(len(part) * series)
-                values = np.empty((len(part), series))
+    """The kernel's results for all series, worked out a share of them at a time, on all processors."""
+    shares = list(_shares(ranged))
+    if not shares:
+        return np.zeros((1, 0)), None
+    sweep = Sweep(scope, kernel, scalars, len(ranged.table))
+    sweep.take(*shares[0])  # which tells how many steps there are
+    in_parallel([partial(sweep.take, *share) for share in shares[1:]])
+    return sweep.values, sweep.present if sweep.gaps else None
+
+
+class Sweep:
+    """A Sweep collects what a kernel makes of shares of columns: values and where they are present [steps × series]."""
+
+    def __init__(self, scope: Scope, kernel: Kernel, scalars: list[FloatArray], series: int) -> None:
+        self._scope, self._kernel, self._scalars, self._series = scope, kernel, scalars, series
+        self.values: FloatArray = np.zeros((0, series))
+        self.present: BoolArray = np.zeros((0, series), dtype=np.bool_)
+        self.gaps = False
+
+    def take(self, column: int, span: Span | DeferredSpan, left: int, right: int) -> None:
+        """Work out the columns from `left` to `right` of a span, which are those from `column` on."""
+        whole = span if isinstance(span, Span) else span.part(left, right)
+        for windows in tiles(whole, TILE):
+            self._scope.limits.check()
+            part, here = self._kernel(windows, *self._scalars)
+            if not len(self.values):
+                self._scope.limits.charge(len(part) * self._series)
+                self.values = np.empty((len(part), self._series))
+                self.present = np.ones(self.values.shape, dtype=np.bool_)
             until = column + part.shape[1]
-            values[:, column:until] = part
+            self.values[:, column:until] = part
             if here is not None and not here.all():
-                if present is None:
-                    present = np.ones(values.shape, dtype=np.bool_)
-                present[:, column:until] = here
+                self.gaps = True
+                self.present[:, column:until] = here
             column = until
-    return (np.zeros((1, 0)) if values is None else values), present
+
+
+def _shares(ranged: Ranged) -> Iterator[tuple[int, Span | DeferredSpan, int, int]]:
+    """The spans cut into shares that fit a cache: the first column in the result, the span, and its columns."""
+    column = 0
+    for span in ranged.spans:
+        count = len(span.block.rows)
+        width = max(1, count) if isinstance(span, Span) else max(LEAST_WIDTH, SHARE // span.block.height)
+        for left in range(0, count, width):
+            yield column + left, span, left, min(count, left + width)
+        column += count

@@ -7,48 +7,46 @@ each series). Series with several writers at once, or on several rings, or on no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
-from ruler.storage import Block, Selection
+from ruler.storage import Aspect, Block, Deferred, Look, Selection
 from ruler.tsdb.files.chunk import OpenChunk
-from ruler.tsdb.files.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits, Leaf
-from ruler.tsdb.keep.erase import Erasure, erased, spared, touching
+from ruler.tsdb.files.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits
+from ruler.tsdb.keep.erase import erased, spared, touching
 from ruler.tsdb.labels.selected import Frame, Selected
+from ruler.tsdb.select.gathering import Gatherer, Layer, of_columns
 from ruler.tsdb.select.merging import Part, in_order
 from ruler.tsdb.write.ring import Ring
 
 MOST_HOLES = 4  # rows of a stack for each row that there is
-CELLS_AT_ONCE = 1 << 16  # gathered, judged and decoded while they are in the cache
+NEAR_ROWS = 3  # before that of a moment, where the last sample before it is looked for first
+AT_ONCE = 1 << 15  # cells: so few are gathered when they are selected
+ALL = 1 << 62
 
 FAR = 1 << 62  # no time is further from 1970
 
 _SIGN = np.uint64(TIME_SIGN)
 
 
-class Layer(NamedTuple):
-    """A Layer is the rows [low, high) of a leaf, and for each series its column there (0: none)."""
-
-    page: Leaf
-    columns: IntArray
-    low: int
-    high: int
-    whole: bool  # every series has its column here, and samples can be in these rows
-    erasures: tuple[Erasure, ...] = ()  # that may touch samples here
-
-
-def select(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> Selection:
-    """The samples of the selected series in (start, end]."""
-    return selection(selected, stacked(selected, rings, start, end))
+def select(selected: Selected, rings: Sequence[Ring], start: int, end: int, look: Look | None = None) -> Selection:
+    """The samples of the selected series in (start, end], or of those that the look takes the last of."""
+    moment = start + look.reach if look is not None and look.aspect is Aspect.INSTANT else None
+    return selection(selected, _blocks(selected, rings, start, end, 0, AT_ONCE, moment))
 
 
 def stacked(selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int = 0) -> list[Block]:
     """The same as blocks whose rows are those of the selected series; of archives, one of their planes."""
+    return [block.whole() for block in _blocks(selected, rings, start, end, plane, ALL, None)]
+
+
+def _blocks(
+    selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int, at_once: int, moment: int | None
+) -> list[Block | Deferred]:
     start, end = max(start, -FAR), min(end, FAR)
-    blocks: list[Block] = []
+    blocks: list[Block | Deferred] = []
     gridded = [
         (ring, layers) for ring in rings if ring.interval and (layers := layers_of(selected, ring, start, end, plane))
     ]
@@ -56,8 +54,10 @@ def stacked(selected: Selected, rings: Sequence[Ring], start: int, end: int, pla
     merged = _needing_merge(selected, [layers for _, layers in gridded], free)
     for ring, layers in gridded:
         frame, framed = _framed(selected, layers, merged)
-        if framed and (block := _grid_block(ring, frame, framed, start, end)) is not None:
-            blocks.append(block)
+        if framed:
+            stretch = _stretch(ring, frame, framed, start, end, at_once)
+            if stretch is not None:
+                blocks += stretch.blocks() if moment is None else stretch.blocks_since(moment)
     if merged is not None:
         every = [layer for _, layers in gridded for layer in layers] + free
         block = _merged_block(every, np.flatnonzero(merged), start, end)
@@ -66,15 +66,15 @@ def stacked(selected: Selected, rings: Sequence[Ring], start: int, end: int, pla
     return blocks
 
 
-def cells(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> int:
-    """How many cells `select` would allocate, at most."""
+def cells(selected: Selected, rings: Sequence[Ring], start: int, end: int, at_once: int = ALL) -> int:
+    """How many cells `select` would allocate at most, when it defers blocks of more than `at_once`."""
     total = 0
-    for ring in rings:
-        layers = layers_of(selected, ring, start, end)
+    layers_of_each = [(ring, layers) for ring in rings if (layers := layers_of(selected, ring, start, end))]
+    for ring, layers in layers_of_each:
         stacked = sum((layer.high - layer.low) * int(np.count_nonzero(layer.columns)) for layer in layers)
-        if layers and ring.interval and (height := _height(layers)) is not None:
+        if ring.interval and (height := _height(layers)) is not None:
             stacked = max(stacked, height * int(np.count_nonzero(_anywhere(layers))))
-        total += stacked
+        total += min(stacked, at_once) if len(layers_of_each) == 1 and ring.interval else stacked
     return total
 
 
@@ -189,43 +189,94 @@ def streams_of(slots_of: list[CodeArray]) -> tuple[tuple[IntArray, ...], CodeArr
     return tuple(slots[first].astype(np.int64) for slots in slots_of), place.astype(np.int32)
 
 
-def _grid_block(ring: Ring, frame: Frame, layers: list[Layer], start: int, end: int) -> Block | None:
-    """The block of a frame: times first, then values, so that a row seen with its time is seen whole."""
+def _stretch(ring: Ring, frame: Frame, layers: list[Layer], start: int, end: int, at_once: int) -> Stretch | None:
+    """The stretch of a frame in (start, end]: times are read before values, so a row seen with its time is whole."""
     base = min(layer.page.first + layer.low for layer in layers)
-    before = [layer.page.writes for layer in layers]
+    writes = [layer.page.writes for layer in layers]
     times = _stacked_times(layers, frame.slots, base)
     inside = _crop(times, start, end)
     if inside is None:
         return None
     top, bottom, edges = inside
-    times = times[top:bottom]
-    gappy = np.flatnonzero(np.logical_not(times.all(axis=1))).tolist()
-    removed = {row - top: (times[row - top] == 0)[frame.stream_of] for row in edges if top <= row < bottom}
-    values, held, gaps = _gathered(layers, base + top, bottom - top, removed)
-    if any(writes & 1 or writes != layer.page.writes for layer, writes in zip(layers, before, strict=True)):
-        for row in gappy:  # a row may have been half written: only its time makes it a sample
-            values[row, (times[row] == 0)[frame.stream_of]] = ABSENT_CELL
-        held, gaps = (values != ABSENT_CELL).any(axis=0), True
-    for row in gappy:
-        if row:
-            np.maximum(times[row], times[row - 1], out=times[row])
     flags = 0
     for layer in layers:
         flags |= int(np.bitwise_or.reduce(layer.page.flags[layer.columns]))
-    tick = ((base + top) * ring.interval, ring.interval)
-    return _block(frame.rows, values, times, frame.stream_of, tick, flags, held, gaps=gaps)
+    gatherer = Gatherer(layers, writes, base, times, frame.stream_of, edges)
+    return Stretch(
+        ring.interval, base, slice(top, bottom), flags, times, gatherer, frame.rows, frame.stream_of, at_once
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A Stretch is what some series have in the rows `span` of a grid, whose stored times [rows × streams] are `times`.
+
+    The first row is the tick `base`; `rows` are those of the selection's table. Blocks of more than `at_once` cells are
+    deferred.
+    """
+
+    interval: int
+    base: int
+    span: slice
+    flags: int
+    times: Bits
+    gatherer: Gatherer
+    rows: IntArray
+    stream_of: CodeArray
+    at_once: int
+
+    def blocks_since(self, moment: int) -> list[Block | Deferred]:
+        """The blocks without the rows above the last sample that is not after a moment."""
+        top, bottom = self.span.start, self.span.stop
+        last = min(max(moment // self.interval - self.base, top), bottom - 1)
+        low = max(top, last - NEAR_ROWS)
+        if low - top < NEAR_ROWS:
+            return self.blocks()
+        cells, _, _ = self.gatherer.cells(slice(low, last + 1), slice(0, len(self.rows)))
+        stored = self.times[low : last + 1]
+        taken = (stored != 0) & (stored <= np.uint64(moment + TIME_SIGN))
+        near = ((cells != ABSENT_CELL) & taken[:, self.stream_of]).any(axis=0)
+        if near.all():
+            return replace(self, span=slice(low, bottom)).blocks()
+        if not near.any():
+            return self.blocks()
+        recent = replace(self._among(np.flatnonzero(near)), span=slice(low, bottom))
+        return [*recent.blocks(), *self._among(np.flatnonzero(~near)).blocks()]
+
+    def _among(self, columns: IntArray) -> Stretch:
+        rows, stream_of = self.rows[columns], self.stream_of[columns]
+        return replace(self, gatherer=self.gatherer.among(columns), rows=rows, stream_of=stream_of)
+
+    def blocks(self) -> list[Block | Deferred]:
+        """The block, if there is anything."""
+        times, tick = self.times[self.span].copy(), ((self.base + self.span.start) * self.interval, self.interval)
+        for row in np.flatnonzero(np.logical_not(times.all(axis=1))).tolist():
+            if row:
+                np.maximum(times[row], times[row - 1], out=times[row])
+        if len(times) * len(self.rows) <= self.at_once:
+            cells, held, gaps = self.gatherer.cells(self.span, slice(0, len(self.rows)))
+            block = _block(self.rows, cells, times, self.stream_of, tick, self.flags, held, gaps=gaps)
+            return [] if block is None else [block]
+        times ^= _SIGN
+        special, stale = bool(self.flags & SPECIAL), bool(self.flags & STALES)
+        real = times.view(np.int64)
+        return [Deferred(self.rows, len(times), real, self.stream_of, tick, special, stale, self._gather)]
+
+    def _gather(self, left: int, right: int) -> tuple[FloatArray, bool]:
+        cells, _, gaps = self.gatherer.cells(self.span, slice(left, right))
+        return cells.view(np.float64), gaps
 
 
 def _stacked_times(layers: list[Layer], slots: tuple[IntArray, ...], base: int) -> Bits:
     """The stored times [rows × streams] of all layers, row 0 being the tick `base`."""
     if len(layers) == 1:
         page, _, low, high, *_ = layers[0]
-        return _columns(page.times[low:high], slots[0]).copy()
+        return of_columns(page.times[low:high], slots[0]).copy()
     height = max(layer.page.first + layer.high for layer in layers) - base
     times = np.zeros((height, len(slots[0])), dtype=np.uint64)
     for layer, places in zip(layers, slots, strict=True):
         at = layer.page.first + layer.low - base
-        times[at : at + layer.high - layer.low] |= _columns(layer.page.times[layer.low : layer.high], places)
+        times[at : at + layer.high - layer.low] |= of_columns(layer.page.times[layer.low : layer.high], places)
     return times
 
 
@@ -241,91 +292,6 @@ def _crop(times: Bits, start: int, end: int) -> tuple[int, int, list[int]] | Non
         latest[row] = each.max()
     some = np.flatnonzero(latest)
     return (int(some[0]), int(some[-1]) + 1, edges) if len(some) else None
-
-
-def _columns(rows: Bits, columns: IntArray) -> Bits:
-    return rows[:, columns[0] : columns[-1] + 1] if _neighbours(columns) else rows[:, columns]
-
-
-def _neighbours(columns: IntArray) -> bool:
-    return bool(columns[-1] - columns[0] == len(columns) - 1 and (columns[1:] > columns[:-1]).all())
-
-
-def _gathered(
-    layers: list[Layer], base: int, height: int, removed: dict[int, BoolArray]
-) -> tuple[Bits, BoolArray, bool]:
-    """The values of `height` rows from the tick `base` on, which columns hold any, and whether any is absent.
-
-    Goes by as many rows as the cache holds. In the rows of `removed` the columns given there are left absent.
-    """
-    width = len(layers[0].columns)
-    step = max(1, CELLS_AT_ONCE // width)
-    values = np.empty((height, width), dtype=np.uint64)
-    present = np.zeros(width, dtype=np.uint64)
-    gaps = False
-    pieces = [_Piece(layer, layer.page.first - base) for layer in layers]
-    for low in range(0, height, step):
-        part = values[low : low + step]
-        high, filled = low + len(part), 0
-        for piece in pieces:
-            begin, stop = max(low, piece.begin), min(high, piece.end)
-            if begin < stop:
-                at = begin - low
-                part[filled:at] = 0
-                piece.gather(begin, stop, part[at : stop - low], filled - at)
-                filled = max(filled, stop - low)
-        part[filled:] = 0
-        for row in range(low, high):
-            if row in removed:
-                part[row - low, removed[row]] = 0
-        present |= np.bitwise_or.reduce(part, axis=0)
-        gaps = gaps or not part.all()
-        np.bitwise_xor(part, ABSENT_CELL, out=part)
-    return values, present != 0, gaps
-
-
-class _Piece:
-    """A _Piece is the cells of one layer, taken from its leaf when they are first wanted and let go after the last."""
-
-    def __init__(self, layer: Layer, offset: int) -> None:
-        self._layer, self._offset = layer, offset
-        self.begin, self.end = layer.low + offset, layer.high + offset  # rows of the block
-        self._taken: tuple[Bits, IntArray, int] | None = None
-
-    def gather(self, begin: int, stop: int, into: Bits, overlap: int) -> None:
-        """Copy these rows of the block; the first `overlap` rows of `into` hold cells of other streams already."""
-        page, columns, low, high, _, erasures = self._layer
-        if self._taken is None:
-            self._taken = spared(page, columns, low, high, erasures)
-        cells, places, first = self._taken
-        rows = cells[begin - self._offset - first : stop - self._offset - first]
-        if page.torn is not None:
-            _gather_sure(page, page.torn, begin - self._offset, rows, columns, places, into, overlap)
-        else:
-            _gather(rows, places, into, overlap)
-        if stop == self.end:
-            self._taken = None
-
-
-def _gather(rows: Bits, columns: IntArray, into: Bits, overlap: int) -> None:
-    if overlap > 0:
-        into[:overlap] |= rows[:overlap, columns]
-        rows, into = rows[overlap:], into[overlap:]
-    if _neighbours(columns):
-        into[:] = rows[:, columns[0] : columns[-1] + 1]
-    else:
-        rows.take(columns, axis=1, out=into, mode="clip")
-
-
-def _gather_sure(
-    page: Leaf, torn: BoolArray, low: int, rows: Bits, columns: IntArray, places: IntArray, into: Bits, overlap: int
-) -> None:
-    """The same where cells may be there that no entry vouches for."""
-    sure = rows[:, places]
-    for row in np.flatnonzero(torn[low : low + len(rows)]).tolist():
-        sure[row, page.times[low + row, page.slot_of[columns]] == 0] = 0
-    into[max(0, overlap) :] = 0
-    into |= sure
 
 
 def _block(
@@ -385,7 +351,7 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
     return _block(rows, values, stamps, stream_of, None, flags, held, gaps=len(which) < values.size)
 
 
-def selection(selected: Selected, blocks: list[Block]) -> Selection:
+def selection(selected: Selected, blocks: Sequence[Block | Deferred]) -> Selection:
     """The blocks with the table of exactly the series that they hold."""
     table = selected.table
     if len(blocks) == 1 and len(blocks[0].rows) == len(selected):
