@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from ruler.model.arrays import BoolArray, IntArray
+from ruler.model.once import once
 from ruler.storage import Block, Deferred
 
 _NEVER = np.iinfo(np.int64).min
@@ -93,7 +93,7 @@ class Span:
     def whole(self) -> Span:
         return self
 
-    @cached_property
+    @once
     def origin(self) -> IntArray:
         """For each (row, stream) the row in which the stream really got the time that stands there."""
         times = self.block.times
@@ -102,7 +102,7 @@ class Span:
         new[1:] = times[1:] != times[:-1]
         return np.maximum.accumulate(np.where(new, row, 0), axis=0)
 
-    @cached_property
+    @once
     def missed(self) -> BoolArray | None:
         """For each (row, stream), whether the stream got nothing there; None when no row was missed."""
         if not self.block.gaps:

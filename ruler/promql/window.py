@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ruler.model.arrays import ABSENT_BITS, STALE_BITS, BoolArray, FloatArray, IntArray
+from ruler.model.once import once
 from ruler.promql.span import Span
 
 _ROWS_TO_A_STEP = 4
@@ -52,30 +52,30 @@ class Windows:
     def reach(self) -> int:
         return self.span.reach
 
-    @cached_property
+    @once
     def stretch(self) -> FloatArray | None:
         """How many times as long as asked for each window is [steps × 1]; None when all are right."""
         lengths = self.ends - self.starts
         return None if (lengths == self.reach).all() else (lengths / self.reach)[:, np.newaxis]
 
-    @cached_property
+    @once
     def shape(self) -> tuple[int, int]:
         return len(self.span.ends), len(self.columns)
 
-    @cached_property
+    @once
     def first(self) -> IntArray:
         """The first row of each window [steps × streams]: one in which the stream got something, if there is any."""
         return self.span.first[:, self.streams]
 
-    @cached_property
+    @once
     def stop(self) -> IntArray:
         return self.span.stop[:, self.streams]
 
-    @cached_property
+    @once
     def times(self) -> IntArray:
         return self.span.block.times[:, self.streams]
 
-    @cached_property
+    @once
     def _lengths(self) -> IntArray | None:
         """How many columns each stream has, if they lie side by side and are many; else None."""
         streams = self.streams.stop - self.streams.start
@@ -114,14 +114,14 @@ class Windows:
         """The times (ms) of these rows, for each (step, stream)."""
         return np.take_along_axis(self.times, rows, axis=0)
 
-    @cached_property
+    @once
     def used(self) -> slice:
         """The rows that any of these windows holds."""
         if self.first.size == 0:
             return slice(0, 0)
         return slice(int(self.first.min()), max(int(self.stop.max()), int(self.first.min())))
 
-    @cached_property
+    @once
     def cells(self) -> FloatArray:
         """All cells of these columns in the rows used (a view)."""
         columns = self.columns
@@ -129,7 +129,7 @@ class Windows:
             return self.span.block.values[self.used, columns[0] : columns[-1] + 1]
         return self.span.block.values[self.used].take(columns, axis=1)
 
-    @cached_property
+    @once
     def sampled(self) -> BoolArray:
         """Which of `cells` hold a sample."""
         bits = self.cells.view(np.int64)
@@ -138,7 +138,7 @@ class Windows:
             sampled &= bits != STALE_BITS
         return sampled
 
-    @cached_property
+    @once
     def clean(self) -> BoolArray:
         """Of which columns every row holds a sample, unless their stream missed it."""
         if not (self.span.block.gaps or self.span.block.stale):
@@ -159,7 +159,7 @@ class Windows:
         """The same windows over some of the columns."""
         return Windows(self.span, self.columns[which], self.streams, self.stream[which])
 
-    @cached_property
+    @once
     def real_last(self) -> IntArray:
         """The last row of each window in which the stream got something; below `first` where there is none."""
         last = self.stop - 1
@@ -168,7 +168,7 @@ class Windows:
         rows = np.maximum(last, 0)
         return np.where(last < self.first, last, np.take_along_axis(self.span.origin[:, self.streams], rows, axis=0))
 
-    @cached_property
+    @once
     def real_count(self) -> IntArray:
         """In how many rows of each window the stream got something."""
         missed = self.span.missed
@@ -178,7 +178,7 @@ class Windows:
         np.cumsum(~missed[:, self.streams], axis=0, out=got[1:])
         return np.take_along_axis(got, self.stop, axis=0) - np.take_along_axis(got, self.first, axis=0)
 
-    @cached_property
+    @once
     def counts(self) -> IntArray:
         """How many samples each window holds [steps × columns]."""
         if self.clean.all():
