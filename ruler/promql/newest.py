@@ -28,7 +28,7 @@ def newest(blocks: Sequence[Block]) -> tuple[FloatArray, BoolArray | None]:
 def _last(block: Block) -> IntArray:
     """The bits of the last cell of each column that is not absent."""
     cells = block.values.view(np.int64)
-    last = cells[-1]
+    last: IntArray = cells[-1]
     if not block.gaps:
         return last
     missing = (last == ABSENT_BITS).nonzero()[0]
