@@ -36,12 +36,13 @@ from ruler.promql.extended import check_extension, extended_span, smoothed
 from ruler.promql.frame import Frame, Grid, Value, moments
 from ruler.promql.functions import FUNCTIONS
 from ruler.promql.functions.rows import swept
+from ruler.promql.functions.starts import starts_of
 from ruler.promql.limits import Limits
 from ruler.promql.newest import newest
 from ruler.promql.notes import Notes, from_archive
 from ruler.promql.scope import Ranged
 from ruler.promql.span import DeferredSpan, Span, samples_in, span_of
-from ruler.promql.window import Windows
+from ruler.promql.window import Result, Windows, by_kind
 from ruler.storage import Aspect, Block, Look, Queryable, Selection
 
 
@@ -235,6 +236,11 @@ class Evaluation:
         values, present = swept(self, ranged, _latest_times, [])
         return Frame(ranged.table, values, present, ~ranged.drop).pruned()
 
+    def sample_starts(self, selector: VectorSelector, grid: Grid) -> Frame:
+        ranged = self._windows(selector, grid, self._lookback, Aspect.INSTANT)
+        values, present = swept(self, ranged, _latest_starts, [])
+        return Frame(ranged.table, values, present, ~ranged.drop).pruned()
+
     def _subquery(self, expr: Subquery, grid: Grid) -> Ranged:
         """A range vector from the values of an expression at multiples of the subquery's step."""
         ends = self._ends(expr.at, known(expr.offset), grid)
@@ -258,14 +264,16 @@ def _negated(value: Value) -> Value:
     return -value
 
 
-def _latest(windows: Windows) -> tuple[FloatArray, BoolArray]:
-    values, here, _ = windows.latest(stale_ends=True)
-    return values, here
+def _latest(windows: Windows) -> Result:
+    return by_kind(windows, lambda part: part.ending().value)
 
 
-def _latest_times(windows: Windows) -> tuple[FloatArray, BoolArray]:
-    _, here, rows = windows.latest(stale_ends=True)
-    return windows.times[rows, windows.stream] / 1000, here
+def _latest_times(windows: Windows) -> Result:
+    return by_kind(windows, lambda part: part.ending().second)
+
+
+def _latest_starts(windows: Windows) -> Result:
+    return by_kind(windows, lambda part: (part.ending().of(starts_of(part)) / 1000, part.ending().present))
 
 
 def _block(frame: Frame, grid: Grid) -> Block:

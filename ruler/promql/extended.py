@@ -104,13 +104,13 @@ def drawn(older: Found, newer: Found, moment: IntArray, *, counter: bool) -> Flo
 
 
 def first_of(windows: Windows) -> Found:
-    values, here, rows = windows.earliest()
-    return Found(values, here, windows.times[rows, windows.stream])
+    first = windows.earliest()
+    return Found(first.values, first.here, first.times)
 
 
 def last_of(windows: Windows) -> Found:
-    values, here, rows = windows.latest(stale_ends=False)
-    return Found(values, here, windows.times[rows, windows.stream])
+    last = windows.latest()
+    return Found(last.values, last.here, last.times)
 
 
 def smoothed(windows: Windows) -> tuple[FloatArray, BoolArray]:
@@ -132,7 +132,7 @@ def _bounded(span: Span) -> Span:
     columns = np.arange(len(block.rows))
     windows = Windows(span, columns, slice(0, block.times.shape[1]), block.stream_of.astype(np.int64))
     edges = edges_of(windows, counter=False)
-    times = np.clip(windows.times[windows.used], span.starts, span.ends)
+    times = np.clip(windows.times, span.starts, span.ends)
     within = ((times > span.starts) & (times < span.ends)).take(windows.stream, axis=1)
     inner = np.where(within, windows.cells, ABSENT)
     left, right = (np.where(edges.present, each, ABSENT) for each in (edges.left, edges.right))

@@ -20,6 +20,7 @@ NOT_MONOTONIC = (
     "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/"
     "latest/querying/functions/#histogram_quantile)"
 )
+OVERLAPPING = "sample has start time that overlaps with previous sample timestamp for metric"
 SORT_IN_RANGE = "sort is ineffective for range queries since results are always ordered by labels"
 
 _MOST = 10  # of a kind are told

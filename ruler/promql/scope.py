@@ -62,6 +62,9 @@ class Scope(Protocol):
     def sample_times(self, selector: VectorSelector, grid: Grid) -> Frame:
         """The times (s) of the samples that an instant selector finds."""
 
+    def sample_starts(self, selector: VectorSelector, grid: Grid) -> Frame:
+        """Since when (s) the counters of these samples count, 0 where that is not known."""
+
 
 Run: TypeAlias = Callable[[Scope, Call, Grid], Value]
 Kernel: TypeAlias = Callable[..., tuple[FloatArray, BoolArray | None]]

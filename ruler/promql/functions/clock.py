@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ruler.model.arrays import FloatArray, IntArray
 from ruler.promql.ast import Call, Expr, Paren, VectorSelector
-from ruler.promql.frame import Frame, Grid, Value, unlabelled_frame
+from ruler.promql.frame import Frame, Grid, Value, empty_frame, unlabelled_frame
 from ruler.promql.scope import Run, Scope
 
 _DAY = 86_400
@@ -36,6 +36,17 @@ def timestamp(scope: Scope, call: Call, grid: Grid) -> Value:
     values = np.broadcast_to((grid.times / 1000)[:, np.newaxis], shape)
     present = None if frame.present is None else np.broadcast_to(frame.present, shape)
     return frame.with_values(values, present, drop=True)
+
+
+def start_timestamp(scope: Scope, call: Call, grid: Grid) -> Value:
+    """Since when each sample counts: known of a plain selector, and of nothing else."""
+    argument: Expr = call.args[0]
+    while isinstance(argument, Paren):
+        argument = argument.expr
+    if isinstance(argument, VectorSelector):
+        return scope.sample_starts(argument, grid)
+    scope.vector(argument, grid)
+    return empty_frame(scope.strings)
 
 
 def date_part(part: Callable[[IntArray], IntArray]) -> Run:

@@ -6,8 +6,7 @@ import numpy as np
 
 from ruler.promql.extended import edges_of
 from ruler.promql.functions.neighbours import Compare, add_lost, changed, count_pairs, fell
-from ruler.promql.functions.over_time import Result
-from ruler.promql.window import Windows
+from ruler.promql.window import Result, Windows
 
 
 def rate(windows: Windows) -> Result:
@@ -42,4 +41,4 @@ def _counted(windows: Windows, compare: Compare) -> Result:
     """The pairs within a window, and that of its first sample with the one that it is anchored to."""
     edges = edges_of(windows, counter=False)
     found, here = count_pairs(windows, compare)
-    return found + (here & compare(edges.left, edges.opening.values)), here
+    return found + compare(edges.left, edges.opening.values), here

@@ -13,77 +13,60 @@ import numpy as np
 from ruler.model.arrays import BoolArray, FloatArray
 from ruler.promql.ast import Call
 from ruler.promql.functions.neighbours import changed, count_pairs, fell
-from ruler.promql.functions.sliding import overlapping, shared_extreme, shared_sum
+from ruler.promql.functions.sliding import overlapping, shared_extreme, sums
 from ruler.promql.notes import invalid_quantile
-from ruler.promql.quantile import quantile_of
 from ruler.promql.scope import Scope
-from ruler.promql.sums import add, added, settled
-from ruler.promql.window import Windows
+from ruler.promql.sums import add
+from ruler.promql.window import Result, Windows, by_kind
 
-Result: TypeAlias = tuple[FloatArray, BoolArray | None]
 Compare: TypeAlias = Callable[[FloatArray, FloatArray], BoolArray]
 
 
 def count_over_time(windows: Windows) -> Result:
     if windows.span.block.archived:
         return sum_over_time(windows)  # of how many there were in each bucket
-    counts = windows.counts
-    return counts.astype(np.float64), counts > 0
+    return windows.counts, windows.holding()
 
 
 def present_over_time(windows: Windows) -> Result:
-    return np.ones(windows.shape), windows.counts > 0
+    return np.ones(windows.shape), windows.holding()
 
 
 def last_over_time(windows: Windows) -> Result:
-    values, here, _ = windows.latest(stale_ends=False)
-    return values, here
+    return by_kind(windows, lambda part: part.latest().value)
 
 
 def first_over_time(windows: Windows) -> Result:
-    values, here, _ = windows.earliest()
-    return values, here
+    return by_kind(windows, lambda part: part.earliest().value)
 
 
 def ts_of_last_over_time(windows: Windows) -> Result:
-    _, here, rows = windows.latest(stale_ends=False)
-    return windows.times[rows, windows.stream] / 1000, here
+    return by_kind(windows, lambda part: part.latest().second)
 
 
 def ts_of_first_over_time(windows: Windows) -> Result:
-    _, here, rows = windows.earliest()
-    return windows.times[rows, windows.stream] / 1000, here
+    return by_kind(windows, lambda part: part.earliest().second)
 
 
 def sum_over_time(windows: Windows) -> Result:
-    total, present = _sum_over_time(windows)
-    return (total if windows.stretch is None else total / windows.stretch), present
-
-
-def _sum_over_time(windows: Windows) -> Result:
-    shared = shared_sum(windows) if overlapping(windows) else None
-    if shared is not None:
-        return shared, windows.counts > 0
-    total, error = np.zeros(windows.shape), np.zeros(windows.shape)
-    for values, here, _ in windows.samples():
-        total, error = add(total, error, np.where(here, values, 0.0))
-    return settled(total, error), windows.counts > 0
+    total, error = sums(windows)
+    total += error
+    return (total if windows.stretch is None else total / windows.stretch), windows.holding()
 
 
 def avg_over_time(windows: Windows) -> Result:
-    shared = shared_sum(windows) if overlapping(windows) else None
-    if shared is not None:
-        return shared / windows.counts, windows.counts > 0
-    total, error = np.zeros(windows.shape), np.zeros(windows.shape)
-    for values, here, _ in windows.samples():
-        total, error = add(total, error, np.where(here, values, 0.0))
-    count = windows.counts
-    mean = total / count + error / count
-    overflowed = ~np.isfinite(mean) & (count > 0)
+    total, error = sums(windows)
+    counts = windows.counts
+    mean = np.divide(total, counts, out=total)
+    mean += np.divide(error, counts, out=error)
+    present = windows.holding()
+    overflowed = ~np.isfinite(mean)
+    if present is not None:
+        overflowed &= present
     if overflowed.any():
         columns: BoolArray = np.any(overflowed, axis=0)
         mean[:, columns] = _running_mean(windows.subset(columns))
-    return mean, count > 0
+    return mean, present
 
 
 def _running_mean(windows: Windows) -> FloatArray:
@@ -91,7 +74,7 @@ def _running_mean(windows: Windows) -> FloatArray:
     total, error, mean = np.zeros(windows.shape), np.zeros(windows.shape), np.zeros(windows.shape)
     count = np.zeros(windows.shape)
     as_mean = np.zeros(windows.shape, dtype=np.bool_)
-    for values, here, _ in windows.samples():
+    for values, here, _ in windows.each():
         first = here & (count == 0)
         count += here
         summed, lost = add(total, error, np.where(here, values, 0.0))
@@ -122,12 +105,12 @@ def _extreme(windows: Windows, choose: np.ufunc, beats: Compare) -> Result:
         best = shared_extreme(windows, choose)
     else:
         best = np.full(windows.shape, np.nan)
-        for values, here, _ in windows.samples():
+        for values, here, _ in windows.each():
             best = choose(best, np.where(here, values, np.nan))
     mixed = _of_two_zeros(windows, best)
     if mixed.any():
         best[:, mixed] = _first_best(windows.subset(mixed), beats)
-    return best, windows.counts > 0
+    return best, windows.holding()
 
 
 def _of_two_zeros(windows: Windows, best: FloatArray) -> BoolArray:
@@ -141,7 +124,7 @@ def _of_two_zeros(windows: Windows, best: FloatArray) -> BoolArray:
 
 def _first_best(windows: Windows, beats: Compare) -> FloatArray:
     best = np.full(windows.shape, np.nan)
-    for values, here, _ in windows.samples():
+    for values, here, _ in windows.each():
         np.copyto(best, values, where=here & (beats(values, best) | np.isnan(best)))
     return best
 
@@ -157,47 +140,11 @@ def ts_of_max_over_time(windows: Windows) -> Result:
 def _time_of_extreme(windows: Windows, no_worse: np.ufunc) -> Result:
     best = np.full(windows.shape, np.nan)
     when = np.zeros(windows.shape, dtype=np.int64)
-    for values, here, times in windows.samples(with_times=True):
+    for values, here, times in windows.each(with_times=True):
         better = here & (no_worse(values, best) | np.isnan(best))
         np.copyto(best, values, where=better)
         np.copyto(when, times, where=better)
-    return when / 1000, windows.counts > 0
-
-
-def stdvar_over_time(windows: Windows) -> Result:
-    mean, mean_error = np.zeros(windows.shape), np.zeros(windows.shape)
-    squares, squares_error = np.zeros(windows.shape), np.zeros(windows.shape)
-    count = np.zeros(windows.shape)
-    for values, here, _ in windows.samples():
-        count += here
-        apart = np.where(here, values - (mean + mean_error), 0.0)
-        mean, mean_error = added(mean, mean_error, apart / np.maximum(count, 1))
-        product = np.where(here, apart * (values - (mean + mean_error)), 0.0)
-        squares, squares_error = added(squares, squares_error, product)
-    return (squares + squares_error) / count, count > 0
-
-
-def stddev_over_time(windows: Windows) -> Result:
-    variance, present = stdvar_over_time(windows)
-    return np.sqrt(variance), present
-
-
-def quantile_over_time(windows: Windows, share: FloatArray) -> Result:
-    return quantile_of(_stacked(windows), windows.counts, share), windows.counts > 0
-
-
-def mad_over_time(windows: Windows) -> Result:
-    """The median distance from the median; NaN where any sample is."""
-    stack, half, counts = _stacked(windows), np.full((1, 1), 0.5), windows.counts
-    median = quantile_of(stack, counts, half)
-    result = quantile_of(np.abs(stack - median), counts, half)
-    return np.where(np.count_nonzero(~np.isnan(stack), axis=0) < counts, np.nan, result), counts > 0
-
-
-def _stacked(windows: Windows) -> FloatArray:
-    """All samples [places × steps × columns], NaN where there is none."""
-    turns = [np.where(here, values, np.nan) for values, here, _ in windows.samples()]
-    return np.stack(turns) if turns else np.full((1, *windows.shape), np.nan)
+    return when / 1000, windows.holding()
 
 
 def checked_quantile(scope: Scope, call: Call, scalars: list[FloatArray], occupied: Callable[[], BoolArray]) -> None:

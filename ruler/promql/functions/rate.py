@@ -6,35 +6,37 @@ worked out once for all its series.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from common.labels import METRIC_NAME, quote
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.promql.ast import Call
 from ruler.promql.frame import Frame, Grid, Value
-from ruler.promql.functions.neighbours import add_lost
-from ruler.promql.functions.rows import is_range
-from ruler.promql.functions.starts import NO_START
-from ruler.promql.notes import NOT_A_COUNTER
-from ruler.promql.scope import Run, Scope
-from ruler.promql.window import Windows
+from ruler.promql.functions.neighbours import add_lost, overlapping_columns
+from ruler.promql.functions.rows import TILE, is_range
+from ruler.promql.functions.starts import NO_START, Counted, starts_again, starts_of
+from ruler.promql.notes import NOT_A_COUNTER, OVERLAPPING
+from ruler.promql.scope import Ranged, Run, Scope
+from ruler.promql.span import Span
+from ruler.promql.window import Result, Samples, Windows, by_kind, tiles
 
 _COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 _CLOSE = 1.1  # a sample within so many average distances of a window's edge is taken to reach it
 
-Result = tuple[FloatArray, BoolArray | None]
-
 
 def rate(windows: Windows) -> Result:
-    return _split(windows, counter=True, seconds=(windows.ends - windows.starts)[:, np.newaxis] / 1000)
+    return _difference(windows, counter=True, seconds=(windows.ends - windows.starts)[:, np.newaxis] / 1000)
 
 
 def increase(windows: Windows) -> Result:
-    return _split(windows, counter=True, seconds=_once(windows))
+    return _difference(windows, counter=True, seconds=_once(windows))
 
 
 def delta(windows: Windows) -> Result:
-    return _split(windows, counter=False, seconds=_once(windows))
+    return _difference(windows, counter=False, seconds=_once(windows))
 
 
 def _once(windows: Windows) -> FloatArray:
@@ -42,71 +44,59 @@ def _once(windows: Windows) -> FloatArray:
     return np.ones((1, 1)) if windows.stretch is None else windows.stretch
 
 
-def _split(windows: Windows, *, counter: bool, seconds: FloatArray) -> Result:
-    """The extrapolated difference for each of so many seconds."""
-    if counter and windows.span.block.starts is not None:
-        return _by_column(windows, counter=counter, seconds=seconds)
-    clean = windows.clean
-    if clean.all():
-        return _by_stream(windows, counter=counter, seconds=seconds)
-    if not clean.any():
-        return _by_column(windows, counter=counter, seconds=seconds)
-    values = np.empty(windows.shape)
-    present = np.empty(windows.shape, dtype=np.bool_)
-    for which, kernel in ((clean, _by_stream), (~clean, _by_column)):
-        values[:, which], present[:, which] = kernel(windows.subset(which), counter=counter, seconds=seconds)
-    return values, present
+def _difference(windows: Windows, *, counter: bool, seconds: FloatArray) -> Result:
+    return by_kind(windows, lambda part: _extrapolated(part, counter=counter, seconds=seconds))
 
 
-def _by_stream(windows: Windows, *, counter: bool, seconds: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """Where all series of a stream have all of its samples, they share all that has to do with times."""
-    first = np.minimum(windows.first, len(windows.span.block.values) - 1)
-    last = np.maximum(windows.real_last, 0)
-    count = windows.real_count
-    reach = _Reach(windows, windows.times_at(first), windows.times_at(last), count, seconds)
-    oldest, newest = windows.values_at(first), windows.values_at(last)
-    rise = np.subtract(newest, oldest, out=newest)
-    factor = windows.spread(reach.factor(reach.to_start))
-    if counter:
-        add_lost(windows, rise)
-        near_zero = oldest <= rise * windows.spread(reach.to_start / reach.sampled * (1 + 1e-9))
-        if near_zero.any():
-            step, column = np.nonzero(near_zero)
-            factor = factor.copy()
-            factor[step, column] = reach.at(step, windows.stream[column]).from_zero(
-                oldest[step, column], rise[step, column]
-            )
-    return np.multiply(rise, factor, out=rise), windows.spread(count > 1)
-
-
-def _by_column(windows: Windows, *, counter: bool, seconds: FloatArray) -> tuple[FloatArray, BoolArray]:
-    oldest, here, first = windows.earliest()
-    newest, _, last = windows.latest(stale_ends=False)
-    first_time, last_time = windows.times[first, windows.stream], windows.times[last, windows.stream]
-    count = windows.counts
-    reach = _Reach(windows, first_time, last_time, count, seconds)
-    rise = newest - oldest
-    if not counter:
-        return rise * reach.factor(reach.to_start), count > 1
-    add_lost(windows, rise)
+def _extrapolated(windows: Windows, *, counter: bool, seconds: FloatArray) -> Result:
+    """The difference of the last and the first sample, extrapolated to the window, for each of so many seconds."""
+    oldest, newest = windows.earliest(), windows.latest()
     if windows.span.block.starts is None:
-        return rise * reach.from_zero(oldest, rise), count > 1
-    begun = windows.span.block.starts[first, windows.columns]
-    within = here & (begun != NO_START) & (begun > windows.starts[:, np.newaxis]) & (begun < first_time)
-    from_begun = (rise + oldest) * reach.since(begun, last_time)
-    return np.where(within, from_begun, rise * reach.from_zero(oldest, rise)), within | (count > 1)
+        count = windows.shared_count if newest.shared else windows.counts
+        reach = _Reach(windows, oldest.own_times, newest.own_times, count, seconds)
+    else:
+        reach = _Reach(windows, oldest.times, newest.times, windows.counts, seconds)
+    first, rise, present = oldest.values, newest.values, windows.holding(2)
+    np.subtract(rise, first, out=rise)
+    if not counter:
+        return np.multiply(rise, newest.spread(reach.factor(reach.to_start)), out=rise), present
+    add_lost(windows, rise)
+    if windows.span.block.starts is not None:
+        return _from_starts(windows, oldest, rise, reach, present)
+    factor = newest.spread(reach.factor(reach.to_start))
+    to_start = reach.to_start / reach.sampled * (1 + 1e-9)
+    if not first.min(initial=np.inf) > rise.max(initial=0.0) * np.nanmax(to_start, initial=0.0):
+        step, column = np.nonzero((first <= rise * newest.spread(to_start)) & (rise > 0))
+        if len(step):
+            factor = factor.copy()
+            place = windows.stream[column] if newest.shared else column
+            factor[step, column] = reach.at(step, place).from_zero(first[step, column], rise[step, column])
+    return np.multiply(rise, factor, out=rise), present
+
+
+def _from_starts(
+    windows: Windows, oldest: Samples, rise: FloatArray, reach: _Reach, present: BoolArray | None
+) -> Result:
+    """The same of counters of which it may be known when they were zero."""
+    first, first_time = oldest.values, oldest.times
+    begun = oldest.of(starts_of(windows))
+    within = oldest.here & (begun != NO_START) & (begun > windows.starts[:, np.newaxis]) & (begun < first_time)
+    since = reach.since(begun, windows.latest().times)
+    extrapolated = reach.from_zero(first, rise)
+    here = np.ones(windows.shape, dtype=np.bool_) if present is None else present
+    return np.where(within, (rise + first) * since, rise * extrapolated), within | here
 
 
 class _Reach:
     """A Reach is how far the samples of windows are taken to reach beyond the first and the last of them (s)."""
 
     def __init__(
-        self, windows: Windows, first_time: IntArray, last_time: IntArray, count: IntArray, seconds: FloatArray
+        self, windows: Windows, first_time: IntArray, last_time: IntArray, count: npt.NDArray[Any], seconds: FloatArray
     ) -> None:
         self._seconds = seconds
         ends = windows.ends[:, np.newaxis]
         self.sampled = (last_time - first_time) / 1000
-        average = self.sampled / (count - 1)
+        average = self.sampled / np.maximum(count - 1, 1)
         close, half = average * _CLOSE, average / 2
         to_start = (first_time - windows.starts[:, np.newaxis]) / 1000
         to_end = (ends - last_time) / 1000
@@ -138,34 +128,48 @@ class _Reach:
 
 
 def irate(windows: Windows) -> Result:
-    older, newer, distance, present = _last_two(windows)
-    rise = np.where(newer < older, newer, newer - older)
-    return rise / (distance / 1000), present
+    return by_kind(windows, _instant_rate)
+
+
+def _instant_rate(windows: Windows) -> Result:
+    newer = windows.latest()
+    older = windows.before(newer)
+    seconds = newer.spread((newer.own_times - older.own_times) / 1000)
+    rise, before = newer.values, older.values
+    again = rise < before
+    if windows.span.block.starts is not None:
+        again |= starts_again(_counted(older), _counted(newer))
+    if again.any():
+        before[again] = 0.0
+    np.subtract(rise, before, out=rise)
+    return np.divide(rise, seconds, out=rise), older.present
+
+
+def _counted(samples: Samples) -> Counted:
+    return Counted(samples.of(starts_of(samples.windows)), samples.times)
 
 
 def idelta(windows: Windows) -> Result:
-    older, newer, _, present = _last_two(windows)
-    return newer - older, present
+    return by_kind(windows, _instant_delta)
 
 
-def _last_two(windows: Windows) -> tuple[FloatArray, FloatArray, IntArray, BoolArray]:
-    """The last two values of each window, the time between them (ms), and whether there are two."""
-    if windows.clean.all():
-        last = np.maximum(windows.real_last, 0)
-        before = np.maximum(last - 1, 0)
-        if windows.span.missed is not None:
-            before = np.take_along_axis(windows.span.origin[:, windows.streams], before, axis=0)
-        distance = windows.spread(windows.times_at(last) - windows.times_at(before))
-        return windows.values_at(before), windows.values_at(last), distance, windows.spread(windows.real_count > 1)
-    older, newer = np.zeros(windows.shape), np.zeros(windows.shape)
-    distance = np.zeros(windows.shape, dtype=np.int64)
-    newest_time = np.zeros(windows.shape, dtype=np.int64)
-    for values, here, times in windows.samples(with_times=True):
-        np.copyto(older, newer, where=here)
-        np.copyto(newer, values, where=here)
-        np.copyto(distance, times - newest_time, where=here)
-        np.copyto(newest_time, times, where=here)
-    return older, newer, distance, windows.counts > 1
+def _instant_delta(windows: Windows) -> Result:
+    newer = windows.latest()
+    older = windows.before(newer)
+    return newer.values - older.values, older.present
+
+
+def note_overlaps(scope: Scope, call: Call, ranged: Ranged) -> None:
+    """Warn of metrics whose samples say of themselves that they count what others had counted."""
+    names, column = ranged.table.column(METRIC_NAME), 0
+    for span in ranged.spans:
+        if isinstance(span, Span) and span.block.starts is not None and span.before is None:
+            for windows in tiles(span, TILE):
+                found = column + windows.columns[overlapping_columns(windows)]
+                for code in np.unique(names[found]).tolist():
+                    argument = next(arg for arg in call.args if is_range(arg))
+                    scope.notes.warn(f"{OVERLAPPING} {quote(scope.strings.text(code))}", argument)
+        column += len(span.block.rows)
 
 
 def of_counter(run: Run) -> Run:

@@ -43,12 +43,14 @@ def over(
     keeps_name: bool = False,
     before: Callable[..., None] | None = None,
     extended: Kernel | None = None,
+    about: Callable[[Scope, Call, Ranged], None] | None = None,
 ) -> Run:
     """A function of the samples in each window: `kernel(windows, *scalars)` gives values and where they are present.
 
     `aspect` is what the kernel is given of a bucket where samples are gone. `before(scope, call, scalars, occupied)`
     sees the scalar arguments first: to refuse them, or to note what is odd about them, at the steps that `occupied()`
-    gives: those with samples. `extended` is the kernel for windows that look beyond their edges.
+    gives: those with samples. `extended` is the kernel for windows that look beyond their edges; `about(scope, call,
+    ranged)` notes what is odd about samples.
     """
 
     def run(scope: Scope, call: Call, grid: Grid) -> Value:
@@ -59,6 +61,8 @@ def over(
             before(scope, call, scalars, lambda: _occupied(scope, ranged))
         chosen = kernel if extended is None or not ranged.extended else extended
         values, present = swept(scope, ranged, chosen, scalars)
+        if about is not None:
+            about(scope, call, ranged)
         drop = ranged.drop if keeps_name else np.ones_like(ranged.drop)
         return Frame(ranged.table, values, present, drop).pruned()
 
@@ -67,7 +71,7 @@ def over(
 
 def _occupied(scope: Scope, ranged: Ranged) -> BoolArray:
     """At which steps any window holds a sample."""
-    values, present = swept(scope, ranged, lambda windows: (windows.counts, windows.counts > 0), [])
+    values, present = swept(scope, ranged, lambda windows: (windows.counts, windows.holding()), [])
     return np.ones(len(values), dtype=np.bool_) if present is None else np.asarray(present.any(axis=1))
 
 

@@ -1,64 +1,120 @@
 """Sums and extremes of windows that overlap, worked out once for the rows that they share.
 
-Sums are differences of running sums in twice the precision, so that nothing is lost between a large past and a small
-present; infinities and NaN would spoil them and take the other way. Extremes come from those of 1, 2, 4 … rows.
+A sum is the difference of two running sums. So that nothing is lost between a large past and a small present, values
+are split in two: a high part of so few digits that running sums of it are exact, and the rest, whose running sums are
+as good as exact. Where even those may not be, and where there are infinities or NaN, samples are added one by one.
+Extremes come from those of 1, 2, 4 … rows.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ruler.model.arrays import FloatArray, IntArray
-from ruler.promql.sums import add, settled
+from ruler.model.arrays import BoolArray, FloatArray
+from ruler.promql.sums import added
 from ruler.promql.window import Windows
 
-_WORTH_IT = 4  # how many times each row must be looked at before sharing pays
-_LOST = 2.0**-50  # of a running sum: a difference smaller than that has lost some of its digits
+_WORTH_IT = 2  # how many times each row must be looked at before sharing pays
+_SURE = 8.0  # a sum must be so many times the largest low part, and the number of rows squared, to be surely right
 
 
 def overlapping(windows: Windows) -> bool:
     """Whether the windows hold the same rows so often that sharing pays."""
     longest = int((windows.stop - windows.first).max(initial=0))
-    return longest * len(windows.ends) > _WORTH_IT * len(windows.cells)
+    return len(windows.ends) == 1 or longest * len(windows.ends) > _WORTH_IT * windows.height
 
 
-def shared_sum(windows: Windows) -> FloatArray | None:
-    """The sum of each window; None where running sums would not be exact enough."""
+def sums(windows: Windows) -> tuple[FloatArray, FloatArray]:
+    """The sum of each window, and what rounding left out of it."""
+    if not overlapping(windows):
+        return _added_up(windows)
+    terms = windows.cells if windows.full else np.where(windows.sampled, windows.cells, 0.0)
+    odd = np.zeros(len(windows.columns), dtype=np.bool_)
     if windows.span.block.special:
-        return None
-    terms = np.where(windows.sampled, windows.cells, 0.0)
-    total, error = np.zeros((len(terms) + 1, terms.shape[1])), np.zeros((len(terms) + 1, terms.shape[1]))
-    for row, term in enumerate(terms):
-        total[row + 1], error[row + 1] = add(total[row], error[row], term)
-    start, stop = _edges(windows)
-    before, after = np.take_along_axis(total, start, axis=0), np.take_along_axis(total, stop, axis=0)
-    errors = np.take_along_axis(error, stop, axis=0) - np.take_along_axis(error, start, axis=0)
-    result = settled(*add(after, errors, -before))
-    doubtful = (np.abs(result) < _LOST * np.maximum(np.abs(before), np.abs(after))) & (result != 0)
-    return None if doubtful.any() or not np.isfinite(result).all() else result
+        odd |= ~np.isfinite(terms).all(axis=0)
+        terms = np.where(odd, 0.0, terms) if odd.any() else terms
+    total, error, doubtful = exact_sums(windows, terms)
+    odd |= doubtful
+    if odd.any():
+        total[:, odd], error[:, odd] = _added_up(windows.subset(odd))
+    return total, error
+
+
+def _added_up(windows: Windows) -> tuple[FloatArray, FloatArray]:
+    """The same, by adding one sample after the other."""
+    total, error = np.zeros(windows.shape), np.zeros(windows.shape)
+    for values, here, _ in windows.each():
+        total, error = added(total, error, np.where(here, values, 0.0))
+    return total, error
+
+
+def exact_sums(windows: Windows, terms: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """The sum of each window's terms, what rounding left out of it, and of which columns some may be wrong.
+
+    Terms [rows × columns] are finite, and 0 where there is no sample.
+    """
+    height = len(terms)
+    largest = np.maximum(terms.max(axis=0, initial=0.0), -terms.min(axis=0, initial=0.0))
+    # Adding and taking away so large a number rounds to multiples of its last digit, of which a float holds `height`.
+    anchor = 1.5 * np.exp2(np.frexp(largest)[1] + float(height.bit_length()))
+    high = terms + anchor
+    high -= anchor
+    exact = _within(windows, high)
+    low = np.subtract(terms, high, out=high)
+    rest = _within(windows, low)
+    total = exact + rest
+    lowest = np.maximum(low.max(axis=0, initial=0.0), -low.min(axis=0, initial=0.0))
+    small = np.abs(total) < lowest * (float(height) ** 2 * _SURE)
+    doubtful: BoolArray = ~np.isfinite(anchor)
+    if small.any():
+        some: BoolArray = np.any(small, axis=0)
+        nothing = _within(windows.subset(some), (terms[:, some] != 0).astype(np.float64)) == 0
+        doubtful[some] |= np.any(small[:, some] & ~nothing, axis=0)
+    exact -= total
+    exact += rest
+    return total, exact, doubtful
+
+
+def _within(windows: Windows, terms: FloatArray) -> FloatArray:
+    """The sum of each window's terms, by running sums."""
+    if len(windows.ends) == 1:
+        return _at_once(windows, terms)
+    running = np.zeros((len(terms) + 1, terms.shape[1]))
+    np.cumsum(terms, axis=0, out=running[1:])
+    return np.subtract(windows.at(running, windows.stop), windows.at(running, windows.first))
+
+
+def _at_once(windows: Windows, terms: FloatArray) -> FloatArray:
+    """The sum of the terms of each column's only window: rows that all have, and those that some have not."""
+    top, bottom = int(windows.first.max(initial=0)), int(windows.stop.min(initial=windows.height))
+    if top >= bottom:
+        top, bottom = windows.height, windows.height
+    found: FloatArray = terms[top:bottom].sum(axis=0, keepdims=True)
+    for low, high in ((0, top), (bottom, windows.height)):
+        if low < high:
+            row = np.arange(low, high)[:, np.newaxis]
+            inside = windows.spread((row >= windows.first) & (row < windows.stop))
+            found += np.where(inside, terms[low:high], 0.0).sum(axis=0, keepdims=True)
+    return found
 
 
 def shared_extreme(windows: Windows, choose: np.ufunc) -> FloatArray:
     """The least or largest sample of each window (`choose` is fmin or fmax), NaN where there is none."""
-    level = np.where(windows.sampled, windows.cells, np.nan)
-    start, stop = _edges(windows)
+    level = windows.cells if windows.full else np.where(windows.sampled, windows.cells, np.nan)
+    start, stop = windows.first, windows.stop
     lengths = stop - start
     result = np.full(windows.shape, np.nan)
     reach = 1
-    while True:
+    while (lengths >= reach).any():
         fitting = (lengths >= reach) & (lengths < 2 * reach)
         if fitting.any():
-            step, column = np.nonzero(fitting)
-            first, last = start[step, column], stop[step, column] - reach
-            result[step, column] = choose(level[first, column], level[last, column])
-        if not (lengths >= 2 * reach).any():
-            return result
+            bottom = len(level) - 1
+            found: FloatArray = choose(
+                windows.at(level, np.minimum(start, bottom)), windows.at(level, np.clip(stop - reach, 0, bottom))
+            )
+            if fitting.all():
+                return found
+            np.copyto(result, found, where=windows.spread(fitting))
         level = choose(level[:-reach], level[reach:])
         reach *= 2
-
-
-def _edges(windows: Windows) -> tuple[IntArray, IntArray]:
-    """The rows of each window, counted from the first row that any of them holds."""
-    above = windows.used.start
-    start = windows.spread(windows.first) - above
-    return start, np.maximum(windows.spread(windows.stop) - above, start)
+    return result

@@ -8,6 +8,7 @@ import numpy as np
 
 from common.errors import QueryError
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.model.golang import format_float
 from ruler.promql.ast import Call
 from ruler.promql.scope import Scope
 from ruler.promql.sums import added
@@ -65,4 +66,4 @@ def checked_factors(scope: Scope, call: Call, scalars: list[FloatArray], occupie
         outside = (factors <= 0) | (factors >= 1)
         if outside.any() and (met := outside & occupied()).any():
             short, wrong = name[0] + "f", np.broadcast_to(factors, met.shape)[met][0]
-            raise QueryError(f"invalid {name} factor. Expected: 0 < {short} < 1, got: {wrong:f}")
+            raise QueryError(f"invalid {name} factor. Expected: 0 < {short} < 1, got: {format_float(wrong, 'f', 6)}")
