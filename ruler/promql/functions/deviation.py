@@ -1,7 +1,7 @@
 """Variance and standard deviation of windows.
 
-Values are measured from one of their column, and their sums and sums of squares shared by all windows that hold them.
-Where that would lose digits, or Prometheus's way loses some, it is done that way: one sample after the other.
+A few samples are taken one after the other, to the bit as Prometheus does. Many are measured from one of their column,
+and their sums and sums of squares shared by all windows that hold them, unless that or Prometheus's way loses digits.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from ruler.promql.functions.sliding import exact_sums, overlapping
 from ruler.promql.sums import added
 from ruler.promql.window import Result, Windows
 
+_SHORT = 64  # samples in a window
+_LITTLE = 1 << 14  # samples in all windows
 _FAR = 2.0**-12  # of the squares about the origin: a variance smaller than that has lost digits
 _FLAT = 2.0**-26  # of the mean's square: of a variance smaller than that Prometheus has lost digits
 
@@ -24,12 +26,17 @@ def stddev_over_time(windows: Windows) -> Result:
 
 
 def stdvar_over_time(windows: Windows) -> Result:
-    if windows.height == 0 or not overlapping(windows):
+    if _few(windows) or not overlapping(windows):
         return _in_order(windows), windows.holding()
     variance, doubtful = _about_origin(windows)
     if doubtful.any():
         variance[:, doubtful] = _in_order(windows.subset(doubtful))
     return variance, windows.holding()
+
+
+def _few(windows: Windows) -> bool:
+    longest, (steps, width) = int((windows.stop - windows.first).max(initial=0)), windows.shape
+    return longest <= _SHORT and longest * steps * width <= _LITTLE
 
 
 def _about_origin(windows: Windows) -> tuple[FloatArray, BoolArray]:
