@@ -12,6 +12,13 @@ _NAMED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t":
 _UNNAMED = {escape[1]: char for char, escape in _NAMED.items()}
 _REFERENCE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 _GROUP_NUMBER = re.compile(r"0|[1-9][0-9]{0,7}")
+_DECIMAL = r"[0-9](?:_?[0-9])*"
+_HEXADECIMAL = r"[0-9a-f](?:_?[0-9a-f])*"
+_NUMBER = re.compile(
+    rf"nan|[+-]?(?:inf(?:inity)?|(?:{_DECIMAL}\.?(?:{_DECIMAL})?|\.{_DECIMAL})(?:e[+-]?{_DECIMAL})?"
+    rf"|0x_?(?:{_HEXADECIMAL}\.?(?:{_HEXADECIMAL})?|\.{_HEXADECIMAL})p[+-]?{_DECIMAL})",
+    re.IGNORECASE | re.ASCII,
+)
 _HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
 _HEX = "[0-9a-fA-F]"
 _SOUND = {
@@ -111,6 +118,17 @@ def format_float(value: float, verb: str = "f", precision: int = -1) -> str:
     if verb != "g":
         return format(value, f".{precision}{verb}")
     return format(value, f".{precision or 1}g")
+
+
+def parse_float(text: str) -> float | None:
+    """The number that strconv.ParseFloat reads in `text`; None where it is none, or too large for a float."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    try:
+        value = float.fromhex(text.replace("_", "")) if "x" in text or "X" in text else float(text)
+    except OverflowError:
+        return None
+    return None if math.isinf(value) and "n" not in text.lower() else value
 
 
 def _shortest(value: float, verb: str) -> str:

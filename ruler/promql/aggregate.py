@@ -69,22 +69,17 @@ def _sum(data: Sorted) -> FloatArray:
 def _avg(data: Sorted) -> FloatArray:
     total, error = grouped_sum(data.values, data.runs)
     mean = total / data.counts + error / data.counts
-    infinite = np.isinf(total)
-    for group in np.flatnonzero(infinite.any(axis=0)).tolist():
-        steps = np.flatnonzero(infinite[:, group])
-        columns = slice(data.runs.starts[group], data.runs.starts[group] + data.runs.sizes[group])
-        here = None if data.present is None else data.present[steps, columns]
-        mean[steps, group] = _mean_of_large(data.values[steps, columns], here)
-    return mean
-
-
-def _mean_of_large(values: FloatArray, here: BoolArray | None) -> FloatArray:
-    """The mean of rows whose sum is infinite: because of an infinite value, or because it does not fit a float."""
-    finite = np.isfinite(values)
-    mean: FloatArray = np.where(finite, 0.0, values).sum(axis=1)
-    large = finite.all(axis=1)
-    if large.any():
-        mean[large] = mean_in_order(values[large], finite[large] if here is None else here[large])
+    finite = np.isfinite(total)
+    if finite.all():
+        return mean
+    odd = np.add.reduceat(np.where(np.isfinite(data.values), 0.0, data.values), data.runs.starts, axis=1)
+    overflowed = ~finite & (odd == 0)
+    mean = np.where(finite, mean, odd)
+    for group in np.flatnonzero(overflowed.any(axis=0)).tolist():
+        steps, columns = np.flatnonzero(overflowed[:, group]), data.runs.columns(group)
+        values = data.values[steps, columns]
+        here = np.ones(values.shape, dtype=np.bool_) if data.present is None else data.present[steps, columns]
+        mean[steps, group] = mean_in_order(values, here)
     return mean
 
 
@@ -199,6 +194,7 @@ def check_share(scope: Scope, expr: Aggregation, share: FloatArray) -> None:
     if np.isnan(share).any():
         scope.notes.warn(invalid_quantile(math.nan), expr.param)
         return
-    for value in (float(share.max()), float(share.min())):
-        if not 0 <= value <= 1:
-            scope.notes.warn(invalid_quantile(value), expr.param)
+    if share.max() > 1:
+        scope.notes.warn(invalid_quantile(float(share.max())), expr.param)
+    if share.min() < 0:
+        scope.notes.warn(invalid_quantile(float(share.min())), expr.param)

@@ -77,9 +77,10 @@ def _in_ratio(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray) 
     if np.isnan(param).any():
         raise QueryError("Ratio value is NaN")
     if expr.param is not None:
-        for value in (float(param.max()), float(param.min())):
-            if abs(value) > 1:
-                scope.notes.warn(invalid_ratio(value), expr.param)
+        if param.max() > 1:
+            scope.notes.warn(invalid_ratio(float(param.max())), expr.param)
+        if param.min() < -1:
+            scope.notes.warn(invalid_ratio(float(param.min())), expr.param)
     ratio = np.clip(param, -1, 1)[:, np.newaxis]
     offset = _label_hash(frame) / float(1 << 64)
     return frame.mask & (((ratio >= 0) & (offset < ratio)) | ((ratio < 0) & (offset >= 1 + ratio)))

@@ -45,6 +45,10 @@ class Runs:
     starts: IntArray
     sizes: IntArray
 
+    def columns(self, group: int) -> slice:
+        """The columns of one group."""
+        return slice(int(self.starts[group]), int(self.starts[group] + self.sizes[group]))
+
     def alike(self) -> Iterator[tuple[IntArray, IntArray, BoolArray]]:
         """Groups of about one size: their numbers, their columns [groups × places], and which places are beyond."""
         scale = np.frexp(self.sizes - 0.5)[1]
@@ -145,10 +149,7 @@ def _by_parts(values: FloatArray, runs: Runs) -> tuple[FloatArray, FloatArray, B
 
 
 def mean_in_order(terms: FloatArray, here: BoolArray) -> FloatArray:
-    """The mean over the last axis where a sum does not fit a float: kept as a mean from the term on that overflows.
-
-    What an infinite or NaN term makes of a mean needs no such care.
-    """
+    """The mean over the last axis of finite terms whose sum may not be: kept as a mean from the term that overflows."""
     total, error, mean = (np.zeros(len(terms)) for _ in range(3))
     count = np.zeros(len(terms))
     as_mean = np.zeros(len(terms), dtype=np.bool_)

@@ -10,7 +10,7 @@ import numpy as np
 
 from common.labels import METRIC_NAME, quote
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
-from ruler.model.golang import format_float
+from ruler.model.golang import format_float, parse_float
 from ruler.promql.ast import Call, Expr
 from ruler.promql.columns import dropping, group_by, grouped, setting, stacked
 from ruler.promql.frame import Frame, Grid, Value, empty_frame
@@ -132,26 +132,18 @@ def _of_histograms(
 def _with_bounds(scope: Scope, frame: Frame, argument: Expr) -> tuple[Frame, FloatArray]:
     """The series whose `le` is a number, and those numbers; a note for each metric that has others."""
     distinct, inverse = np.unique(frame.table.column(_BOUND), return_inverse=True)
-    bounds = np.array([_parsed(scope.strings.text(code)) for code in distinct.tolist()], dtype=np.float64)
-    of_series = bounds[inverse] if len(bounds) else np.zeros(0)
-    bad = np.isnan(of_series)
+    parsed = [parse_float(scope.strings.text(code)) for code in distinct.tolist()]
+    bounds = np.array([math.nan if bound is None else bound for bound in parsed], dtype=np.float64)[inverse]
+    bad = np.array([bound is None for bound in parsed], dtype=np.bool_)[inverse]
     if not bad.any():
-        return frame, of_series
+        return frame, bounds
     wrong = frame.take(bad)
     columns = [wrong.table.column(METRIC_NAME), wrong.table.column(_BOUND)]
     for row in grouped(columns, wrong.series).first.tolist():
-        metric, bound = (scope.strings.text(int(column[row])) for column in columns)
-        note = f'bucket label "le" is missing or has a malformed value of {quote(bound)}'
+        metric, text = (scope.strings.text(int(column[row])) for column in columns)
+        note = f'bucket label "le" is missing or has a malformed value of {quote(text)}'
         scope.notes.warn(named(note, metric), argument)
-    return frame.take(~bad), of_series[~bad]
-
-
-def _parsed(text: str) -> float:
-    """The bound, NaN when it is none; spelled as Go's ParseFloat reads it, so neither spaced nor empty."""
-    try:
-        return float(text) if text == text.strip() and "_" not in text else math.nan
-    except ValueError:
-        return math.nan
+    return frame.take(~bad), bounds[~bad]
 
 
 def _alike(frame: Frame, bounds: FloatArray, group: IntArray) -> Iterator[_Alike]:

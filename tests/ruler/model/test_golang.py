@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruler.model.golang import EscapeError, expand, format_float, quote, unquote
+from ruler.model.golang import EscapeError, expand, format_float, parse_float, quote, unquote
 
 _TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 
@@ -71,6 +71,30 @@ def test_format_float(value: float, verb: str, precision: int, expected: str) ->
 def test_the_shortest_form_is_exact(value: float, verb: str) -> None:
     """Without a precision, no digit is lost."""
     assert value == float(format_float(value, verb))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1", 1.0),
+        ("-1_000.5e+0_2", -100050.0),
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("0x1p-2", 0.25),
+        ("0X_1.8p1", 3.0),
+        ("-infinity", -math.inf),
+        ("1e-999", 0.0),
+        *((text, None) for text in ("", " 1", "١", "_1", "1_", "1__0", "1._5", ".", "1e", "0x1", "+nan", "1e999", "١")),
+    ],
+)
+def test_parse_float(text: str, expected: float | None) -> None:
+    """Numbers are read as strconv.ParseFloat reads them; what is too large is none."""
+    assert expected == parse_float(text)
+
+
+def test_nan_is_a_number_to_go() -> None:
+    """Without a sign, however it is spelled."""
+    assert all(math.isnan(found) for text in ("nan", "NaN") if (found := parse_float(text)) is not None)
 
 
 def test_expand() -> None:
