@@ -23,7 +23,7 @@ _HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
 _HEX = "[0-9a-fA-F]"
 _SOUND = {
     mark: re.compile(
-        rf"(?:[^\\]|\\(?:[abfnrtv\\{mark}]|x{_HEX}{{2}}|[0-3][0-7]{{2}}|u(?![dD][89a-fA-F]){_HEX}{{4}}"
+        rf"(?:[^\\]++|\\(?:[abfnrtv\\{mark}]|x{_HEX}{{2}}|[0-3][0-7]{{2}}|u(?![dD][89a-fA-F]){_HEX}{{4}}"
         rf"|U(?!0000[dD][89a-fA-F])(?:000{_HEX}|0010){_HEX}{{4}}))*+"
     )
     for mark in "\"'"

@@ -29,8 +29,8 @@ HEAVIEST_REGEX: Final = 1 << 15
 """The most that an expression may weigh which is more than literals: what RE2 compiles in about 15 ms."""
 
 # One literal or several between bars, none of them empty: RE2 takes it for sure, and it matches no empty text.
-_LITERAL = r"(?:[^\\.+*?()\[\]{}^$|\ud800-\udfff]|\\[!-/:-@\[-^`{-~])++"
-_LITERALS = re.compile(rf"{_LITERAL}(?:\|{_LITERAL})*+")
+_LITERAL = r"(?:[^\\.+*?()\[\]{}^$|\ud800-\udfff]++|\\[!-/:-@\[-^`{-~])++"
+_LITERALS = lru_cache(maxsize=16)(re.compile(rf"{_LITERAL}(?:\|{_LITERAL})*+").fullmatch)
 _UNICODE_CLASS, _NEGATED_CLASS = re.compile(r"\\[pP]"), re.compile(r"\\[DSW]")
 _REPEATED = re.compile(r"(?<!\))\{(?:[0-9]{1,4},)?([0-9]{1,4})")
 _REPEATED_GROUP = re.compile(r"\)\{(?:[0-9]{1,4},)?([0-9]{1,4})")
@@ -55,7 +55,7 @@ def weight(pattern: str) -> int:
 
     Optional parts in a row cost the square of their number, classes of Unicode as much as 1,500 characters each.
     """
-    if _LITERALS.fullmatch(pattern):
+    if _LITERALS(pattern):
         return 0
     optional = pattern.count("?") + sum(map(int, _REPEATED.findall(pattern)))
     classes = 1_500 * len(_UNICODE_CLASS.findall(pattern)) + 6 * len(_NEGATED_CLASS.findall(pattern))
@@ -100,7 +100,7 @@ class Matcher:
     value: str
 
     def __post_init__(self) -> None:
-        if self.op is not MatchOp.EQUAL and self.op is not MatchOp.NOT_EQUAL and not _LITERALS.fullmatch(self.value):
+        if self.op is not MatchOp.EQUAL and self.op is not MatchOp.NOT_EQUAL and not _LITERALS(self.value):
             compile_regex(self.value)
 
     def matches(self, value: str) -> bool:
@@ -115,7 +115,7 @@ class Matcher:
     @property
     def matches_empty(self) -> bool:
         """Whether a series without the label is selected."""
-        if self.op in (MatchOp.REGEX, MatchOp.NOT_REGEX) and _LITERALS.fullmatch(self.value):
+        if self.op in (MatchOp.REGEX, MatchOp.NOT_REGEX) and _LITERALS(self.value):
             return self.op is MatchOp.NOT_REGEX
         return self.matches("")
 

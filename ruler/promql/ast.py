@@ -1,9 +1,9 @@
-"""The syntax tree of PromQL: what was written, with positions, and nothing about how it runs. All nodes are frozen.
+"""The syntax tree of PromQL: what was written, with positions, and nothing about how it runs. No node ever changes.
 
 Positions are offsets in characters of the query text, end exclusive. Durations are int milliseconds, or arithmetic that
 becomes so when the query runs (durations.py). The printed form of a node (`str`, Prometheus's canonical form) parses
-back to an equal tree; positions do not take part in equality. A chain `1 + 1 + …` is a left spine of up to 10,000 Binary
-nodes: nothing here recurses, and no walker may recurse on `Binary.left`. Every other way down is a few hundred at most.
+back to an equal tree; positions do not take part in equality. A chain `1 + 1 + …` is a left spine of thousands of
+Binary nodes: nothing here recurses, and no walker may recurse on `Binary.left`. Any other way down is short.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 from common.durations import format_duration
 from common.labels import METRIC_NAME, is_label_name
@@ -36,7 +36,6 @@ __all__ = [
     "Node",
     "Number",
     "Paren",
-    "Span",
     "Subquery",
     "Text",
     "Unary",
@@ -44,14 +43,6 @@ __all__ = [
     "VectorSelector",
     "known",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A Span is where in the text a node was written."""
-
-    start: int = 0
-    end: int = 0
 
 
 class AtEdge(Enum):
@@ -106,11 +97,19 @@ class Matching:
         return text + (f" fill_left ({left})" if left else "") + (f" fill_right ({right})" if right else "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Node:
-    """A Node is a piece of an expression; each kind says its own text, as strings with its children between them."""
+    """A Node is a piece of an expression; each kind says its own text, as strings with its children between them.
 
-    span: Span = field(default=Span())
+    Its fields are Final instead of frozen: a query may have thousands of nodes, and a frozen one takes three times as
+    long to make.
+    """
+
+    span: Final[tuple[int, int]] = (0, 0)  # from where to where it was written
+
+    @property
+    def start(self) -> int:
+        return self.span[0]
 
     def pieces(self) -> tuple[str | Node, ...]:
         raise NotImplementedError
@@ -154,29 +153,29 @@ class Node:
         return hash(str(self))
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Number(Node):
     """A Number is a literal; one written as a duration (`5m`) is its seconds."""
 
     type: ClassVar[ValueType] = ValueType.SCALAR
-    value: float
-    duration: bool = False
+    value: Final[float]
+    duration: Final[bool] = False
 
     def pieces(self) -> tuple[str | Node, ...]:
         return (format_duration(round(self.value * 1000)) if self.duration else format_float(self.value),)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class DurationExpr(Node):
     """A DurationExpr is `left op right` where a duration stands; a minus sign has no left, `step` and `range` no side.
 
     `wrapped` says that it stands in parentheses; a literal loses its own.
     """
 
-    op: str
-    left: DurationTerm | None = None
-    right: DurationTerm | None = None
-    wrapped: bool = False
+    op: Final[str]
+    left: Final[DurationTerm | None] = None
+    right: Final[DurationTerm | None] = None
+    wrapped: Final[bool] = False
 
     def pieces(self) -> tuple[str | Node, ...]:
         text: tuple[str | Node, ...]
@@ -204,18 +203,18 @@ def known(extent: Extent) -> int:
     return extent
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Text(Node):
     """A Text is a string literal."""
 
     type: ClassVar[ValueType] = ValueType.STRING
-    value: str
+    value: Final[str]
 
     def pieces(self) -> tuple[str | Node, ...]:
         return (quote(self.value),)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class VectorSelector(Node):
     """`name{matchers} offset 5m @ 123`: `matchers` include the one for `__name__`; `name` is set when written bare.
 
@@ -223,11 +222,11 @@ class VectorSelector(Node):
     """
 
     type: ClassVar[ValueType] = ValueType.VECTOR
-    name: str
-    matchers: tuple[Matcher, ...]
-    offset: Extent = 0
-    at: At | None = None
-    extension: Extension = Extension.NONE
+    name: Final[str]
+    matchers: Final[tuple[Matcher, ...]]
+    offset: Final[Extent] = 0
+    at: Final[At | None] = None
+    extension: Final[Extension] = Extension.NONE
 
     def pieces(self) -> tuple[str | Node, ...]:
         return (self.selection, _at(self.at), _extended(self.extension), *_moved(self.offset))
@@ -242,13 +241,13 @@ class VectorSelector(Node):
         return f"{self.name}{{{inner}}}" if inner or not self.name else self.name
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class MatrixSelector(Node):
     """`selector[range]`; offset and @ are those of the selector inside."""
 
     type: ClassVar[ValueType] = ValueType.MATRIX
-    selector: VectorSelector
-    range: Extent
+    selector: Final[VectorSelector]
+    range: Final[Extent]
 
     def pieces(self) -> tuple[str | Node, ...]:
         inner = self.selector
@@ -256,47 +255,47 @@ class MatrixSelector(Node):
         return (inner.selection, "[", _extent(self.range), "]", *modifiers)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Subquery(Node):
     """`expr[range:step]`; a step of None is the evaluation interval."""
 
     type: ClassVar[ValueType] = ValueType.MATRIX
-    expr: Expr
-    range: Extent
-    step: Extent | None = None
-    offset: Extent = 0
-    at: At | None = None
+    expr: Final[Expr]
+    range: Final[Extent]
+    step: Final[Extent | None] = None
+    offset: Final[Extent] = 0
+    at: Final[At | None] = None
 
     def pieces(self) -> tuple[str | Node, ...]:
         step = "" if self.step is None else _extent(self.step)
         return (self.expr, "[", _extent(self.range), ":", step, "]", _at(self.at), *_moved(self.offset))
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Call(Node):
     """A Call is a function with its arguments."""
 
-    function: str
-    args: tuple[Expr, ...]
+    function: Final[str]
+    args: Final[tuple[Expr, ...]]
+    type: Final[ValueType] = field(init=False)
 
-    @property
-    def type(self) -> ValueType:
-        return SIGNATURES[self.function].returns
+    def __post_init__(self) -> None:
+        self.type = SIGNATURES[self.function].returns  # type: ignore[misc]  # where it is made
 
     def pieces(self) -> tuple[str | Node, ...]:
         return (f"{self.function}(", *_between(", ", self.args), ")")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Aggregation(Node):
     """`op by (grouping) (param, expr)`; `without` turns the grouping round."""
 
     type: ClassVar[ValueType] = ValueType.VECTOR
-    op: str
-    expr: Expr
-    param: Expr | None = None
-    grouping: tuple[str, ...] = ()
-    without: bool = False
+    op: Final[str]
+    expr: Final[Expr]
+    param: Final[Expr | None] = None
+    grouping: Final[tuple[str, ...]] = ()
+    without: Final[bool] = False
 
     def pieces(self) -> tuple[str | Node, ...]:
         grouping = ""
@@ -306,50 +305,50 @@ class Aggregation(Node):
         return (f"{self.op}{grouping}(", *param, self.expr, ")")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Binary(Node):
     """`left op right`; `matching` is set only between two vectors, `bool_result` is the `bool` modifier."""
 
-    op: str
-    left: Expr
-    right: Expr
-    bool_result: bool = False
-    matching: Matching | None = None
-    type: ValueType = field(init=False)
+    op: Final[str]
+    left: Final[Expr]
+    right: Final[Expr]
+    bool_result: Final[bool] = False
+    matching: Final[Matching | None] = None
+    type: Final[ValueType] = field(init=False)
 
     def __post_init__(self) -> None:
         scalar = self.left.type is ValueType.SCALAR and self.right.type is ValueType.SCALAR
-        object.__setattr__(self, "type", ValueType.SCALAR if scalar else ValueType.VECTOR)
+        self.type = ValueType.SCALAR if scalar else ValueType.VECTOR  # type: ignore[misc]  # where it is made
 
     def pieces(self) -> tuple[str | Node, ...]:
         modifiers = (" bool" if self.bool_result else "") + str(self.matching or "")
         return (self.left, f" {self.op}{modifiers} ", self.right)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Unary(Node):
     """`+expr` or `-expr`."""
 
-    op: str
-    expr: Expr
-    type: ValueType = field(init=False)
+    op: Final[str]
+    expr: Final[Expr]
+    type: Final[ValueType] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "type", self.expr.type)
+        self.type = self.expr.type  # type: ignore[misc]  # where it is made
 
     def pieces(self) -> tuple[str | Node, ...]:
         return (self.op, self.expr)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Paren(Node):
     """`(expr)`."""
 
-    expr: Expr
-    type: ValueType = field(init=False)
+    expr: Final[Expr]
+    type: Final[ValueType] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "type", self.expr.type)
+        self.type = self.expr.type  # type: ignore[misc]  # where it is made
 
     def pieces(self) -> tuple[str | Node, ...]:
         return ("(", self.expr, ")")

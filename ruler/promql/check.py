@@ -9,7 +9,6 @@ from common.labels import METRIC_NAME
 from ruler.model.golang import quote
 from ruler.model.matcher import Matcher
 from ruler.promql.ast import Cardinality, Expr, Matching, VectorSelector
-from ruler.promql.lexer import Token
 from ruler.promql.signatures import PARAMETERS, Signature, ValueType
 
 SET_OPERATORS: Final = frozenset({"and", "or", "unless"})
@@ -24,36 +23,36 @@ class Complaint(NamedTuple):
     position: int
 
 
-def binary(operator: Token, left: Expr, right: Expr, bool_result: bool, matching: Matching) -> Iterator[Complaint]:
-    """What is wrong with `left operator right`."""
-    compares, start = operator.kind in _COMPARISONS, left.span.start
+def binary(op: str, at: int, left: Expr, right: Expr, bool_result: bool, matching: Matching) -> Iterator[Complaint]:
+    """What is wrong with `left op right`, where `op` stands at `at`."""
+    compares, start = op in _COMPARISONS, left.start
     scalars = (left.type is ValueType.SCALAR, right.type is ValueType.SCALAR)
     if bool_result and not compares:
-        yield Complaint("bool modifier can only be used on comparison operators", operator.position)
+        yield Complaint("bool modifier can only be used on comparison operators", at)
     if compares and not bool_result and all(scalars):
-        yield Complaint("comparisons between scalars must use BOOL modifier", operator.position)
+        yield Complaint("comparisons between scalars must use BOOL modifier", at)
     if matching.on:
         for label in matching.labels:
             if label in matching.include:
                 problem = f"label {quote(label)} must not occur in ON and GROUP clause at once"
-                yield Complaint(problem, operator.position)
+                yield Complaint(problem, at)
     for side in (left, right):
         if side.type not in _OPERANDS:
             problem = "binary expression must contain only scalar and instant vector types"
-            yield Complaint(problem, side.span.start)
+            yield Complaint(problem, side.start)
     filled = matching.fill_left is not None or matching.fill_right is not None
     if left.type is not ValueType.VECTOR or right.type is not ValueType.VECTOR:
         if matching.labels:
             yield Complaint("vector matching only allowed between instant vectors", start)
         if filled:
             yield Complaint("filling in missing series only allowed between instant vectors", start)
-    elif operator.kind in SET_OPERATORS:
+    elif op in SET_OPERATORS:
         if matching.cardinality is not Cardinality.ONE_TO_ONE:
-            yield Complaint(f"no grouping allowed for {quote(operator.kind)} operation", start)
+            yield Complaint(f"no grouping allowed for {quote(op)} operation", start)
         if filled:
             yield Complaint("filling in missing series not allowed for set operators", start)
-    if any(scalars) and operator.kind in SET_OPERATORS:
-        problem = f"set operator {quote(operator.kind)} not allowed in binary scalar expression"
+    if any(scalars) and op in SET_OPERATORS:
+        problem = f"set operator {quote(op)} not allowed in binary scalar expression"
         yield Complaint(problem, start)
 
 
@@ -70,7 +69,7 @@ def subquery(expr: Expr) -> Complaint | None:
     if expr.type is ValueType.VECTOR:
         return None
     problem = f"subquery is only allowed on instant vector, got {expr.type} instead"
-    return Complaint(problem, expr.span.start)
+    return Complaint(problem, expr.start)
 
 
 def aggregation(op: str, expr: Expr, param: Expr | None) -> Iterator[Complaint]:
@@ -83,7 +82,7 @@ def aggregation(op: str, expr: Expr, param: Expr | None) -> Iterator[Complaint]:
 
 def _wrong_type(expr: Expr, wanted: ValueType, where: str) -> Complaint:
     problem = f"expected type {wanted.documented} in {where}, got {expr.type.documented}"
-    return Complaint(problem, expr.span.start)
+    return Complaint(problem, expr.start)
 
 
 def selector(start: int, name: str, written: Sequence[Matcher]) -> Complaint | None:
@@ -127,6 +126,6 @@ def arguments(function: Signature, args: Sequence[Expr]) -> Iterator[Complaint]:
 
 def _info_selector(arg: Expr) -> Iterator[Complaint]:
     if not isinstance(arg, VectorSelector):
-        yield Complaint("expected label selectors only", arg.span.start)
+        yield Complaint("expected label selectors only", arg.start)
     elif arg.name:
-        yield Complaint("expected label selectors only, got vector selector instead", arg.span.start)
+        yield Complaint("expected label selectors only, got vector selector instead", arg.start)

@@ -4,66 +4,125 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
+from typing import Final, Protocol
 
 from common.durations import parse_duration
 from common.errors import ParseError
-from ruler.model.golang import format_float, quote, unquote
-from ruler.promql.ast import Span
-from ruler.promql.lexer import DURATION, Lexer, Token
+from ruler.model.golang import EscapeError, format_float, quote, unquote
+from ruler.promql.lexer import DURATION, END, ODD, Token, describe
+from ruler.promql.quick import MATCHERS, RANGE
 
-MOST_NODES = 10_000
-LONGEST_SECONDS = (1 << 63) / 1e9  # what Go's time.Duration holds
+MOST_PARTS: Final = 10_000
+LONGEST_SECONDS: Final = (1 << 63) / 1e9  # what Go's time.Duration holds
+_LONG_STRING: Final = 10_000
+_LATER: Final = {"</": "the histogram trim operator </", ">/": "the histogram trim operator >/"}
+_NUMBERED_ESCAPES: Final = tuple(f"\\{letter}" for letter in "xuU01234567")
 _MISPLACED = re.compile(r"_(?![0-9a-f])|(?<![0-9a-fx])_")
-_UNITS = frozenset({"y", "w", "d", "h", "m", "s", "ms"})
+_BEGINNINGS: Final = {MATCHERS: ("{", "{"), RANGE: ("[", "[")}
+_AFTER_PARENTHESES: Final = (")", END)  # which have to be counted to say what is wrong there
+_UNKNOWN_UNIT = re.compile(r"(?<=[0-9])(?!(?:ms|[smhdwy])(?![A-Za-z._]))[A-Za-z._]+")
+
+
+class Excess(ParseError):  # noqa: N818  (of a limit: no mistake)
+    """A text beyond what is parsed."""
+
+
+class Tokens(Protocol):
+    """Tokens are what a text is made of."""
+
+    @property
+    def mistake(self) -> ParseError:
+        """What is wrong with the ODD token, when that has been handed out."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether a parenthesis without its other half is an ODD token."""
+
+    def tokens(self) -> Iterator[Token]: ...
 
 
 class Cursor:
-    """A Cursor hands out the tokens of a query in turn and words the complaints about them."""
+    """A Cursor hands out the tokens of a query in turn, words the complaints about them and counts what they make.
 
-    def __init__(self, text: str) -> None:
+    `kind`, `piece` and `start` are those of the next token, `end` is that of the last one taken. An ODD token is next
+    when there is a mistake, which is told only if the parser wants to go on there.
+    """
+
+    __slots__ = ("_lexer", "_parts", "_tokens", "aggregations", "end", "kind", "piece", "start", "text")
+
+    def __init__(self, text: str, lexer: Tokens) -> None:
         self.text = text
-        self.end = 0  # of the last token taken
-        self._lexer = Lexer(text)
-        self._next: Token | None = None
-        self._nodes = 0
+        self.end = 0
+        self.aggregations = 0  # those that it is in
+        self._parts = 0
+        self._lexer = lexer
+        self._tokens = lexer.tokens()
+        self.kind, self.piece, self.start = next(self._tokens)
 
-    def peek(self) -> Token:
-        if self._next is None:
-            self._next = self._lexer.next()
-        return self._next
+    def advance(self) -> None:
+        """Take the next token."""
+        self.end = self.start + len(self.piece)
+        self.kind, self.piece, self.start = next(self._tokens)
 
-    def take(self) -> Token:
-        token = self.peek()
-        self._next = None
-        self.end = token.end
-        return token
+    def accept(self, kind: str) -> bool:
+        """Take the next token if it is of this kind."""
+        if self.kind != kind:
+            return False
+        self.advance()
+        return True
 
-    def accept(self, kind: str) -> Token | None:
-        """The next token, taken, if it is of this kind."""
-        return self.take() if self.peek().kind == kind else None
-
-    def node(self, start: int) -> Span:
+    def node(self, start: int) -> tuple[int, int]:
         """From `start` to the last token taken: where a node stands, which is counted."""
-        self._nodes += 1
-        if self._nodes > MOST_NODES:
-            raise self.error(f"expression has more than {MOST_NODES} parts", start)
-        return Span(start, self.end)
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            self.count(0, start)
+        return start, self.end
+
+    def count(self, parts: int, start: int) -> None:
+        """Count what is no node and takes as much time as so many; raises Excess."""
+        self._parts += parts
+        if self._parts > MOST_PARTS:
+            raise Excess(f"expression has more than {MOST_PARTS} parts", text=self.text, position=start)
+
+    # --- complaints ---------------------------------------------------------------------------------------------------
 
     def error(self, problem: str, position: int) -> ParseError:
         return ParseError(problem, text=self.text, position=position)
 
     def unexpected(self, context: str = "", expected: str = "") -> ParseError:
         """The complaint about the next token, in Prometheus's words."""
-        token = self.peek()
+        if self.kind == ODD or (self.kind in _AFTER_PARENTHESES and not self._lexer.counts):
+            return self._lexer.mistake
         where = f" in {context}" if context else ""
         wanted = f", expected {expected}" if expected else ""
-        return self.error(f"unexpected {token.describe()}{where}{wanted}", token.position)
+        described = describe(*_BEGINNINGS.get(self.kind, (self.kind, self.piece)))
+        return self.error(f"unexpected {described}{where}{wanted}", self.start)
 
-    def number(self, token: Token) -> float:
-        """The value of a number or of a duration in seconds; raises ParseError."""
-        if token.kind == DURATION:
-            return self._seconds(token)
-        text = token.text.lower()
+    def stray(self) -> ParseError:
+        """The complaint about a next token that cannot stand there."""
+        if self.kind in _LATER:
+            return self.error(f"{_LATER[self.kind]} is not supported yet", self.start)
+        return self.unexpected("aggregation" if self.aggregations else "")
+
+    def odd(self) -> ParseError:
+        """The complaint about a token that has to be looked at more closely than a QuickLexer does."""
+        return self._lexer.mistake
+
+    # --- what a token says --------------------------------------------------------------------------------------------
+
+    def number(self) -> float:
+        """The value of the next token, a number or a duration in seconds; raises ParseError."""
+        piece = self.piece
+        if self.kind == DURATION:
+            return self._seconds(piece)
+        if piece.isdecimal() and (piece[0] != "0" or len(piece) == 1):
+            value = float(piece)
+            return value if value != math.inf else self._huge(piece)
+        return self._odd_number(piece)
+
+    def _odd_number(self, piece: str) -> float:
+        text = piece.lower()
         plain = text.replace("_", "")
         try:
             if _MISPLACED.search(text):
@@ -74,33 +133,45 @@ class Cursor:
                 return float(_int64(plain, 8))
             value = float(plain)
         except ValueError:
-            raise self._bad_number(token, "invalid syntax") from None
-        if math.isinf(value) and text != "inf":
-            raise self._bad_number(token, "value out of range")
-        return value
+            raise self._bad_number(piece, "invalid syntax") from None
+        return self._huge(piece) if math.isinf(value) and text != "inf" else value
 
-    def _bad_number(self, token: Token, reason: str) -> ParseError:
-        where = f"strconv.ParseFloat: parsing {quote(token.text)}"
-        return self.error(f"error parsing number: {where}: {reason}", token.position)
+    def _huge(self, piece: str) -> float:
+        raise self._bad_number(piece, "value out of range")
 
-    def _seconds(self, token: Token) -> float:
+    def _bad_number(self, piece: str, reason: str) -> ParseError:
+        where = f"strconv.ParseFloat: parsing {quote(piece)}"
+        return self.error(f"error parsing number: {where}: {reason}", self.start)
+
+    def _seconds(self, piece: str) -> float:
         try:
-            return parse_duration(token.text) / 1000
+            return parse_duration(piece) / 1000
         except ParseError as error:
-            problem = error.problem if "out of range" in error.problem else _duration_problem(token.text)
-            raise self.error(problem, token.position) from None
+            problem = error.problem if "out of range" in error.problem else _duration_problem(piece)
+            raise self.error(problem, self.start) from None
 
-    def string(self, token: Token) -> str:
-        """What a string says, its quotes and escapes resolved."""
-        mark, inner = token.text[0], token.text[1:-1]
-        return inner if mark == "`" else unquote(inner, mark)
-
-    def seconds(self, token: Token) -> float:
-        """The value of a number or of a duration as seconds that a duration can have; raises ParseError."""
-        seconds = self.number(token)
+    def seconds(self) -> float:
+        """The value of the next token as seconds that a duration can have; raises ParseError."""
+        seconds = self.number()
         if not abs(seconds) <= LONGEST_SECONDS:
-            raise self.error("duration out of range", token.position)
+            raise self.error("duration out of range", self.start)
         return seconds
+
+    def string(self) -> str:
+        """What the next token, a string, says, its quotes and escapes resolved; raises Excess."""
+        mark, inner = self.piece[0], self.piece[1:-1]
+        if mark == "`":
+            return inner
+        return self.unquoted(inner, mark) if "\\" in inner else inner
+
+    def unquoted(self, inner: str, mark: str) -> str:
+        """What stands between two marks; raises Excess, or what the lexer has to say of a wrong escape."""
+        if len(inner) > _LONG_STRING:
+            self.count(sum(map(inner.count, _NUMBERED_ESCAPES)), self.start)
+        try:
+            return unquote(inner, mark)
+        except EscapeError:
+            raise self._lexer.mistake from None
 
     def timestamp(self, seconds: float, position: int) -> int:
         """`seconds` as a point of time in ms, halves away from zero; raises ParseError."""
@@ -119,11 +190,7 @@ def _int64(digits: str, base: int) -> int:
 
 def _duration_problem(text: str) -> str:
     """What is wrong with a duration that does not parse, in the words of Prometheus's ParseDuration."""
-    rest = text
-    while rest:
-        rest = rest.lstrip("0123456789")
-        unit = rest[: len(rest) - len(rest.lstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._"))]
-        if unit not in _UNITS:
-            return f"unknown unit {quote(unit)} in duration {quote(text)}"
-        rest = rest[len(unit) :]
+    unknown = _UNKNOWN_UNIT.search(text)
+    if unknown:
+        return f"unknown unit {quote(unknown[0])} in duration {quote(text)}"
     return f"not a valid duration string: {quote(text)}"

@@ -145,4 +145,4 @@ class _Resolution:
         return _ARITHMETIC[node.op](left, right)
 
     def _error(self, problem: str, node: DurationExpr) -> ParseError:
-        return ParseError(problem, text=self._text, position=node.span.start)
+        return ParseError(problem, text=self._text, position=node.start)

@@ -6,31 +6,61 @@ A literal is told from arithmetic here and nowhere else; what the arithmetic com
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
-from ruler.promql.ast import DurationExpr, DurationTerm, Extent, Number, Span
+from common.durations import parse_duration
+from common.errors import ParseError
+from ruler.promql.ast import DurationExpr, DurationTerm, Extent, Number
 from ruler.promql.cursor import Cursor
-from ruler.promql.lexer import DURATION, NUMBER, Token
+from ruler.promql.lexer import DURATION, NUMBER
+from ruler.promql.quick import RANGE
 
 _DEEPEST = 64
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
+_SHORT = 24  # of such texts the latest are kept
 _UNARY = 2  # binds like `*`: -2 ^ 2 is -4
 _CHOICES = {"min": "min_of", "max": "max_of", "min_of": "min_of", "max_of": "max_of"}
+_BY_ZERO = {"/": "division by zero", "%": "modulo by zero"}
 _OF_THE_QUERY = frozenset({"step", "range"})
 _LITERAL = "number, duration, step(), or range()"
 
 
 def brackets(cursor: Cursor) -> tuple[Extent, Extent | None, bool]:
-    """What stands in `[…]`, the bracket being next: range and step, and whether there was a colon."""
-    cursor.take()
+    """What stands in `[…]`, which is next: range and step, and whether there was a colon."""
+    if cursor.kind == RANGE:
+        return _usual_brackets(cursor)
+    cursor.advance()
     reach = _positive(cursor, "subquery or range selector", _LITERAL)
-    colon = cursor.accept(":") is not None
+    colon = cursor.accept(":")
     step = None
-    if colon and cursor.peek().kind != "]":
+    if colon and cursor.kind != "]":
         step = _positive(cursor, "subquery selector", 'number, duration, step(), range(), or "]"')
     if not cursor.accept("]"):
         complaint = ("subquery selector", '"]"') if colon else ("subquery or range", '":" or "]"')
         raise cursor.unexpected(*complaint)
     return reach, step, colon
+
+
+def _usual_brackets(cursor: Cursor) -> tuple[Extent, Extent | None, bool]:
+    """The same of a single token, which holds durations alone."""
+    piece = cursor.piece
+    try:
+        read = _durations_of(piece) if len(piece) <= _SHORT else _read_durations(piece)
+    except ParseError:
+        raise cursor.odd() from None
+    cursor.advance()
+    return read
+
+
+def _read_durations(piece: str) -> tuple[int, int | None, bool]:
+    reach, colon, every = (part.strip() for part in piece[1:-1].partition(":"))
+    read = parse_duration(reach), parse_duration(every) if every else None, colon == ":"
+    if read[0] == 0 or read[1] == 0:
+        raise ParseError("duration must be greater than 0", text=piece)
+    return read
+
+
+_durations_of = lru_cache(maxsize=256)(_read_durations)
 
 
 def _positive(cursor: Cursor, context: str, expected: str) -> Extent:
@@ -39,7 +69,7 @@ def _positive(cursor: Cursor, context: str, expected: str) -> Extent:
         return term
     milliseconds = round(term.value * 1000)
     if milliseconds <= 0:
-        raise cursor.error("duration must be greater than 0", term.span.start)
+        raise cursor.error("duration must be greater than 0", term.start)
     return milliseconds
 
 
@@ -58,68 +88,71 @@ class _Arithmetic:
         self._depth = 0
 
     def expression(self, floor: int = 0) -> DurationTerm:
+        cursor = self._cursor
         self._depth += 1
         if self._depth > _DEEPEST:
-            position = self._cursor.peek().position
-            raise self._cursor.error(f"duration nested deeper than {_DEEPEST} levels", position)
+            raise cursor.error(f"duration nested deeper than {_DEEPEST} levels", cursor.start)
         left = self._unary()
-        while (rank := _PRECEDENCE.get(self._cursor.peek().kind, -1)) > floor:
-            operator = self._cursor.take()
-            right = self.expression(rank - 1 if operator.kind == "^" else rank)
-            self._refuse_zero(operator, right)
-            left = DurationExpr(operator.kind, left, right, span=self._cursor.node(left.span.start))
+        while (rank := _PRECEDENCE.get(cursor.kind, -1)) > floor:
+            op, at = cursor.kind, cursor.start
+            cursor.advance()
+            right = self.expression(rank - 1 if op == "^" else rank)
+            if op in _BY_ZERO and isinstance(right, Number) and right.value == 0:
+                raise cursor.error(_BY_ZERO[op], at)
+            left = DurationExpr(op, left, right, span=cursor.node(left.start))
         self._depth -= 1
         return left
 
-    def _refuse_zero(self, operator: Token, right: DurationTerm) -> None:
-        if operator.kind in ("/", "%") and isinstance(right, Number) and right.value == 0:
-            problem = "division by zero" if operator.kind == "/" else "modulo by zero"
-            raise self._cursor.error(problem, operator.position)
-
     def _unary(self) -> DurationTerm:
-        if self._cursor.peek().kind in ("+", "-"):
-            sign = self._cursor.take()
-            return self._signed(sign, self.expression(_UNARY))
-        return self._term()
+        sign = self._sign()
+        return self._term() if sign is None else self._signed(sign, self.expression(_UNARY))
 
     def signed_term(self) -> DurationTerm:
-        if self._cursor.peek().kind in ("+", "-"):
-            sign = self._cursor.take()
-            return self._signed(sign, self._term())
-        return self._term()
+        sign = self._sign()
+        return self._term() if sign is None else self._signed(sign, self._term())
 
-    def _signed(self, sign: Token, term: DurationTerm) -> DurationTerm:
-        if sign.kind == "+":
+    def _sign(self) -> tuple[str, int] | None:
+        """The sign that is next and where it stands, taken."""
+        cursor = self._cursor
+        if cursor.kind not in ("+", "-"):
+            return None
+        sign = cursor.kind, cursor.start
+        cursor.advance()
+        return sign
+
+    def _signed(self, sign: tuple[str, int], term: DurationTerm) -> DurationTerm:
+        kind, start = sign
+        if kind == "+":
             return term
         if isinstance(term, Number):
-            return replace(term, value=-term.value, span=Span(sign.position, term.span.end))
-        return DurationExpr("-", None, term, span=self._cursor.node(sign.position))
+            return replace(term, value=-term.value, span=(start, term.span[1]))
+        return DurationExpr("-", None, term, span=self._cursor.node(start))
 
     def _term(self) -> DurationTerm:
         cursor = self._cursor
-        token = cursor.peek()
-        word = token.text.lower()
-        if token.kind in (NUMBER, DURATION):
-            value = cursor.seconds(cursor.take())
-            return Number(value, token.kind == DURATION, span=cursor.node(token.position))
-        if token.kind == "(":
-            cursor.take()
+        kind, start, word = cursor.kind, cursor.start, cursor.piece.lower()
+        if kind in (NUMBER, DURATION):
+            value = cursor.seconds()
+            cursor.advance()
+            return Number(value, kind == DURATION, span=cursor.node(start))
+        if kind == "(":
+            cursor.advance()
             term = self.expression()
             self._expect(")")
             return replace(term, wrapped=True) if isinstance(term, DurationExpr) else term
         if word in _OF_THE_QUERY:
-            cursor.take()
+            cursor.advance()
             self._expect("(")
             self._expect(")")
-            return DurationExpr(word, span=cursor.node(token.position))
+            return DurationExpr(word, span=cursor.node(start))
         if word in _CHOICES:
-            cursor.take()
+            cursor.advance()
             self._expect("(")
             left = self.expression()
             self._expect(",")
             right = self.expression()
             self._expect(")")
-            return DurationExpr(_CHOICES[word], left, right, span=cursor.node(token.position))
+            return DurationExpr(_CHOICES[word], left, right, span=cursor.node(start))
         raise cursor.unexpected(*self._complaint)
 
     def _expect(self, kind: str) -> None:

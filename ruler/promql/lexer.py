@@ -1,13 +1,15 @@
 """Query text → tokens, one at a time as the parser asks. Words mean different things in the open, in {} and in [].
 
-A token's kind is its own text in lower case where that is fixed (`sum`, `<=`, `(`), else one of the kinds below.
+A token is its kind, its text and where it starts. Its kind is that text in lower case where it is fixed (`sum`, `<=`),
+else one of the kinds below. A mistake is a token of kind ODD: nobody may ever get there.
 Each pattern takes what is right at once; only what it refuses is looked at closely, to say what is wrong with it.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from collections.abc import Iterator
+from typing import Final, TypeAlias
 
 from common.errors import ParseError
 from ruler.model.golang import EscapeError, quote, unquote
@@ -19,75 +21,70 @@ STRING: Final = "string"
 NUMBER: Final = "number"
 DURATION: Final = "duration"
 END: Final = "end of input"
+ODD: Final = "odd"
+
+Token: TypeAlias = tuple[str, str, int]
 
 _CLASSES: Final = frozenset({IDENTIFIER, METRIC_IDENTIFIER, STRING, NUMBER, DURATION})
 
 _WORD_OPERATORS: Final = frozenset({"and", "or", "unless", "atan2"})
-_FILLS: Final = frozenset({"fill", "fill_left", "fill_right"})
+FILLS: Final = frozenset({"fill", "fill_left", "fill_right"})
 _MODIFIERS: Final = frozenset({"offset", "by", "without", "on", "ignoring", "group_left", "group_right", "bool"})
 _EXTENSIONS: Final = frozenset({"anchored", "smoothed"})
 _EDGES: Final = frozenset({"start", "end", "step", "range"})
-_KEYWORDS: Final = _WORD_OPERATORS | AGGREGATIONS | _MODIFIERS | _EXTENSIONS | _FILLS | _EDGES
+KEYWORDS: Final = _WORD_OPERATORS | AGGREGATIONS | _MODIFIERS | _EXTENSIONS | FILLS | _EDGES
 _OPERATORS: Final = _WORD_OPERATORS | frozenset(
     ("+", "-", "*", "/", "%", "^", "==", "!=", "<", "<=", ">", ">=", "=~", "!~", "@", "</", ">/")
 )
 
-METRIC_NAMES: Final = (_KEYWORDS - _MODIFIERS - {"atan2"}) | {"offset", "by", "without", IDENTIFIER, METRIC_IDENTIFIER}
+METRIC_NAMES: Final = (KEYWORDS - _MODIFIERS - {"atan2"}) | {"offset", "by", "without", IDENTIFIER, METRIC_IDENTIFIER}
 """The kinds that may stand for a metric's name."""
 
-LABEL_NAMES: Final = _KEYWORDS | {IDENTIFIER, METRIC_IDENTIFIER, STRING}
+LABEL_NAMES: Final = KEYWORDS | {IDENTIFIER, METRIC_IDENTIFIER, STRING}
 """The kinds that may stand for a label's name in a list of labels."""
 
 
-class Token(NamedTuple):
-    """A Token is a piece of a query with its kind and where it starts."""
-
-    kind: str
-    text: str
-    position: int
-
-    @property
-    def end(self) -> int:
-        return self.position + len(self.text)
-
-    def describe(self) -> str:
-        """The words by which Prometheus's messages call this token."""
-        if self.kind == END:
-            return END
-        shown = quote(self.text)
-        if self.kind in _CLASSES:
-            if self.kind not in (IDENTIFIER, METRIC_IDENTIFIER) and len(self.text) > 10:
-                shown = f"{quote(self.text[:10])}..."
-            return f"{self.kind} {shown}"
-        if self.kind in _MODIFIERS or self.kind in _EXTENSIONS or self.kind in _FILLS:
-            return f"<{self.text}>"
-        if self.kind in _OPERATORS:
-            return f"<op:{self.text}>"
-        return f"<aggr:{self.text}>" if self.kind in AGGREGATIONS else shown
+def describe(kind: str, text: str) -> str:
+    """The words by which Prometheus's messages call a token."""
+    if kind == END:
+        return END
+    if kind in _CLASSES:
+        if kind in (IDENTIFIER, METRIC_IDENTIFIER) or len(text) <= 10:
+            return f"{kind} {quote(text)}"
+        return f"{kind} {quote(text[:10])}..."
+    if kind in _MODIFIERS or kind in _EXTENSIONS or kind in FILLS:
+        return f"<{text}>"
+    if kind in _OPERATORS:
+        return f"<op:{text}>"
+    return f"<aggr:{text}>" if kind in AGGREGATIONS else quote(text)
 
 
 _BLANKS = r"(?:[ \t\n\r]++|#[^\r\n]*+)*+"
 _BLANK = re.compile(_BLANKS)
-_STRINGS = r"""(?P<string>"[^"\\\n\ufffd\ud800-\udfff]*"|'[^'\\\n\ufffd\ud800-\udfff]*'|`[^`\ufffd\ud800-\udfff]*`)"""
-_NUMBERS = (
-    r"(?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![0-9A-Za-z_.]))"
-    r"|(?P<duration>(?:[0-9]+(?:ms|[smhdwy]))+(?![0-9A-Za-z_]))"
-)
+STRINGS = r"""(?:"[^"\\\n\ufffd\ud800-\udfff]*+"|'[^'\\\n\ufffd\ud800-\udfff]*+'|`[^`\ufffd\ud800-\udfff]*+`)"""
+NUMBERS = r"(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![0-9A-Za-z_.]))"
+DURATIONS = r"(?:(?:[0-9]+(?:ms|[smhdwy]))+(?![0-9A-Za-z_]))"
 _OPEN = re.compile(
     rf"{_BLANKS}(?:(?P<word>[A-Za-z_:][A-Za-z0-9_:]*)"
-    rf"|{_NUMBERS}|{_STRINGS}"
+    rf"|(?P<number>{NUMBERS})|(?P<duration>{DURATIONS})|(?P<string>{STRINGS})"
     r"|(?P<fixed>==|!=|<=|>=|</|>/|=(?!~)|[-+*/%^<>(),{@\[\]]))"
 )
 _BRACES = re.compile(
-    rf"{_BLANKS}(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|{_STRINGS}"
+    rf"{_BLANKS}(?:(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<string>{STRINGS})"
     r"|(?P<fixed>=~|!~|!=|[=,}]))"
 )
 _BRACKETS = re.compile(
-    rf"{_BLANKS}(?:{_NUMBERS}"
+    rf"{_BLANKS}(?:(?P<number>{NUMBERS})|(?P<duration>{DURATIONS})"
     r"|(?P<word>(?i:step|range|min|max|min_of|max_of)(?![A-Za-z_]))"
     r"|(?P<fixed>[-+*/%^(),:\]]))"
 )
+_INSIDE = {
+    **{mark: re.compile(rf"(?:[^\\\n{mark}\ufffd\ud800-\udfff]++|\\(?s:.))*+") for mark in "\"'"},
+    "`": re.compile(r"[^`\ufffd\ud800-\udfff]*+"),
+}
 _DIGIT_RUN = {False: re.compile(r"[0-9]*"), True: re.compile(r"[0-9a-fA-F]*")}
+_PARENTHESIS = re.compile(r"[ \t\n\r]*+\(")
+_ENDLESS = re.compile(r"[0-9A-Za-z_.]{1000}")
 _UNITS = re.compile(r"[smhdwy]s?(?:[0-9]+[smhdw]s?)*")
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9_]")
 
@@ -98,8 +95,11 @@ _BRACKETING = frozenset("(){}[]:")
 class Lexer:
     """A Lexer walks over one query; it knows which brackets are open, for they decide what a word is."""
 
+    counts: Final = True
+
     def __init__(self, text: str) -> None:
         self.text = text
+        self.mistake = ParseError("", text="")  # what the ODD token is about, once that has been handed out
         self._position = 0
         self._parentheses = 0
         self._in_braces = False
@@ -107,23 +107,32 @@ class Lexer:
         self._after_duration = False  # in [], after the first number
         self._after_colon = False
 
-    def next(self) -> Token:
-        """The next token; raises ParseError."""
-        pattern = _BRACES if self._in_braces else _BRACKETS if self._in_brackets else _OPEN
-        match = pattern.match(self.text, self._position)
-        if match is None:
-            return self._unmatched()
+    def tokens(self) -> Iterator[Token]:
+        """The tokens up to the end or the first mistake."""
+        try:
+            while True:
+                pattern = _BRACES if self._in_braces else _BRACKETS if self._in_brackets else _OPEN
+                match = pattern.match(self.text, self._position)
+                token = self._unmatched() if match is None else self._taken(match)
+                yield token
+                if token[0] == END:
+                    return
+        except ParseError as error:
+            self.mistake = error
+            yield ODD, "", error.position
+
+    def _taken(self, match: re.Match[str]) -> Token:
         group = match.lastgroup or ""
         text, start = match[group], match.start(group)
         self._position = match.end()
         if group == "word":
-            return Token(self._kind_of(text), text, start)
+            return self._kind_of(text), text, start
         if group == "fixed":
             if text in _BRACKETING:
                 self._bracket(text, start)
-            return Token(text, text, start)
+            return text, text, start
         self._after_duration = True
-        return Token(group, text, start)
+        return group, text, start
 
     def _unmatched(self) -> Token:
         blank = _BLANK.match(self.text, self._position)
@@ -136,17 +145,11 @@ class Lexer:
         lower = word.lower()
         if lower in ("inf", "nan"):
             return NUMBER
-        if lower in _FILLS and not self._parenthesis_follows():
+        if lower in FILLS and not _PARENTHESIS.match(self.text, self._position):
             return IDENTIFIER
-        if lower in _KEYWORDS or self._in_brackets:
+        if lower in KEYWORDS or self._in_brackets:
             return lower
         return METRIC_IDENTIFIER if ":" in word else IDENTIFIER
-
-    def _parenthesis_follows(self) -> bool:
-        rest = self._position
-        while rest < len(self.text) and self.text[rest] in " \t\n\r":
-            rest += 1
-        return self.text.startswith("(", rest)
 
     def _bracket(self, text: str, start: int) -> None:
         if text == "(":
@@ -182,7 +185,7 @@ class Lexer:
             raise self._error("unclosed left parenthesis", end)
         if self._in_brackets:
             raise self._error("unclosed left bracket", end)
-        return Token(END, "", end)
+        return END, "", end
 
     def _odd(self, start: int) -> Token:
         """The token that no pattern took: a string with escapes, a number in an odd form, or a mistake."""
@@ -214,30 +217,30 @@ class Lexer:
         if match.lastgroup == "word":
             raise self._error(f"unexpected character: {shown}, expected ':'", start)
         self._position = match.end()
-        return Token(match.group() if match.lastgroup == "fixed" else STRING, match.group(), start)
+        return match.group() if match.lastgroup == "fixed" else STRING, match.group(), start
 
     def _odd_string(self, mark: str, start: int) -> Token:
         raw, problem = mark == "`", ""
-        position = start + 1
-        while not problem and not self.text.startswith(mark, position):
-            char = self.text[position : position + 1]
-            if char == "�" or "\ud800" <= char <= "\udfff":
-                problem = "invalid UTF-8 rune"
-            elif not char or (char == "\n" and not raw):
-                problem = "unterminated raw string" if raw else "unterminated quoted string"
-            else:
-                position += 2 if char == "\\" and not raw else 1
+        match = _INSIDE[mark].match(self.text, start + 1)
+        end = match.end() if match else start + 1
+        following = self.text[end : end + 1]
+        if following == "\ufffd" or "\ud800" <= following <= "\udfff":
+            problem = "invalid UTF-8 rune"
+        elif following != mark:
+            problem = "unterminated raw string" if raw else "unterminated quoted string"
         if not raw:
             try:
-                unquote(self.text[start + 1 : position], mark)
+                unquote(self.text[start + 1 : end + (following == "\\")], mark)
             except EscapeError as error:
                 raise self._error(str(error), start) from None
         if problem:
             raise self._error(problem, start)
-        self._position = position + 1
-        return Token(STRING, self.text[start : position + 1], start)
+        self._position = end + 1
+        return STRING, self.text[start : end + 1], start
 
     def _odd_number(self, start: int) -> Token:
+        if _ENDLESS.match(self.text, start):
+            raise self._error(f"bad number or duration syntax: {quote(self.text[start : start + 20])}...", start)
         end, right = _scan_number(self.text, start)
         if right:
             kind = NUMBER
@@ -249,7 +252,7 @@ class Lexer:
                 raise self._error(f"bad number or duration syntax: {quote(self.text[start:end])}", start)
             kind = DURATION
         self._position, self._after_duration = end, True
-        return Token(kind, self.text[start:end], start)
+        return kind, self.text[start:end], start
 
     def _error(self, problem: str, position: int) -> ParseError:
         return ParseError(problem, text=self.text, position=position)

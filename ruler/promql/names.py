@@ -2,50 +2,84 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from common.errors import ParseError
 from common.labels import METRIC_NAME
-from ruler.model.matcher import Matcher, MatchOp
+from ruler.model.matcher import Matcher, MatchOp, weight
 from ruler.promql.cursor import Cursor
 from ruler.promql.lexer import IDENTIFIER, LABEL_NAMES, STRING
+from ruler.promql.quick import MATCHERS, STRINGS
 
-_MATCH_OPERATORS = {op.value: op for op in MatchOp}
+_OPERATORS: Final = {op.value: op for op in MatchOp}
+_REGEXES: Final = (MatchOp.REGEX, MatchOp.NOT_REGEX)
+_PLAIN_PART: Final = 8  # an expression that weighs so much takes as long as a node
+_MATCHER: Final = re.compile(rf"([A-Za-z0-9_]++)[ \t\n\r]*(=~|!~|!=|=)[ \t\n\r]*({STRINGS})")
 
 
 def label_matchers(cursor: Cursor) -> list[Matcher]:
-    """The matchers in `{…}`, the brace being next."""
-    cursor.take()
+    """The matchers in `{…}`, which is next."""
+    if cursor.kind == MATCHERS:
+        return _usual_matchers(cursor)
+    cursor.advance()
     matchers: list[Matcher] = []
     while not cursor.accept("}"):
         matchers.append(_label_matcher(cursor))
-        if not cursor.accept(",") and cursor.peek().kind != "}":
+        if not cursor.accept(",") and cursor.kind != "}":
             raise cursor.unexpected("label matching", '"," or "}"')
     return matchers
 
 
+def _usual_matchers(cursor: Cursor) -> list[Matcher]:
+    """The same of a single token."""
+    start, matchers = cursor.start, []
+    for match in _MATCHER.finditer(cursor.piece):
+        name, op, text = match.groups()
+        value = text[1:-1]
+        if "\\" in value and text[0] != "`":
+            value = cursor.unquoted(value, text[0])
+        cursor.count(1, start)
+        operator = _OPERATORS[op]
+        if operator in _REGEXES:
+            cursor.count(weight(value) // _PLAIN_PART, start)
+        try:
+            matchers.append(Matcher(name, operator, value))
+        except ParseError:
+            raise cursor.odd() from None
+    cursor.advance()
+    return matchers
+
+
 def _label_matcher(cursor: Cursor) -> Matcher:
-    label = cursor.peek()
-    if label.kind not in (IDENTIFIER, STRING):
+    start, kind = cursor.start, cursor.kind
+    cursor.count(1, start)
+    if kind not in (IDENTIFIER, STRING):
         raise cursor.unexpected("label matching", 'identifier or "}"')
-    cursor.take()
-    name = cursor.string(label) if label.kind == STRING else label.text
-    operator = _MATCH_OPERATORS.get(cursor.peek().kind)
+    name = cursor.string() if kind == STRING else cursor.piece
+    cursor.advance()
+    operator = _OPERATORS.get(cursor.kind)
     if operator is None:
-        if label.kind == IDENTIFIER:
+        if kind == IDENTIFIER:
             raise cursor.unexpected("label matching", "label matching operator")
         return Matcher(METRIC_NAME, MatchOp.EQUAL, name)
-    cursor.take()
-    if cursor.peek().kind != STRING:
+    cursor.advance()
+    if cursor.kind != STRING:
         raise cursor.unexpected("label matching", "string")
+    value = cursor.string()
+    cursor.advance()
+    if operator in _REGEXES:
+        cursor.count(weight(value) // _PLAIN_PART, start)
     try:
-        return Matcher(name, operator, cursor.string(cursor.take()))
+        return Matcher(name, operator, value)
     except ParseError as error:
-        raise cursor.error(error.problem, label.position) from None
+        raise cursor.error(error.problem, start) from None
 
 
 def in_printed_order(name: str, written: list[Matcher]) -> tuple[Matcher, ...]:
     """The matchers of a selector: that of its bare name, then those in braces as they are printed."""
     bare = (Matcher(METRIC_NAME, MatchOp.EQUAL, name),) if name else ()
-    return (*bare, *sorted(written, key=str))
+    return (*bare, *(sorted(written, key=str) if len(written) > 1 else written))
 
 
 def grouping_labels(cursor: Cursor) -> tuple[str, ...]:
@@ -54,13 +88,14 @@ def grouping_labels(cursor: Cursor) -> tuple[str, ...]:
         raise cursor.unexpected("grouping opts", '"("')
     labels: list[str] = []
     while not cursor.accept(")"):
-        token = cursor.peek()
-        if token.kind not in LABEL_NAMES:
+        start = cursor.start
+        if cursor.kind not in LABEL_NAMES:
             raise cursor.unexpected("grouping opts", "label")
-        cursor.take()
-        labels.append(cursor.string(token) if token.kind == STRING else token.text)
+        labels.append(cursor.string() if cursor.kind == STRING else cursor.piece)
+        cursor.advance()
+        cursor.count(1, start)
         if not labels[-1]:
-            raise cursor.error('invalid label name for grouping: ""', token.position)
-        if not cursor.accept(",") and cursor.peek().kind != ")":
+            raise cursor.error('invalid label name for grouping: ""', start)
+        if not cursor.accept(",") and cursor.kind != ")":
             raise cursor.unexpected("grouping opts", '"," or ")"')
     return tuple(labels)

@@ -98,7 +98,7 @@ class Notes:
             node = node.expr
         if isinstance(node, Subquery):
             return " (1:1)"  # Prometheus evaluates it first, and forgets where it stood
-        before = self._text[: node.span.start]
+        before = self._text[: node.start]
         column = len(before[before.rfind("\n") + 1 :].encode(errors="surrogatepass")) + 1
         return f" ({before.count(chr(10)) + 1}:{column})"
 

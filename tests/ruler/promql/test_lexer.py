@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.errors import ParseError
-from ruler.promql.lexer import END, Lexer, Token
+from ruler.promql.lexer import END, ODD, Lexer, Token
+from ruler.promql.quick import MATCHERS, RANGE, QuickLexer
 
 
 def tokens(text: str) -> list[Token]:
     """All tokens of `text` but the end."""
-    lexer = Lexer(text)
-    read = []
-    while (token := lexer.next()).kind != END:
-        read.append(token)
+    read, mistake = tokens_before_error(text)
+    if mistake is not None:
+        raise mistake
     return read
 
 
-def tokens_before_error(text: str) -> tuple[list[Token], int]:
-    """The tokens of `text` up to its first mistake, and where that is (the end, when there is none)."""
-    lexer, read = Lexer(text), []
-    try:
-        while (token := lexer.next()).kind != END:
-            read.append(token)
-    except ParseError as error:
-        return read, error.position
-    return read, len(text)
+def tokens_before_error(text: str) -> tuple[list[Token], ParseError | None]:
+    """The tokens of `text` up to its first mistake, and what that is."""
+    lexer = Lexer(text)
+    *read, last = lexer.tokens()
+    return read, lexer.mistake if last[0] == ODD else None
 
 
 def kinds(text: str) -> list[str]:
-    return [token.kind for token in tokens(text)]
+    return [kind for kind, _, _ in tokens(text)]
 
 
 def complaint(text: str) -> str:
@@ -108,10 +104,25 @@ def test_complains(text: str, expected: str) -> None:
 @given(st.text(alphabet=" \t\r\n#abSUM5m.e+-_0x(){}[]=~!<>\"'`\\,:@$é", max_size=60))
 def test_covers_the_text(text: str) -> None:
     """Tokens come in order, do not overlap, and say what stands in the text, up to the first mistake."""
-    read, failed_at = tokens_before_error(text)
-    assert 0 <= failed_at <= len(text)
+    read, mistake = tokens_before_error(text)
+    assert mistake is None or 0 <= mistake.position <= len(text)
     end = 0
-    for token in read:
-        assert end <= token.position
-        assert text[token.position : token.end] == token.text
-        end = token.end
+    for _, piece, start in read:
+        assert end <= start
+        end = start + len(piece)
+        assert text[start:end] == piece
+
+
+@given(st.text(alphabet=" \t\r\n#abSUMby5m.e+-_0x(){}[]=~!<>\"'`\\,:@$é", max_size=60))
+@example("sum by(a)(rate(x{a=\"b\", c=~'d'}[5m]))")
+def test_a_quick_lexer_reads_the_same(text: str) -> None:
+    """Up to the first odd token, a QuickLexer gives the tokens of a Lexer, whole braces and brackets as one."""
+    exact, mistake = tokens_before_error(text)
+    ends = {start + len(piece): (kind, piece) for kind, piece, start in exact}
+    starts = {start for _, _, start in exact}
+    for kind, piece, start in QuickLexer(text).tokens():
+        end = start + len(piece)
+        if kind in (ODD, END) or (mistake is not None and end >= mistake.position):
+            break
+        assert start in starts
+        assert ends[end] == ((kind, piece) if kind not in (MATCHERS, RANGE) else (piece[-1], piece[-1]))

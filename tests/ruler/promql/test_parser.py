@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -26,15 +27,15 @@ from ruler.promql.ast import (
     MatrixSelector,
     Number,
     Paren,
-    Span,
     Subquery,
     Text,
     Unary,
     ValueType,
     VectorSelector,
 )
-from ruler.promql.parser import DEEPEST_NESTING, parse, parse_selector
+from ruler.promql.parser import DEEPEST_NESTING, parse, parse_exactly, parse_selector
 from ruler.promql.signatures import SIGNATURES
+from ruler.promql.walk import nodes
 
 
 def name(text: str) -> VectorSelector:
@@ -53,6 +54,19 @@ def outcome(text: str) -> tuple[Expr | None, int]:
         return parse(text), 0
     except ParseError as error:
         return None, error.position
+
+
+def spans(expr: Expr) -> list[tuple[int, int]]:
+    return [node.span for node in nodes(expr)]
+
+
+def told(read: Callable[[str], Expr], text: str) -> tuple[Expr | str, list[tuple[int, int]]]:
+    """The tree that `read` makes of `text` and where its nodes stand, or what it says is wrong."""
+    try:
+        expr = read(text)
+    except ParseError as error:
+        return str(error), []
+    return expr, spans(expr)
 
 
 def without_parens(expr: Expr) -> Expr:
@@ -341,7 +355,7 @@ def test_spans() -> None:
     assert isinstance(expr.left, Aggregation)
     assert isinstance(expr.left.expr, Call)
     spans = [expr.span, expr.left.span, expr.left.expr.span, expr.left.expr.args[0].span]
-    assert [Span(2, 49), Span(2, 45), Span(15, 43), Span(20, 42)] == spans
+    assert [(2, 49), (2, 45), (15, 43), (20, 42)] == spans
 
 
 def test_a_long_chain_is_not_nesting() -> None:
@@ -388,6 +402,20 @@ def test_any_text_has_an_answer(text: str) -> None:
     expr, failed_at = outcome(text)
     assert 0 <= failed_at <= len(text)
     assert expr is None or expr == parse(str(expr))
+
+
+@given(
+    st.lists(st.sampled_from([*_WORDS, '{a="b"}', "[5m]", "sum by(a)", "{'a\\n'!~`b`,}"]), max_size=40).map(" ".join)
+)
+@example('sum by (x) (rate(a{b="c", d=~"\\\\."}[5m:] offset 1h) == bool -1e3)')
+@example('a{b=~"("}')
+@example("a[0s] + (b")
+@example("f(a) $")
+@example("sum() $")
+@example("abs(a,) $")
+def test_reading_quickly_is_reading_exactly(text: str) -> None:
+    """Tree, places and complaints are those of the lexer that knows everything, however a text was read."""
+    assert told(parse_exactly, text) == told(parse, text)
 
 
 @pytest.mark.parametrize(
