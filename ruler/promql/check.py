@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from common.labels import METRIC_NAME
 from ruler.model.golang import quote
 from ruler.model.matcher import Matcher
 from ruler.promql.ast import Cardinality, Expr, Matching, VectorSelector
-from ruler.promql.signatures import PARAMETERS, Signature, ValueType
+from ruler.promql.signatures import AGGREGATIONS, PARAMETERS, SIGNATURES, Signature, ValueType
 
 SET_OPERATORS: Final = frozenset({"and", "or", "unless"})
 _COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
+_CLOSE: Final = 0.8  # how much of a name has to be right to be taken for another
+_LONG_NAME: Final = 100
+_RENAMED: Final = {"holt_winters": "double_exponential_smoothing"}
 _OPERANDS: Final = (ValueType.SCALAR, ValueType.VECTOR)
 
 
@@ -112,6 +116,14 @@ def argument_count(start: int, function: Signature, args: Sequence[Expr]) -> Com
     return Complaint(f"expected {wanted} argument(s) in call to {quote(function.name)}, got {got}", start)
 
 
+def unknown_function(name: str, start: int) -> Complaint:
+    """That there is no such function, and which one may have been meant."""
+    known = (*SIGNATURES, *AGGREGATIONS)
+    meant = _RENAMED.get(name) or next(iter(get_close_matches(name[:_LONG_NAME].lower(), known, 1, _CLOSE)), None)
+    hint = f"; did you mean {quote(meant)}?" if meant else ""
+    return Complaint(f"unknown function with name {quote(name)}{hint}", start)
+
+
 def arguments(function: Signature, args: Sequence[Expr]) -> Iterator[Complaint]:
     """What is wrong with the arguments that a function is called with."""
     if function.name == "info" and len(args) > 1:
@@ -121,7 +133,20 @@ def arguments(function: Signature, args: Sequence[Expr]) -> Iterator[Complaint]:
             return
         wanted = function.arg_type(index)
         if arg.type is not wanted:
-            yield _wrong_type(arg, wanted, f"call to function {quote(function.name)}")
+            found = _wrong_type(arg, wanted, f"call to function {quote(function.name)}")
+            yield Complaint(f"{found.problem}{_without_range(function, arg, wanted)}", found.position)
+
+
+def _without_range(function: Signature, arg: Expr, wanted: ValueType) -> str:
+    """What may have been meant where a range is missing."""
+    if wanted is not ValueType.MATRIX or not isinstance(arg, VectorSelector) or arg.offset != 0 or arg.at is not None:
+        return ""
+    meant = f"{arg.selection}[5m]"
+    if len(meant) > _LONG_NAME:
+        return ""
+    before, after = ("…, ", "") if function.args[0] is not ValueType.MATRIX else ("", ", …")
+    others = len(function.args) > 1
+    return f"; did you mean {function.name}({before * others}{meant}{after * others})?"
 
 
 def _info_selector(arg: Expr) -> Iterator[Complaint]:

@@ -90,20 +90,21 @@ class Cursor:
     def error(self, problem: str, position: int) -> ParseError:
         return ParseError(problem, text=self.text, position=position)
 
-    def unexpected(self, context: str = "", expected: str = "") -> ParseError:
+    def unexpected(self, context: str = "", expected: str = "", hint: str = "") -> ParseError:
         """The complaint about the next token, in Prometheus's words."""
         if self.kind == ODD or (self.kind in _AFTER_PARENTHESES and not self._lexer.counts):
             return self._lexer.mistake
         where = f" in {context}" if context else ""
         wanted = f", expected {expected}" if expected else ""
         described = describe(*_BEGINNINGS.get(self.kind, (self.kind, self.piece)))
-        return self.error(f"unexpected {described}{where}{wanted}", self.start)
+        return self.error(f"unexpected {described}{where}{wanted}{hint}", self.start)
 
     def stray(self) -> ParseError:
         """The complaint about a next token that cannot stand there."""
         if self.kind in _LATER:
             return self.error(f"{_LATER[self.kind]} is not supported yet", self.start)
-        return self.unexpected("aggregation" if self.aggregations else "")
+        hint = '; did you mean "=="?' if self.kind == "=" else ""
+        return self.unexpected("aggregation" if self.aggregations else "", hint=hint)
 
     def odd(self) -> ParseError:
         """The complaint about a token that has to be looked at more closely than a QuickLexer does."""

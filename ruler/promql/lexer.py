@@ -89,6 +89,7 @@ _UNITS = re.compile(r"[smhdwy]s?(?:[0-9]+[smhdw]s?)*")
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9_]")
 
 
+_FOREIGN = {"&&": "and", "||": "or"}  # the operators of other languages
 _BRACKETING = frozenset("(){}[]:")
 
 
@@ -203,7 +204,9 @@ class Lexer:
         if self._in_braces and char == "{":
             raise self._error("unexpected left brace '{'", start)
         inside = " inside braces" if self._in_braces else ""
-        raise self._error(f"unexpected character{inside}: {shown}", start)
+        meant = "" if self._in_braces else _FOREIGN.get(self.text[start : start + 2], "")
+        hint = f'; did you mean "{meant}"?' if meant else ""
+        raise self._error(f"unexpected character{inside}: {shown}{hint}", start)
 
     def _odd_in_brackets(self, char: str, shown: str, start: int) -> Token:
         """What stands in brackets and is not arithmetic: after the duration a token, for the parser to complain of."""

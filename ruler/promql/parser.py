@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Final
 
 from common.errors import ParseError
-from ruler.model.golang import quote
 from ruler.model.matcher import Matcher
 from ruler.promql import check
 from ruler.promql.ast import (
@@ -233,7 +232,7 @@ class _Parser:
         args = self._arguments(before if function == "info" else None, function)
         signature = SIGNATURES.get(function)
         if signature is None:
-            raise self._cursor.error(f"unknown function with name {quote(function)}", start)
+            raise self._cursor.error(*check.unknown_function(function, start))
         if function == "info" or [arg.type for arg in args] != [*signature.args]:
             self._complain_of(args, signature, start, before)
         return Call(function, args, span=self._cursor.node(start))

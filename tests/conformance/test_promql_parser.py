@@ -23,11 +23,11 @@ pytestmark = pytest.mark.conformance
 
 
 def answer(text: str) -> str:
-    """The canonical form of a query, or what is wrong with it."""
+    """The canonical form of a query, or what is wrong with it, without what may have been meant."""
     try:
         return str(parse(text))
     except ParseError as error:
-        return str(error)
+        return str(error).partition("; did you mean ")[0]
 
 
 def corpus(testdata: Path) -> list[tuple[str, bool]]:

@@ -266,7 +266,7 @@ def test_precedence(text: str, grouped: str) -> None:
         ("sum()", "1:1: parse error: no arguments for aggregate expression provided"),
         ("topk(a)", "1:1: parse error: wrong number of arguments for aggregate expression provided, expected 2, got 1"),
         ("nope(1)", '1:1: parse error: unknown function with name "nope"'),
-        ("Rate(a[5m])", '1:1: parse error: unknown function with name "Rate"'),
+        ("Rate(a[5m])", '1:1: parse error: unknown function with name "Rate"; did you mean "rate"?'),
         ("abs(a,)", "1:6: parse error: trailing commas not allowed in function call args"),
         ("1e400", '1:1: parse error: error parsing number: strconv.ParseFloat: parsing "1e400": value out of range'),
         ('"0123456789ab" "x"', '1:16: parse error: unexpected string "\\"x\\""'),
@@ -282,7 +282,8 @@ def test_syntax_errors(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("rate(a)", '1:6: parse error: expected type range vector in call to function "rate", got instant vector'),
+        ("rate(a offset 1m)",
+         '1:6: parse error: expected type range vector in call to function "rate", got instant vector'),
         ("rate(a, 1)", '1:1: parse error: expected 1 argument(s) in call to "rate", got 2'),
         ("round()", '1:1: parse error: expected at least 1 argument(s) in call to "round", got 0'),
         ("round(a, 1, 2)", '1:1: parse error: expected at most 2 argument(s) in call to "round", got 3'),
@@ -320,6 +321,32 @@ def test_long_complaints() -> None:
     assert f"1:1: parse error: offset modifier must be preceded by {kinds}" == complaint("1 offset 5m")
     kinds = "expressions of type scalar or instant vector"
     assert f'1:1: parse error: unary expression only allowed on {kinds}, got "string"' == complaint('-"a"')
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("rat(a[5m])", '"rate"'),
+        ("Summ(a)", '"sum"'),
+        ("increse(a[5m])", '"increase"'),
+        ("holt_winters(a[5m], 0.1, 0.2)", '"double_exponential_smoothing"'),
+        ('rate(a{b="c"})', 'rate(a{b="c"}[5m])'),
+        ("quantile_over_time(0.9, a)", "quantile_over_time(…, a[5m])"),
+        ("predict_linear(a, 60)", "predict_linear(a[5m], …)"),
+        ("a = 5", '"=="'),
+        ("a && b", '"and"'),
+        ("a || b", '"or"'),
+    ],
+)
+def test_says_what_was_meant(text: str, meant: str) -> None:
+    """Where it is obvious, a complaint ends with what may have been meant, after Prometheus's own words."""
+    assert f"; did you mean {meant}?" == complaint(text)[-len(f"; did you mean {meant}?") :]
+
+
+@pytest.mark.parametrize("text", ["median(a)", "foo(a)", '{a="b"} |= "c"', "rate(sum(a))", "sum(a[5m])", "a{b==1}"])
+def test_does_not_guess(text: str) -> None:
+    """Nothing is proposed where it would be a guess."""
+    assert "did you mean" not in complaint(text)
 
 
 def test_info_takes_labels_that_match_nothing() -> None:
