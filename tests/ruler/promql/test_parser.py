@@ -94,6 +94,7 @@ def wrapped(inner: DurationExpr) -> DurationExpr:
 
 A, B = name("a"), name("b")
 TO_ONE = Matching()
+ANY_DURATION = "number, duration, step(), or range()"
 
 
 @pytest.mark.parametrize(
@@ -243,12 +244,11 @@ def test_precedence(text: str, grouped: str) -> None:
         ("a{,}", '1:3: parse error: unexpected "," in label matching, expected identifier or "}"'),
         ('a{b="" c=""}', '1:8: parse error: unexpected identifier "c" in label matching, expected "," or "}"'),
         ("a{b=~'('}", "1:3: parse error: error parsing regexp: missing ): '('"),
-        ("a offset b", '1:10: parse error: unexpected identifier "b" in offset, expected number, duration, step(), or range()'),
+        ("a offset b", f'1:10: parse error: unexpected identifier "b" in offset, expected {ANY_DURATION}'),
         ("a @ b", '1:5: parse error: unexpected identifier "b" in @, expected timestamp'),
         ("a @ Inf", "1:1: parse error: timestamp out of bounds for @ modifier: +Inf"),
         ("a[5m)]", "1:6: parse error: unexpected right parenthesis ')'"),
-        ("a[]", '1:3: parse error: unexpected "]" in subquery or range selector, '
-         "expected number, duration, step(), or range()"),
+        ("a[]", f'1:3: parse error: unexpected "]" in subquery or range selector, expected {ANY_DURATION}'),
         ("a[0s]", "1:3: parse error: duration must be greater than 0"),
         ("a[1/0]", "1:4: parse error: division by zero"),
         ("a[1.5h]", '1:3: parse error: unknown unit "." in duration "1.5h"'),
