@@ -140,7 +140,9 @@ class Node:
                 return False
             if isinstance(one, Node | Matching):
                 names = cast("tuple[str, ...]", one.__match_args__)
-                pending.extend((getattr(one, name), getattr(two, name)) for name in names)
+                pending.extend((getattr(one, name), getattr(two, name)) for name in names if name != "matchers")
+                if isinstance(one, VectorSelector) and sorted(map(str, one.matchers)) != sorted(map(str, two.matchers)):
+                    return False
             elif isinstance(one, tuple):
                 if len(one) != len(two):
                     return False
@@ -218,7 +220,7 @@ class Text(Node):
 class VectorSelector(Node):
     """`name{matchers} offset 5m @ 123`: `matchers` include the one for `__name__`; `name` is set when written bare.
 
-    The matchers come in the order in which they are printed, that of `name` first.
+    The matchers come as they were written, that of `name` last; their order takes no part in equality.
     """
 
     type: ClassVar[ValueType] = ValueType.VECTOR

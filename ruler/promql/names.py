@@ -76,10 +76,9 @@ def _label_matcher(cursor: Cursor) -> Matcher:
         raise cursor.error(error.problem, start) from None
 
 
-def in_printed_order(name: str, written: list[Matcher]) -> tuple[Matcher, ...]:
-    """The matchers of a selector: that of its bare name, then those in braces as they are printed."""
-    bare = (Matcher(METRIC_NAME, MatchOp.EQUAL, name),) if name else ()
-    return (*bare, *(sorted(written, key=str) if len(written) > 1 else written))
+def with_name(name: str, written: list[Matcher]) -> tuple[Matcher, ...]:
+    """The matchers of a selector: those in braces, then that of its bare name."""
+    return (*written, Matcher(METRIC_NAME, MatchOp.EQUAL, name)) if name else tuple(written)
 
 
 def grouping_labels(cursor: Cursor) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from ruler.promql.ast import (
 from ruler.promql.cursor import Cursor, Excess
 from ruler.promql.lexer import DURATION, END, IDENTIFIER, METRIC_NAMES, ODD, STRING, Lexer
 from ruler.promql.modifiers import BEHIND, OF_OPERATORS, PLAIN, SECONDS, SIGNS, behind, of_operator
-from ruler.promql.names import grouping_labels, in_printed_order, label_matchers
+from ruler.promql.names import grouping_labels, label_matchers, with_name
 from ruler.promql.quick import MATCHERS, Odd, QuickLexer
 from ruler.promql.signatures import AGGREGATIONS, PARAMETERS, SIGNATURES, Signature, ValueType
 
@@ -225,7 +225,7 @@ class _Parser:
     def _matchers(self, name: str, start: int) -> tuple[Matcher, ...]:
         written = label_matchers(self._cursor) if self._cursor.kind in _BRACES else []
         self._complain(check.selector(start, name, written))
-        return in_printed_order(name, written)
+        return with_name(name, written)
 
     def _call(self, function: str, start: int) -> Expr:
         before = self._type_error

@@ -25,7 +25,7 @@ from ruler.promql.ast import (
     ValueType,
     VectorSelector,
 )
-from ruler.promql.names import in_printed_order
+from ruler.promql.names import with_name
 from ruler.promql.parser import parse
 from ruler.promql.signatures import PARAMETERS, SIGNATURES
 
@@ -92,7 +92,7 @@ def _selectors(draw: st.DrawFn) -> VectorSelector:
     written = draw(st.lists(labels, max_size=3).filter(lambda all_: all(each.name != "__name__" for each in all_)))
     if not name:
         written.append(Matcher("__name__", MatchOp.EQUAL, draw(_TEXTS.filter(bool))))
-    return VectorSelector(name, in_printed_order(name, written), draw(_OFFSETS), draw(_ATS))
+    return VectorSelector(name, with_name(name, written), draw(_OFFSETS), draw(_ATS))
 
 
 def _operand(expr: Expr) -> Expr:
