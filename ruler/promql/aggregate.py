@@ -42,10 +42,6 @@ class Sorted:
     runs: Runs
     counts: FloatArray  # of samples, [steps or 1 × groups]
 
-    def of_each(self, per_group: FloatArray) -> FloatArray:
-        """For each series its group's entry."""
-        return np.repeat(per_group, self.runs.sizes, axis=1)
-
 
 def _sorted(frame: Frame, groups: Groups) -> Sorted:
     values, present = frame.values, frame.present
