@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time as timer
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from ruler.api.question import SHORT, Plan, Question, answered, instant_question
 from ruler.api.turns import Turns
 from ruler.promql.engine import Engine
 from ruler.promql.limits import Limits
+from ruler.promql.sharing import Share, Sharing
 
 INSTANT, RANGE = "/api/v1/query", "/api/v1/query_range"
 METHODS: Final = "GET, HEAD, OPTIONS, POST"
@@ -34,6 +36,8 @@ JSON: Final = (b"content-type", b"application/json")
 
 SMALL: Final = 5_000  # cells up to which a query is evaluated in the event loop: about 1 ms
 MOST_WAITING: Final = 400
+COMPUTING: Final = 2  # queries that compute at once at least, of those that run
+LARGE_AT_ONCE: Final = 2  # queries that may hold very much memory at once
 LARGE_FORM: Final = 64 << 10  # bytes from which a form is read in a thread
 
 log = logging.getLogger("api")
@@ -47,6 +51,7 @@ class Asking(Collector):
     def __init__(self, engine: Engine, clock: Clock, *, timeout: float, concurrency: int) -> None:
         self._engine, self._clock, self._timeout = engine, clock, timeout
         self.turns = Turns(concurrency, MOST_WAITING)
+        self._sharing = Sharing(max(COMPUTING, os.cpu_count() or 1), LARGE_AT_ONCE)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="query")
         self._closed = False
 
@@ -114,7 +119,7 @@ class Asking(Collector):
                 raise Disconnected
             if not turn.done():
                 raise QueryTimeout("query timed out in query queue")
-            limits = self._engine.limits(deadline, lambda: self._closed or leaving.done())
+            limits = self._engine.limits(deadline, lambda: self._closed or leaving.done(), share=Share(self._sharing))
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, self._evaluated, question, plan, limits, waited)
         finally:
@@ -122,8 +127,8 @@ class Asking(Collector):
             self.turns.leave(turn)
 
     def _evaluated(self, question: Question, plan: Plan | None, limits: Limits, waited: float) -> list[bytes]:
-        limits.check()
-        return answered(self._engine, question, plan or plan_of(question.text), limits, waited)
+        with limits.computing():
+            return answered(self._engine, question, plan or plan_of(question.text), limits, waited)
 
 
 async def _posted(scope: Scope, receive: Receive) -> Form:

@@ -26,6 +26,7 @@ from ruler.promql.merge import same_labels, unnamed
 from ruler.promql.notes import Notes
 from ruler.promql.parser import parse
 from ruler.promql.scope import Ranged
+from ruler.promql.sharing import Share
 from ruler.promql.signatures import ValueType
 from ruler.promql.tally import Tally
 from ruler.storage import Queryable
@@ -123,12 +124,17 @@ class Engine:
         return Result(matrix, evaluation.notes.warnings, evaluation.notes.infos, spent)
 
     def limits(
-        self, deadline: float | None = None, cancelled: Callable[[], bool] | None = None, most: int | None = None
+        self,
+        deadline: float | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        *,
+        most: int | None = None,
+        share: Share | None = None,
     ) -> Limits:
         """What a query may use that must be done at `deadline`, and may load `most` samples, at most."""
         latest = clock.monotonic() + self._timeout
         cells = self._max_samples if most is None else min(most, self._max_samples)
-        return Limits(cells, latest if deadline is None else min(latest, deadline), cancelled)
+        return Limits(cells, latest if deadline is None else min(latest, deadline), cancelled, share)
 
     def _prepared(
         self,

@@ -6,28 +6,39 @@ Cells are charged before they are allocated. The clock read here is the machine'
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from common.errors import QueryCanceled, QueryTimeout, TooManySamples
+from ruler.promql.sharing import Share
 
 _PLACE = "expression evaluation"
+LARGE = 4_000_000  # cells from which a query that shares the process with others counts as large
 
 
 class Limits:
     """Limits watch over one query while it runs, and count what it used: cells at once, and samples looked at."""
 
-    __slots__ = ("_cancelled", "_deadline", "_held", "_max_samples", "peak", "samples")
+    __slots__ = ("_cancelled", "_deadline", "_held", "_max_samples", "_share", "peak", "samples")
 
-    def __init__(self, max_samples: int, deadline: float, cancelled: Callable[[], bool] | None) -> None:
+    def __init__(
+        self, max_samples: int, deadline: float, cancelled: Callable[[], bool] | None, share: Share | None = None
+    ) -> None:
         self._max_samples = max_samples
         self._deadline = deadline
         self._cancelled = cancelled
+        self._share = share
         self._held = 0
         self.peak = 0
         self.samples = 0
 
     def check(self) -> None:
-        """Raise QueryTimeout or QueryCanceled if the query has to stop."""
+        """Raise QueryTimeout or QueryCanceled if the query has to stop; give way to other queries."""
+        self._check_patience()
+        if self._share is not None and time.monotonic() > self._share.until:
+            self._share.rest(self._check_patience)
+
+    def _check_patience(self) -> None:
         if self._cancelled is not None and self._cancelled():
             raise QueryCanceled(f"query was canceled in {_PLACE}")
         if time.monotonic() > self._deadline:
@@ -39,6 +50,20 @@ class Limits:
         if cells > self._max_samples:
             raise TooManySamples("query processing would load too many samples into memory in query execution")
         self.peak = max(self.peak, cells)
+        if self._share is not None and cells >= LARGE:
+            self._share.enlarge(self._check_patience)
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Compute within the query's share."""
+        if self._share is None:
+            yield
+            return
+        try:
+            self._share.open(self._check_patience)
+            yield
+        finally:
+            self._share.close()
 
     def hold(self, cells: int) -> None:
         """Charge cells that stay until the query ends: what was selected."""
