@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from common.errors import QueryCanceled
+from common.errors import QueryCanceled, TooManySamples
 from ruler.promql import sharing
 from ruler.promql.limits import LARGE, Limits
 from ruler.promql.sharing import Gate, Share, Sharing
@@ -114,7 +114,11 @@ def test_a_query_that_fails_gives_its_places_back() -> None:
     """Whatever ends it."""
     shared = Sharing(1, 1)
     limits = Limits(2 * LARGE, 1e18, None, Share(shared))
-    with pytest.raises(ZeroDivisionError), limits.computing():
+
+    def fail() -> None:
         limits.charge(LARGE)
-        raise ZeroDivisionError
+        limits.charge(3 * LARGE)
+
+    with pytest.raises(TooManySamples), limits.computing():
+        fail()
     assert (1, 1) == (shared.computing._free, shared.large._free)
