@@ -77,18 +77,23 @@ class Sharing:
 
 
 class Share:
-    """A Share is one query's part in a Sharing: a place to compute at while it is open. One thread's."""
+    """A Share is one query's part in a Sharing: a place to compute at while it is open.
+
+    It belongs to the thread that opens it; helpers of that thread come and go with it, and never wait.
+    """
 
     def __init__(self, sharing: Sharing) -> None:
         self._sharing = sharing
         self._used = 0.0  # s
         self._since: float | None = None  # it has a place
         self._large = False
+        self._thread = 0
         self.until = 0.0  # time.monotonic()
 
     def open(self, check: Check) -> None:
         """Begin, or go on, to compute."""
         self._sharing.computing.enter(self._used, check)
+        self._thread = threading.get_ident()
         self._since = time.monotonic()
         self.until = self._since + SLICE
 
@@ -101,6 +106,8 @@ class Share:
 
     def rest(self, check: Check) -> None:
         """Give way to others that wait."""
+        if self._thread != threading.get_ident():
+            return
         if self._sharing.computing.crowded:
             self._pause()
             self.open(check)
@@ -109,7 +116,7 @@ class Share:
 
     def enlarge(self, check: Check) -> None:
         """Wait until very much may be held."""
-        if not self._large:
+        if not self._large and self._thread == threading.get_ident():
             self._pause()
             self._sharing.large.enter(self._used, check)
             self._large = True

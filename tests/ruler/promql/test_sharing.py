@@ -91,6 +91,21 @@ def test_a_query_gives_way_at_its_checks(threads: ThreadPoolExecutor, monkeypatc
         assert "short" == other.result(5)
 
 
+def test_helpers_of_a_query_never_wait(threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They check the limits as their query does, and its place is not theirs to give away."""
+    monkeypatch.setattr(sharing, "SLICE", 0.0)
+    shared = Sharing(1, 1)
+    query = Limits(2 * LARGE, 1e18, None, Share(shared))
+    with query.computing():
+        other = threads.submit(Share(shared).open, patient)
+        waiting(shared.computing, 1)
+        threads.submit(query.check).result(5)
+        threads.submit(query.charge, LARGE).result(5)
+        assert not other.done()
+    other.result(5)
+    assert (0, 1) == (shared.computing._free, shared.large._free)
+
+
 def test_few_queries_may_be_large(threads: ThreadPoolExecutor) -> None:
     """The second one waits, and meanwhile keeps nobody from computing."""
     shared = Sharing(2, 1)
