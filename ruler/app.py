@@ -24,7 +24,7 @@ from common.errors import ConfigError
 from common.logs import facts
 from common.serving import App
 from common.version import VERSION
-from ruler.api import admin, status, transfer, v2
+from ruler.api import admin, language, status, transfer, v2
 from ruler.api.transfer import TransferOptions
 from ruler.config import Config
 from ruler.core import Core
@@ -188,6 +188,7 @@ class Ruler:
                 TransferOptions(admin=settings.admin_api),
             ),
             admin.blueprint(self._db, self._clock, enabled=settings.admin_api),
+            language.blueprint(),
         )
         alertmanager = v2.blueprint(
             self._dispatcher, self._silences, self._notifier, self._clock, self._registry, _build_info()

@@ -1,4 +1,4 @@
-"""/api/v1: what is asked about series and queries: series, labels, label values, format_query."""
+"""/api/v1: what is asked about series: series, labels, label values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Protocol
 
 from flask import Blueprint, Response, request
 
-from common.errors import ParseError
 from ruler.api import params
 from ruler.api.encode import encode_labels
 from ruler.api.errors import BadRequest
@@ -15,8 +14,6 @@ from ruler.api.question import TRUNCATED
 from ruler.api.respond import json_response, success
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable
-from ruler.promql.ast import Expr
-from ruler.promql.parser import parse
 
 
 class Searchable(Protocol):
@@ -32,10 +29,6 @@ class Searchable(Protocol):
 def blueprint(storage: Searchable) -> Blueprint:
     """The routes."""
     routes = Blueprint("query", __name__)
-
-    @routes.route("/format_query", methods=["GET", "POST"])
-    def format_query() -> Response:
-        return success(str(_parsed(request.values.get("query", ""))))
 
     @routes.route("/series", methods=["GET", "POST"])
     def series() -> Response:
@@ -77,11 +70,3 @@ def _cut(rows: list[bytes], limit: int) -> tuple[list[bytes], bytes]:
     if limit and len(rows) > limit:
         return rows[:limit], b',"warnings":["' + TRUNCATED.encode() + b'"]'
     return rows, b""
-
-
-def _parsed(text: str) -> Expr:
-    try:
-        return parse(text)
-    except ParseError as error:
-        msg = f'invalid parameter "query": {error}'
-        raise BadRequest(msg) from None

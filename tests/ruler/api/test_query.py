@@ -68,11 +68,6 @@ def test_results_can_be_limited(world: World) -> None:
     assert (1, ["results truncated due to limit"]) == (len(answer["data"]["result"]), answer["warnings"])
 
 
-def test_queries_can_be_formatted(world: World) -> None:
-    """The canonical form, as Prometheus prints it."""
-    assert "sum by (a) (up)" == world.get("/api/v1/format_query", query="sum  by(a)(up)")["data"]
-
-
 NO_TIME = "invalid time value for 'time': "
 BAD_STEP = "zero or negative query resolution step widths are not accepted. Try a positive integer"
 TOO_FINE = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"
