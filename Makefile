@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TOCSIN_SHARED ?= ../shared
 export TOCSIN_SHARED
 
-.PHONY: help setup run test peers lint types bench e2e fmt clean
+.PHONY: help setup run test peers lint types bench oracle e2e fmt clean
 
 help: ## print these targets
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ test: setup peers ## run every test (conformance tests use the real peers)
 # The real Prometheus, Alertmanager …: without them (no network, another system) their tests are skipped, visibly.
 peers:
 	@if [ -f $(TOCSIN_SHARED)/tools/peers.sh ]; then bash $(TOCSIN_SHARED)/tools/peers.sh > /dev/null || true; fi
+
+oracle: setup peers ## ask 100,000 generated queries, new ones each time, of ours and of a real Prometheus
+	TOCSIN_ORACLE=$${TOCSIN_ORACLE:-100000} $(BIN)/python -m pytest -s tests/ruler/promql/test_oracle.py tests/ruler/promql/test_live.py
 
 e2e: setup ## run only the end-to-end tests
 	$(BIN)/python -m pytest -m e2e

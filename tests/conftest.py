@@ -53,4 +53,4 @@ def no_threads_left() -> Iterator[None]:
 
 def _lasting(thread: threading.Thread) -> bool:
     """Threads that a library keeps for the process, or that a fixture of wider scope owns."""
-    return thread.name.startswith(("pytest_timeout", "asyncio_", "shared-"))
+    return thread.name.startswith(("pytest_timeout", "asyncio_", "shared-", "sweep"))

@@ -11,7 +11,7 @@ from ruler.promql.frame import Frame
 
 
 def merged(frame: Frame) -> Frame:
-    """The frame with one series for each set of labels; the first of them says whether the name goes."""
+    """The frame with one series for each set of labels; the one that begins first says whether the name goes."""
     if frame.series < 2:
         return frame
     groups = group_all(frame.table)
@@ -26,7 +26,8 @@ def merged(frame: Frame) -> Frame:
     kept: FloatArray = np.where(mask, np.broadcast_to(frame.values, shape).take(order, axis=1), 0.0)
     values = np.add.reduceat(kept, starts, axis=1)
     present: BoolArray = np.logical_or.reduceat(mask, starts, axis=1)
-    return Frame(frame.table.take(groups.first), values, present, frame.drop[groups.first])
+    begins = np.lexsort((np.argmax(frame.mask, axis=0), groups.of))
+    return Frame(frame.table.take(groups.first), values, present, frame.drop[begins[starts]])
 
 
 def same_labels() -> QueryError:

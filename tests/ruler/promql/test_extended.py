@@ -13,9 +13,9 @@ from common.errors import QueryError
 from common.labels import Labels
 from ruler.model.result import Matrix
 from ruler.promql.engine import Engine
+from tests.ruler.promql.gappy import LOOKBACK, Found, found, milliseconds, plain_samples, same, storages
 from tests.ruler.promql.memory_storage import MemoryStorage
-from tests.ruler.promql.obvious import Samples
-from tests.ruler.promql.test_oracle import LOOKBACK, Found, found, milliseconds, plain_samples, same, storages
+from tests.ruler.promql.oracle.windows import Samples
 
 Bounds = tuple[int, int]  # start and end of a window (ms)
 
