@@ -7,11 +7,9 @@ Readers: `select` gives blocks in which kernels never see a page or a seam.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Protocol
-
-import numpy as np
 
 from common.labels import Labels
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
@@ -122,43 +120,26 @@ class Block:
     archived: tuple[tuple[int, int], ...] = ()
     starts: IntArray | None = None
 
-    @property
-    def height(self) -> int:
-        return len(self.values)
-
-    def whole(self) -> Block:
-        return self
+    def blocks(self) -> list[Block]:
+        """Itself, where others are read first."""
+        return [self]
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """A Deferred is a block whose values are gathered when they are wanted, some columns at a time.
+    """A Deferred is blocks of some series that are read when they are wanted: by any thread, each time the same.
 
-    Its fields are those of a Block; `gather(left, right)` gives the values of these columns, and whether any is ABSENT.
-    Columns may have no sample at all. What is gathered twice is the same, whatever is written meanwhile.
+    `rows` are those of the selection's table; those of the blocks that `read` gives are places among them. There are
+    about `height` rows. It has no archived samples.
     """
 
     rows: IntArray
     height: int
-    times: IntArray
-    stream_of: CodeArray
-    tick: tuple[int, int] | None
-    special: bool
-    stale: bool
-    gather: Callable[[int, int], tuple[FloatArray, bool]]
-    archived: tuple[tuple[int, int], ...] = ()
+    read: Callable[[], list[Block]]
 
-    def part(self, left: int, right: int) -> tuple[Block, slice]:
-        """The block of these columns, and which of the streams it has."""
-        stream_of = self.stream_of[left:right]
-        streams = slice(int(stream_of.min()), int(stream_of.max()) + 1)
-        values, gaps = self.gather(left, right)
-        times, stream_of = self.times[:, streams], stream_of - np.int32(streams.start)
-        rows = self.rows[left:right]
-        return Block(rows, values, times, stream_of, self.tick, self.special, self.stale, gaps, self.archived), streams
-
-    def whole(self) -> Block:
-        return self.part(0, len(self.rows))[0]
+    def blocks(self) -> list[Block]:
+        """The blocks, with the rows of the selection's table."""
+        return [replace(block, rows=self.rows[block.rows]) for block in self.read()]
 
 
 class Aspect(Enum):

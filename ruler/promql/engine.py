@@ -28,6 +28,7 @@ from ruler.promql.parser import parse
 from ruler.promql.scope import Ranged
 from ruler.promql.sharing import Share
 from ruler.promql.signatures import ValueType
+from ruler.promql.span import Span, read
 from ruler.promql.tally import Tally
 from ruler.storage import Queryable
 
@@ -203,14 +204,10 @@ def _samples(ranged: Ranged) -> Matrix:
     """The samples that a range selector holds at its only step."""
     parts: list[tuple[IntArray, IntArray, FloatArray]] = []
     column = 0
-    for span in bounded([each.whole() for each in ranged.spans]):
-        block = span.block
-        bits = block.values.view(np.int64)
-        row = np.arange(len(block.values))[:, np.newaxis]
-        within = ((row >= span.first[0]) & (row < span.stop[0])).take(block.stream_of, axis=1)
-        series, row = np.nonzero((within & (bits != ABSENT_BITS) & (bits != STALE_BITS)).T)
-        parts.append((series + column, block.times[row, block.stream_of[series]], block.values[row, series]))
-        column += len(block.rows)
+    for each in ranged.spans:
+        for span, places in read(each):
+            parts.append(_held(bounded(span), column + places))
+        column += len(each.block.rows)
     table = dropping_metadata(ranged.table, ranged.drop)
     if not parts:
         nothing = np.zeros(0, dtype=np.int64)
@@ -220,6 +217,16 @@ def _samples(ranged: Ranged) -> Matrix:
         groups = group_all(table)
         table, series = table.take(groups.first), groups.of[series]
     return _sorted(table, series, times, values)
+
+
+def _held(span: Span, columns: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """The samples in the only window of a span: for each its column, its time (ms) and its value."""
+    block = span.block
+    bits = block.values.view(np.int64)
+    row = np.arange(len(block.values))[:, np.newaxis]
+    within = ((row >= span.first[0]) & (row < span.stop[0])).take(block.stream_of, axis=1)
+    series, row = np.nonzero((within & (bits != ABSENT_BITS) & (bits != STALE_BITS)).T)
+    return columns[series], block.times[row, block.stream_of[series]], block.values[row, series]
 
 
 def _sorted(table: LabelTable, series: IntArray, times: IntArray, values: FloatArray) -> Matrix:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from common.errors import QueryError
-from ruler.model.arrays import ABSENT, BoolArray, FloatArray, IntArray
+from ruler.model.arrays import ABSENT, FloatArray, IntArray
 from ruler.model.table import LabelTable, Overlay, Strings
 from ruler.promql.aggregate import OPERATORS, aggregated, check_share
 from ruler.promql.ast import (
@@ -41,9 +41,9 @@ from ruler.promql.limits import Limits
 from ruler.promql.newest import newest
 from ruler.promql.notes import Notes, from_archive
 from ruler.promql.scope import Ranged
-from ruler.promql.span import DeferredSpan, Span, samples_in, span_of
+from ruler.promql.span import DeferredSpan, Span, span_of
 from ruler.promql.window import Result, Windows, by_kind
-from ruler.storage import Aspect, Block, Look, Queryable, Selection
+from ruler.storage import Aspect, Block, Deferred, Look, Queryable, Selection
 
 
 class Evaluation:
@@ -169,9 +169,7 @@ class Evaluation:
             return self._subquery(expr, grid)
         if not isinstance(expr, MatrixSelector):
             raise QueryError("expected a range vector")
-        ranged = self._windows(expr.selector, grid, known(expr.range), aspect, expr.selector.extension)
-        self.limits.samples += samples_in(ranged.spans)
-        return ranged
+        return self._windows(expr.selector, grid, known(expr.range), aspect, expr.selector.extension)
 
     def _windows(
         self, selector: VectorSelector, grid: Grid, reach: int, aspect: Aspect, extension: Extension = Extension.NONE
@@ -184,22 +182,26 @@ class Evaluation:
         selection = self._select(selector, int(ends[0]) - back, int(ends[-1]) + ahead, look)
         self._note_archives(selection, selector)
         blocks = [block for block in selection.blocks if len(block.rows)]
+        if extension is not Extension.NONE:
+            blocks = [block for each in blocks for block in each.blocks()]
         rows = np.concatenate([block.rows for block in blocks]) if blocks else np.zeros(0, dtype=np.int64)
         self.limits.charge(len(grid) * len(rows))  # what any function of these windows will make of them
         table = LabelTable(selection.table.names, selection.table.codes[rows], self.strings)
-        spans: tuple[Span | DeferredSpan, ...]
-        if extension is Extension.NONE:
-            spans = tuple(span_of(block, grid.times, ends, reach) for block in blocks)
-        else:
-            spans = tuple(
-                extended_span(each.whole(), grid.times, ends, reach, self._lookback, extension) for each in blocks
-            )
+
+        def span(block: Block | Deferred) -> Span | DeferredSpan:
+            if isinstance(block, Deferred):
+                return DeferredSpan(block, grid.times, ends, reach)
+            if extension is Extension.NONE:
+                return span_of(block, grid.times, ends, reach)
+            return extended_span(block, grid.times, ends, reach, self._lookback, extension)
+
+        spans = tuple(map(span, blocks))
         return Ranged(table, spans, np.zeros(len(rows), dtype=np.bool_))
 
     def _note_archives(self, selection: Selection, selector: VectorSelector) -> None:
         archived: dict[int, int] = {}
         for block in selection.blocks:
-            for until, size in block.archived:
+            for until, size in block.archived if isinstance(block, Block) else ():
                 archived[size] = max(archived.get(size, until), until)
         for size, until in sorted(archived.items()):
             self.notes.info(from_archive(until, size), selector)
@@ -224,8 +226,8 @@ class Evaluation:
             return None
         end = int(ends[0])
         selection = self._select(selector, end - self._lookback, end, Look(Aspect.INSTANT, self._lookback, 0))
-        blocks = [block.whole() for block in selection.blocks if len(block.rows)]
-        if not blocks or any(block.archived for block in blocks):
+        blocks = [block for block in selection.blocks if isinstance(block, Block) and len(block.rows)]
+        if len(blocks) < len(selection.blocks) or not blocks or any(block.archived for block in blocks):
             return None
         rows = blocks[0].rows if len(blocks) == 1 else np.concatenate([block.rows for block in blocks])
         table = LabelTable(selection.table.names, selection.table.codes[rows], self.strings)

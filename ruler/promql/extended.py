@@ -6,7 +6,6 @@ on the line between the samples around it. Where samples are gone, the last of e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -122,12 +121,10 @@ def smoothed(windows: Windows) -> tuple[FloatArray, BoolArray]:
     return np.where(between, drawn(before, after, now, counter=False), before.values), before.here
 
 
-def bounded(spans: Sequence[Span]) -> tuple[Span, ...]:
+def bounded(span: Span) -> Span:
     """The windows of a single step for who asks to see their samples: extended ones have their edges as such."""
-    return tuple(_bounded(span) if span.before is not None else span for span in spans)
-
-
-def _bounded(span: Span) -> Span:
+    if span.before is None:
+        return span
     block = span.block
     columns = np.arange(len(block.rows))
     windows = Windows(span, columns, slice(0, block.times.shape[1]), block.stream_of.astype(np.int64))

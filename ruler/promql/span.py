@@ -6,7 +6,6 @@ This is the only place that compares sample times with window edges.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,41 +24,41 @@ def rows_until(times: IntArray, moments: IntArray, tick: tuple[int, int] | None)
         return np.zeros((len(moments), streams), dtype=np.int64)
     if streams == 1:
         return np.searchsorted(times[:, 0], moments, side="right")[:, np.newaxis]
-    flat = np.ascontiguousarray(times).reshape(-1)
-    stream = np.arange(streams)
     limit = moments[:, np.newaxis]
     if tick is None:
-        return _bisected(flat, streams, stream[np.newaxis, :], limit, height)
+        return _bisected(times, np.arange(streams)[np.newaxis, :], limit)
 
     base, interval = tick
-    estimate = np.clip((moments - base) // interval + 1, 0, height)
-    rows = np.repeat(estimate[:, np.newaxis], streams, axis=1)
-    rows += _below_is_due(flat, streams, stream, rows, limit, height)
-    rows -= _above_is_late(flat, streams, stream, rows, limit)
-    wrong = _below_is_due(flat, streams, stream, rows, limit, height) | _above_is_late(
-        flat, streams, stream, rows, limit
-    )
+    guess = np.clip((moments - base) // interval + 1, 0, height)
+    more = _due(times, guess, limit)  # the next row is not after the moment either
+    less = _late(times, guess - 1, limit)  # the last row counted is after it
+    rows: IntArray = guess[:, np.newaxis] + more
+    rows -= less
+    wrong = more & _due(times, guess + 1, limit)
+    wrong |= less & _late(times, guess - 2, limit)
     if wrong.any():
         step, failed = np.nonzero(wrong)
-        rows[step, failed] = _bisected(flat, streams, failed, moments[step], height)
+        rows[step, failed] = _bisected(times, failed, moments[step])
     return rows
 
 
-def _below_is_due(
-    flat: IntArray, streams: int, stream: IntArray, rows: IntArray, limit: IntArray, height: int
-) -> BoolArray:
-    """Where the next row is not after the limit either."""
-    below = flat.take(np.minimum(rows, height - 1) * streams + stream)
-    return np.asarray((rows < height) & (below <= limit))
+def _due(times: IntArray, row: IntArray, limit: IntArray) -> BoolArray:
+    """For each (moment, stream) whether there is such a row, and its time is not after the moment."""
+    due: BoolArray = times.take(np.minimum(row, len(times) - 1), axis=0) <= limit
+    due[row >= len(times)] = False
+    return due
 
 
-def _above_is_late(flat: IntArray, streams: int, stream: IntArray, rows: IntArray, limit: IntArray) -> BoolArray:
-    """Where the last row counted is after the limit."""
-    above = flat.take(np.maximum(rows - 1, 0) * streams + stream)
-    return np.asarray((rows > 0) & (above > limit))
+def _late(times: IntArray, row: IntArray, limit: IntArray) -> BoolArray:
+    """For each (moment, stream) whether there is such a row, and its time is after the moment."""
+    late: BoolArray = times.take(np.maximum(row, 0), axis=0) > limit
+    late[row < 0] = False
+    return late
 
 
-def _bisected(flat: IntArray, streams: int, stream: IntArray, limit: IntArray, height: int) -> IntArray:
+def _bisected(times: IntArray, stream: IntArray, limit: IntArray) -> IntArray:
+    height, streams = times.shape
+    flat = np.ascontiguousarray(times).reshape(-1)
     shape = np.broadcast_shapes(stream.shape, limit.shape)
     low = np.zeros(shape, dtype=np.int64)
     high = np.full(shape, height, dtype=np.int64)
@@ -90,9 +89,6 @@ class Span:
     before: Span | None = None
     after: Span | None = None
 
-    def whole(self) -> Span:
-        return self
-
     @once
     def origin(self) -> IntArray:
         """For each (row, stream) the row in which the stream really got the time that stands there."""
@@ -115,36 +111,28 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class DeferredSpan:
-    """A DeferredSpan is a Span of a block whose values are gathered when they are wanted."""
+    """A DeferredSpan is the spans of blocks that are read when they are wanted."""
 
     block: Deferred
     now: IntArray
-    starts: IntArray
     ends: IntArray
     reach: int
-    first: IntArray
-    stop: IntArray
-
-    def part(self, left: int, right: int) -> Span:
-        """The span of these columns."""
-        block, streams = self.block.part(left, right)
-        first, stop = self.first[:, streams], self.stop[:, streams]
-        return Span(block, self.now, self.starts, self.ends, self.reach, first, stop)
-
-    def whole(self) -> Span:
-        return self.part(0, len(self.block.rows))
 
 
-def span_of(block: Block | Deferred, now: IntArray, ends: IntArray, reach: int) -> Span | DeferredSpan:
+def span_of(block: Block, now: IntArray, ends: IntArray, reach: int) -> Span:
     """The rows of `block` in (end - reach, end] for each of `ends`."""
     starts = ends - reach
     if block.archived:
         starts, ends = _at_edges(block.archived, starts, ends)
     both = rows_until(block.times, np.concatenate((starts, ends)), block.tick)
-    first, stop = both[: len(ends)], both[len(ends) :]
-    if isinstance(block, Block):
-        return Span(block, now, starts, ends, reach, first, stop)
-    return DeferredSpan(block, now, starts, ends, reach, first, stop)
+    return Span(block, now, starts, ends, reach, both[: len(ends)], both[len(ends) :])
+
+
+def read(span: Span | DeferredSpan) -> list[tuple[Span, IntArray]]:
+    """The spans, read now if they were deferred, with the place of each column among the series of `span`."""
+    if isinstance(span, Span):
+        return [(span, np.arange(len(span.block.rows)))]
+    return [(span_of(block, span.now, span.ends, span.reach), block.rows) for block in span.block.read()]
 
 
 def _at_edges(archived: tuple[tuple[int, int], ...], starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray]:
@@ -158,11 +146,8 @@ def _at_edges(archived: tuple[tuple[int, int], ...], starts: IntArray, ends: Int
     return starts // size * size, moved
 
 
-def samples_in(spans: Sequence[Span | DeferredSpan]) -> int:
+def samples_in(span: Span) -> int:
     """How many cells all windows of all columns hold together: samples, and what is missing between them."""
-    total = 0
-    for span in spans:
-        of_stream = (span.stop - span.first).sum(axis=0)
-        stream_of = span.block.stream_of
-        total += int(of_stream[0]) * len(stream_of) if len(of_stream) == 1 else int(of_stream[stream_of].sum())
-    return total
+    of_stream = (span.stop - span.first).sum(axis=0)
+    stream_of = span.block.stream_of
+    return int(of_stream[0]) * len(stream_of) if len(of_stream) == 1 else int(of_stream[stream_of].sum())

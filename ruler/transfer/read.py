@@ -136,7 +136,7 @@ def _read(storage: Queryable, matcher_sets: Sequence[Matchers], start: int, end:
     for index, matchers in enumerate(matcher_sets):
         earlier = matcher_sets[:index]
         selection = storage.select(matchers, start - 1, end)
-        for block in [each.whole() for each in selection.blocks]:
+        for block in [block for each in selection.blocks for block in each.blocks()]:
             times = list(np.ascontiguousarray(block.times.T))
             for column, labels in enumerate(selection.table.take(block.rows).all_labels()):
                 if not any(_selects(each, labels) for each in earlier):

@@ -162,7 +162,7 @@ class Trials:
         selection = db.select(EVERYTHING, 0, 1 << 60)
         table = selection.table
         keys, values = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.uint64)]
-        for block in (each.whole() for each in selection.blocks):
+        for block in (block for each in selection.blocks for block in each.blocks()):
             names = [tuple(sorted(table.labels(row).items())) for row in block.rows.tolist()]
             numbers = np.array([self._names.setdefault(name, len(self._names)) for name in names], dtype=np.int64)
             bits = block.values.view(np.uint64)

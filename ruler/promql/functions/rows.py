@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from ruler.model.arrays import BoolArray, FloatArray
+from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.promql.ast import Call, Expr, MatrixSelector, Paren, Subquery
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.scope import Kernel, Ranged, Run, Scope
-from ruler.promql.span import DeferredSpan, Span
+from ruler.promql.span import DeferredSpan, Span, read, samples_in
 from ruler.promql.window import tiles
 from ruler.promql.workers import in_parallel
 from ruler.storage import Aspect
 
 TILE = 1 << 15  # cells of one array of a tile: some of them fit the second-level cache together
-SHARE = 1 << 19  # cells that are gathered at once
-LEAST_WIDTH = 64
 
 
 def pointwise(kernel: Callable[..., FloatArray]) -> Run:
@@ -60,7 +58,7 @@ def over(
         if before is not None and len(ranged.table):
             before(scope, call, scalars, lambda: _occupied(scope, ranged))
         chosen = kernel if extended is None or not ranged.extended else extended
-        values, present = swept(scope, ranged, chosen, scalars)
+        values, present = swept(scope, ranged, chosen, scalars, counted=True)
         if about is not None:
             about(scope, call, ranged)
         drop = ranged.drop if keeps_name else np.ones_like(ranged.drop)
@@ -80,12 +78,12 @@ def mean(kernel: Kernel, total: Kernel, count: Kernel) -> Run:
 
     def run(scope: Scope, call: Call, grid: Grid) -> Value:
         ranged = scope.ranged(call.args[0], grid, Aspect.SUM)
-        if any(span.block.archived for span in ranged.spans):
+        if any(isinstance(span, Span) and span.block.archived for span in ranged.spans):
             sums, present = swept(scope, ranged, total, [])
             counts, _ = swept(scope, scope.ranged(call.args[0], grid, Aspect.COUNT), count, [])
             values = sums / counts
         else:
-            values, present = swept(scope, ranged, kernel, [])
+            values, present = swept(scope, ranged, kernel, [], counted=True)
         return Frame(ranged.table, values, present, np.ones_like(ranged.drop)).pruned()
 
     return run
@@ -99,51 +97,58 @@ def is_range(expr: Expr) -> bool:
 
 
 def swept(
-    scope: Scope, ranged: Ranged, kernel: Kernel, scalars: list[FloatArray]
+    scope: Scope, ranged: Ranged, kernel: Kernel, scalars: list[FloatArray], *, counted: bool = False
 ) -> tuple[FloatArray, BoolArray | None]:
-    """The kernel's results for all series, worked out a share of them at a time, on all processors."""
-    shares = list(_shares(ranged))
-    if not shares:
-        return np.zeros((1, 0)), None
+    """The kernel's results for all series, worked out span by span, on all processors.
+
+    With `counted`, the samples looked at count as the query's.
+    """
     sweep = Sweep(scope, kernel, scalars, len(ranged.table))
-    sweep.take(*shares[0])  # which tells how many steps there are
-    in_parallel([partial(sweep.take, *share) for share in shares[1:]])
-    return sweep.values, sweep.present if sweep.gaps else None
+    column, tasks = 0, []
+    for span in ranged.spans:
+        tasks.append(partial(sweep.take, column, span))
+        column += len(span.block.rows)
+    while tasks and not len(sweep.values):
+        tasks.pop(0)()  # which tells how many steps there are
+    in_parallel(tasks)
+    if counted:
+        scope.limits.samples += sum(sweep.samples)
+    return sweep.result()
 
 
 class Sweep:
-    """A Sweep collects what a kernel makes of shares of columns: values and where they are present [steps × series]."""
+    """A Sweep collects what a kernel makes of spans: values and where they are present [steps × series]."""
 
     def __init__(self, scope: Scope, kernel: Kernel, scalars: list[FloatArray], series: int) -> None:
         self._scope, self._kernel, self._scalars, self._series = scope, kernel, scalars, series
         self.values: FloatArray = np.zeros((0, series))
-        self.present: BoolArray = np.zeros((0, series), dtype=np.bool_)
-        self.gaps = False
+        self._present: BoolArray = np.zeros((0, series), dtype=np.bool_)
+        self._full: list[int] = []  # how many columns were present everywhere
+        self.samples: list[int] = []
 
-    def take(self, column: int, span: Span | DeferredSpan, left: int, right: int) -> None:
-        """Work out the columns from `left` to `right` of a span, which are those from `column` on."""
-        whole = span if isinstance(span, Span) else span.part(left, right)
-        for windows in tiles(whole, TILE):
-            self._scope.limits.check()
-            part, here = self._kernel(windows, *self._scalars)
-            if not len(self.values):
-                self._scope.limits.charge(len(part) * self._series)
-                self.values = np.empty((len(part), self._series))
-                self.present = np.ones(self.values.shape, dtype=np.bool_)
-            until = column + part.shape[1]
-            self.values[:, column:until] = part
-            if here is not None and not here.all():
-                self.gaps = True
-                self.present[:, column:until] = here
-            column = until
+    def take(self, column: int, span: Span | DeferredSpan) -> None:
+        """Work out a span whose series are those from `column` on."""
+        for each, places in read(span):
+            self.samples.append(samples_in(each))
+            for windows in tiles(each, TILE):
+                self._scope.limits.check()
+                self._keep(column, places[windows.columns], *self._kernel(windows, *self._scalars))
 
+    def _keep(self, column: int, places: IntArray, values: FloatArray, present: BoolArray | None) -> None:
+        if not len(self.values):
+            self._scope.limits.charge(len(values) * self._series)
+            self.values = np.zeros((len(values), self._series))
+            self._present = np.zeros(self.values.shape, dtype=np.bool_)
+        side_by_side = len(places) and places[-1] - places[0] == len(places) - 1
+        into = slice(column + int(places[0]), column + int(places[-1]) + 1) if side_by_side else column + places
+        self.values[:, into] = values
+        if present is None or present.all():
+            self._present[:, into] = True
+            self._full.append(len(places))
+        else:
+            self._present[:, into] = present
 
-def _shares(ranged: Ranged) -> Iterator[tuple[int, Span | DeferredSpan, int, int]]:
-    """The spans cut into shares that fit a cache: the first column in the result, the span, and its columns."""
-    column = 0
-    for span in ranged.spans:
-        count = len(span.block.rows)
-        width = max(1, count) if isinstance(span, Span) else max(LEAST_WIDTH, SHARE // span.block.height)
-        for left in range(0, count, width):
-            yield column + left, span, left, min(count, left + width)
-        column += count
+    def result(self) -> tuple[FloatArray, BoolArray | None]:
+        if not len(self.values):
+            return np.zeros((1, self._series)), np.zeros((1, self._series), dtype=np.bool_)
+        return self.values, None if sum(self._full) == self._series else self._present

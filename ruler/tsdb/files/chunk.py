@@ -204,7 +204,7 @@ class OpenChunk(Leaf):
         some = published.any(axis=1)
         self.slot_first = np.where(some, published.argmax(axis=1), self.rows).astype(np.int32)
         self.slot_last = np.where(some, self.rows - 1 - published[:, ::-1].argmax(axis=1), -1).astype(np.int32)
-        self.times = times.T
+        self.times = np.ascontiguousarray(times.T)
         self._width = int(arrays["block_width"][0])
         self._blocks, self._stretches, self._checks = arrays["blocks"], arrays["stretches"], arrays["checks"]
         self.torn = None
@@ -246,9 +246,9 @@ class OpenChunk(Leaf):
         for start, stop in pairwise(edges):
             if start < stop:
                 block = int(block_of[start])
-                cells = self._block(plane, block)[:, low:high]
+                cells = self._block(plane, block)[low:high]
                 into, within = place[start:stop], wanted[start:stop] - block * self._width
-                out[:, _slice(into)] = cells[_slice(within)].T
+                out[:, _slice(into)] = cells[:, _slice(within)]
         return out
 
     def _block(self, plane: int, block: int) -> Bits:
@@ -259,8 +259,8 @@ class OpenChunk(Leaf):
         columns = min(self._width, self.used - 1 - block * self._width)
         data = self._intact(block * self.header.planes + plane)
         if data is None:
-            return np.zeros((columns, self.rows), dtype=np.uint64)
-        return decode_cells(data, columns, self.rows)
+            return np.zeros((self.rows, columns), dtype=np.uint64)
+        return np.ascontiguousarray(decode_cells(data, columns, self.rows).T)
 
     def _intact(self, number: int) -> bytes | None:
         """The bytes of a block, restored when they are damaged; None when they cannot be. Damage is reported once."""

@@ -20,7 +20,7 @@ from ruler.tsdb.files.page import TIME_SIGN, Bits, Page
 from ruler.tsdb.keep.erase import Erasure, Erasures, blank
 from ruler.tsdb.keep.uniting import United
 from ruler.tsdb.labels.index import Index
-from ruler.tsdb.select.blocks import streams_of
+from ruler.tsdb.select.stretch import streams_of
 
 BLOCK_CELLS = 1 << 15
 Written = tuple[Header, int]  # and the size of the chunk in bytes

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common.labels import METRIC_NAME
-from ruler.model.arrays import CodeArray, IntArray
+from ruler.model.arrays import IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable
 from ruler.tsdb.files.chunk import Chunk
@@ -22,7 +22,6 @@ from ruler.tsdb.labels.index import Index, MetricTable, union
 from ruler.tsdb.labels.matching import select_absent, select_codes, wanted
 
 MAX_SELECTIONS, MAX_SERIES = 4096, 4_000_000
-MAX_FRAMES = 8
 MAX_LOOKUPS = 64  # leaves whose columns a selection remembers
 NO_SERIES = -2  # (lost columns are −1)
 
@@ -40,18 +39,6 @@ class Lookup(NamedTuple):
         return not self.layers
 
 
-class Frame(NamedTuple):
-    """A Frame is what a block of a selection consists of in some pages that hold all of it.
-
-    `columns` are the lookups' own arrays: while the frame is remembered their identities stand for the pages.
-    """
-
-    rows: IntArray  # of the selection's table
-    columns: tuple[IntArray, ...]  # for each page, the column of each series
-    slots: tuple[IntArray, ...]  # for each page, the slot of each stream of the block (0: none)
-    stream_of: CodeArray
-
-
 class Selected:
     """A Selected is the series that a list of matchers selects among the first `seen` of the index.
 
@@ -63,7 +50,6 @@ class Selected:
     ) -> None:
         self.ids, self.table, self.seen, self.rows_seen, self.others = ids, table, seen, rows_seen, others
         self._lookups: OrderedDict[int, Lookup] = OrderedDict()
-        self.frames: OrderedDict[tuple[int, ...], Frame] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -83,11 +69,6 @@ class Selected:
         if len(self._lookups) > MAX_LOOKUPS:
             self._lookups.popitem(last=False)
         return found
-
-    def remember(self, key: tuple[int, ...], frame: Frame) -> None:
-        self.frames[key] = frame
-        if len(self.frames) > MAX_FRAMES:
-            self.frames.popitem(last=False)
 
     def _any_in(self, page: Leaf, since: int, until: int) -> bool:
         return bool(np.isin(page.series_of[since:until], self.ids).any())

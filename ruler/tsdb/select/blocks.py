@@ -7,23 +7,25 @@ each series). Series with several writers at once, or on several rings, or on no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
+from ruler.model.arrays import BoolArray, IntArray
 from ruler.storage import Aspect, Block, Deferred, Look, Selection
 from ruler.tsdb.files.chunk import OpenChunk
-from ruler.tsdb.files.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits
+from ruler.tsdb.files.page import ABSENT_CELL, OPEN, TIME_SIGN
 from ruler.tsdb.keep.erase import erased, spared, touching
-from ruler.tsdb.labels.selected import Frame, Selected
-from ruler.tsdb.select.gathering import Gatherer, Layer, of_columns
+from ruler.tsdb.labels.selected import Selected
+from ruler.tsdb.select.gathering import Layer
 from ruler.tsdb.select.merging import Part, in_order
+from ruler.tsdb.select.stretch import Stretch, block_of
 from ruler.tsdb.write.ring import Ring
 
 MOST_HOLES = 4  # rows of a stack for each row that there is
-NEAR_ROWS = 3  # before that of a moment, where the last sample before it is looked for first
 AT_ONCE = 1 << 15  # cells: so few are gathered when they are selected
+SHARE = 1 << 19  # cells that are deferred together: as much as a cache holds
+LEAST_SERIES, MOST_SERIES = 64, 1 << 13  # that are deferred together
 ALL = 1 << 62
 
 FAR = 1 << 62  # no time is further from 1970
@@ -34,36 +36,49 @@ _SIGN = np.uint64(TIME_SIGN)
 def select(selected: Selected, rings: Sequence[Ring], start: int, end: int, look: Look | None = None) -> Selection:
     """The samples of the selected series in (start, end], or of those that the look takes the last of."""
     moment = start + look.reach if look is not None and look.aspect is Aspect.INSTANT else None
-    return selection(selected, _blocks(selected, rings, start, end, 0, AT_ONCE, moment))
+    found: list[Block | Deferred] = []
+    stretches, merged = _parted(selected, rings, start, end, 0, moment)
+    for rows, stretch in stretches:
+        if stretch.height * stretch.width <= AT_ONCE:
+            found += _placed(stretch.blocks(), rows)
+        else:
+            width = min(MOST_SERIES, max(LEAST_SERIES, SHARE // stretch.height))
+            for left in range(0, len(rows), width):
+                part = slice(left, left + width)
+                found.append(Deferred(rows[part], stretch.height, stretch.among(part).blocks))
+    return selection(selected, [*found, *merged])
 
 
 def stacked(selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int = 0) -> list[Block]:
     """The same as blocks whose rows are those of the selected series; of archives, one of their planes."""
-    return [block.whole() for block in _blocks(selected, rings, start, end, plane, ALL, None)]
+    stretches, merged = _parted(selected, rings, start, end, plane, None)
+    return [block for rows, stretch in stretches for block in _placed(stretch.blocks(), rows)] + merged
 
 
-def _blocks(
-    selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int, at_once: int, moment: int | None
-) -> list[Block | Deferred]:
+def _placed(blocks: list[Block], rows: IntArray) -> list[Block]:
+    return [replace(block, rows=rows[block.rows]) for block in blocks]
+
+
+def _parted(
+    selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int, moment: int | None
+) -> tuple[list[tuple[IntArray, Stretch]], list[Block]]:
+    """The series that can be read row by row, those of each ring a stretch, and the others merged by time."""
     start, end = max(start, -FAR), min(end, FAR)
-    blocks: list[Block | Deferred] = []
     gridded = [
         (ring, layers) for ring in rings if ring.interval and (layers := layers_of(selected, ring, start, end, plane))
     ]
     free = [layer for ring in rings if not ring.interval for layer in layers_of(selected, ring, start, end)]
     merged = _needing_merge(selected, [layers for _, layers in gridded], free)
+    stretches = []
     for ring, layers in gridded:
-        frame, framed = _framed(selected, layers, merged)
+        rows, framed = _framed(selected, layers, merged)
         if framed:
-            stretch = _stretch(ring, frame, framed, start, end, at_once)
-            if stretch is not None:
-                blocks += stretch.blocks() if moment is None else stretch.blocks_since(moment)
-    if merged is not None:
-        every = [layer for _, layers in gridded for layer in layers] + free
-        block = _merged_block(every, np.flatnonzero(merged), start, end)
-        if block is not None:
-            blocks.append(block)
-    return blocks
+            stretches.append((rows, Stretch(ring.interval, tuple(framed), start, end, moment)))
+    if merged is None:
+        return stretches, []
+    every = [layer for _, layers in gridded for layer in layers] + free
+    block = _merged_block(every, np.flatnonzero(merged), start, end)
+    return stretches, [] if block is None else [block]
 
 
 def cells(selected: Selected, rings: Sequence[Ring], start: int, end: int, at_once: int = ALL) -> int:
@@ -149,27 +164,14 @@ def _height(layers: list[Layer]) -> int | None:
     return high - low if high - low <= MOST_HOLES * sum(layer.high - layer.low for layer in layers) else None
 
 
-def _framed(selected: Selected, layers: list[Layer], merged: BoolArray | None) -> tuple[Frame, list[Layer]]:
-    """The frame of the series that are not merged (remembered when nothing is missing anywhere), and its layers."""
-    key: tuple[int, ...] | None = None
-    if merged is None and all(layer.whole for layer in layers):
-        key = tuple(id(layer.columns) for layer in layers)
-        known = selected.frames.get(key)
-        if known is not None:
-            return known, layers
-        rows = np.arange(len(selected), dtype=np.int64)
-    else:
-        here = _anywhere(layers)
-        rows = np.flatnonzero(here if merged is None else here & ~merged)
-        layers = [layer._replace(columns=layer.columns[rows]) for layer in layers]
-        layers = [layer for layer in layers if layer.columns.any()]
-        if not layers:
-            return Frame(rows, (), (), np.empty(0, dtype=np.int32)), []
-    slots, stream_of = streams_of([layer.page.slot_of[layer.columns] for layer in layers])
-    frame = Frame(rows, tuple(layer.columns for layer in layers), slots, stream_of)
-    if key is not None:
-        selected.remember(key, frame)
-    return frame, layers
+def _framed(selected: Selected, layers: list[Layer], merged: BoolArray | None) -> tuple[IntArray, list[Layer]]:
+    """Which series are there and not merged, and their layers."""
+    if merged is None and any(layer.whole for layer in layers):
+        return np.arange(len(selected), dtype=np.int64), layers
+    here = _anywhere(layers)
+    rows = np.flatnonzero(here if merged is None else here & ~merged)
+    layers = [layer.among(rows) for layer in layers]
+    return rows, [layer for layer in layers if layer.columns.any()]
 
 
 def _anywhere(layers: list[Layer]) -> BoolArray:
@@ -178,142 +180,6 @@ def _anywhere(layers: list[Layer]) -> BoolArray:
     for layer in layers[1:]:
         here = here | (layer.columns > 0)
     return here
-
-
-def streams_of(slots_of: list[CodeArray]) -> tuple[tuple[IntArray, ...], CodeArray]:
-    """The streams of a block, each a slot (or none) in each layer, and the stream of each column."""
-    place = np.zeros(len(slots_of[0]), dtype=np.int64)
-    first = place[:1]
-    for slots in slots_of:
-        _, first, place = np.unique(place * (int(slots.max()) + 1) + slots, return_index=True, return_inverse=True)
-    return tuple(slots[first].astype(np.int64) for slots in slots_of), place.astype(np.int32)
-
-
-def _stretch(ring: Ring, frame: Frame, layers: list[Layer], start: int, end: int, at_once: int) -> Stretch | None:
-    """The stretch of a frame in (start, end]: times are read before values, so a row seen with its time is whole."""
-    base = min(layer.page.first + layer.low for layer in layers)
-    writes = [layer.page.writes for layer in layers]
-    times = _stacked_times(layers, frame.slots, base)
-    inside = _crop(times, start, end)
-    if inside is None:
-        return None
-    top, bottom, edges = inside
-    flags = 0
-    for layer in layers:
-        flags |= int(np.bitwise_or.reduce(layer.page.flags[layer.columns]))
-    gatherer = Gatherer(layers, writes, base, times, frame.stream_of, edges)
-    return Stretch(
-        ring.interval, base, slice(top, bottom), flags, times, gatherer, frame.rows, frame.stream_of, at_once
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A Stretch is what some series have in the rows `span` of a grid, whose stored times [rows × streams] are `times`.
-
-    The first row is the tick `base`; `rows` are those of the selection's table. Blocks of more than `at_once` cells are
-    deferred.
-    """
-
-    interval: int
-    base: int
-    span: slice
-    flags: int
-    times: Bits
-    gatherer: Gatherer
-    rows: IntArray
-    stream_of: CodeArray
-    at_once: int
-
-    def blocks_since(self, moment: int) -> list[Block | Deferred]:
-        """The blocks without the rows above the last sample that is not after a moment."""
-        top, bottom = self.span.start, self.span.stop
-        last = min(max(moment // self.interval - self.base, top), bottom - 1)
-        low = max(top, last - NEAR_ROWS)
-        if low - top < NEAR_ROWS:
-            return self.blocks()
-        cells, _, _ = self.gatherer.cells(slice(low, last + 1), slice(0, len(self.rows)))
-        stored = self.times[low : last + 1]
-        taken = (stored != 0) & (stored <= np.uint64(moment + TIME_SIGN))
-        near = ((cells != ABSENT_CELL) & taken[:, self.stream_of]).any(axis=0)
-        if near.all():
-            return replace(self, span=slice(low, bottom)).blocks()
-        if not near.any():
-            return self.blocks()
-        recent = replace(self._among(np.flatnonzero(near)), span=slice(low, bottom))
-        return [*recent.blocks(), *self._among(np.flatnonzero(~near)).blocks()]
-
-    def _among(self, columns: IntArray) -> Stretch:
-        rows, stream_of = self.rows[columns], self.stream_of[columns]
-        return replace(self, gatherer=self.gatherer.among(columns), rows=rows, stream_of=stream_of)
-
-    def blocks(self) -> list[Block | Deferred]:
-        """The block, if there is anything."""
-        times, tick = self.times[self.span].copy(), ((self.base + self.span.start) * self.interval, self.interval)
-        for row in np.flatnonzero(np.logical_not(times.all(axis=1))).tolist():
-            if row:
-                np.maximum(times[row], times[row - 1], out=times[row])
-        if len(times) * len(self.rows) <= self.at_once:
-            cells, held, gaps = self.gatherer.cells(self.span, slice(0, len(self.rows)))
-            block = _block(self.rows, cells, times, self.stream_of, tick, self.flags, held, gaps=gaps)
-            return [] if block is None else [block]
-        times ^= _SIGN
-        special, stale = bool(self.flags & SPECIAL), bool(self.flags & STALES)
-        real = times.view(np.int64)
-        return [Deferred(self.rows, len(times), real, self.stream_of, tick, special, stale, self._gather)]
-
-    def _gather(self, left: int, right: int) -> tuple[FloatArray, bool]:
-        cells, _, gaps = self.gatherer.cells(self.span, slice(left, right))
-        return cells.view(np.float64), gaps
-
-
-def _stacked_times(layers: list[Layer], slots: tuple[IntArray, ...], base: int) -> Bits:
-    """The stored times [rows × streams] of all layers, row 0 being the tick `base`."""
-    if len(layers) == 1:
-        page, _, low, high, *_ = layers[0]
-        return of_columns(page.times[low:high], slots[0]).copy()
-    height = max(layer.page.first + layer.high for layer in layers) - base
-    times = np.zeros((height, len(slots[0])), dtype=np.uint64)
-    for layer, places in zip(layers, slots, strict=True):
-        at = layer.page.first + layer.low - base
-        times[at : at + layer.high - layer.low] |= of_columns(layer.page.times[layer.low : layer.high], places)
-    return times
-
-
-def _crop(times: Bits, start: int, end: int) -> tuple[int, int, list[int]] | None:
-    """Remove the times that are not in (start, end]: the rows with any left, and those in which some were removed."""
-    after, until = np.uint64(start + TIME_SIGN), np.uint64(end + TIME_SIGN)
-    latest = times.max(axis=1)
-    earliest = (times - np.uint64(1)).min(axis=1)  # less one, so that no time (zero) is the highest number
-    edges = np.flatnonzero((earliest < after) | (latest > until)).tolist()
-    for row in edges:
-        each = times[row]
-        each[(each <= after) | (each > until)] = 0
-        latest[row] = each.max()
-    some = np.flatnonzero(latest)
-    return (int(some[0]), int(some[-1]) + 1, edges) if len(some) else None
-
-
-def _block(
-    rows: IntArray,
-    values: Bits,
-    times: Bits,
-    stream_of: CodeArray,
-    tick: tuple[int, int] | None,
-    flags: int,
-    held: BoolArray,
-    *,
-    gaps: bool,
-) -> Block | None:
-    """A block of decoded cells and stored times (which it takes over), without the columns that hold nothing."""
-    times ^= _SIGN
-    floats: FloatArray = values.view(np.float64)
-    if not held.all():
-        if not held.any():
-            return None
-        rows, floats, stream_of = rows[held], floats[:, held], stream_of[held]
-    real = times.view(np.int64)
-    return Block(rows, floats, real, stream_of, tick, bool(flags & SPECIAL), bool(flags & STALES), gaps)
 
 
 def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> Block | None:
@@ -348,7 +214,7 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
     held = np.zeros(len(rows), dtype=np.bool_)
     held[which] = True
     stream_of = np.arange(len(rows), dtype=np.int32)
-    return _block(rows, values, stamps, stream_of, None, flags, held, gaps=len(which) < values.size)
+    return block_of(rows, values, stamps, stream_of, None, flags, held, gaps=len(which) < values.size)
 
 
 def selection(selected: Selected, blocks: Sequence[Block | Deferred]) -> Selection:

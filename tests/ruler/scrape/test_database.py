@@ -33,7 +33,7 @@ class Stored(World):
         """The samples of the series with this name, in the order of their times."""
         selection = self.db.select((Matcher("__name__", MatchOp.EQUAL, name),), 0, self.clock.now() + 1)
         seen = []
-        for block in (each.whole() for each in selection.blocks):
+        for block in (block for each in selection.blocks for block in each.blocks()):
             times = np.take(block.times, block.stream_of, axis=1)
             for row, column in np.argwhere(~is_absent(block.values)):
                 value = block.values[row, column]

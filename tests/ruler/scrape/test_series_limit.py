@@ -56,7 +56,7 @@ class Fleet:
         matchers = (Matcher("__name__", MatchOp.EQUAL, name), Matcher("job", MatchOp.EQUAL, job))
         selection = self.db.select(matchers, NOW - 1, self.clock.now())
         found: dict[Labels, int] = {}
-        for block in (each.whole() for each in selection.blocks):
+        for block in (block for each in selection.blocks for block in each.blocks()):
             counts = (~is_absent(block.values) & ~is_stale(block.values)).sum(axis=0)
             found.update(zip(selection.table.take(block.rows).all_labels(), counts.tolist(), strict=True))
         return found

@@ -24,7 +24,7 @@ class Measured:
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int) -> Selection:
         selection = self._select(matchers, start, end)
-        self.largest = max(self.largest, sum(len(block.rows) * block.height for block in selection.blocks))
+        self.largest = max(self.largest, sum(each.values.size for block in selection.blocks for each in block.blocks()))
         return selection
 
 

@@ -27,7 +27,7 @@ def read(db: Queryable, start: int, end: int, matchers: tuple[Matcher, ...] = EV
     """Every sample that a selection gives; fails when a block breaks one of its promises."""
     selection = db.select(matchers, start, end)
     found: Samples = {}
-    for block in (each.whole() for each in selection.blocks):
+    for block in (block for each in selection.blocks for block in each.blocks()):
         check(block, start, end)
         labels = selection.table.take(block.rows).all_labels()
         for column, each in enumerate(labels):

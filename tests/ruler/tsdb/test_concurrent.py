@@ -37,7 +37,7 @@ def test_readers_see_whole_rows(tmp_path: Path, in_files: bool) -> None:
         while not ended.is_set():
             for matchers in (EVERYTHING, every_tenth):
                 selection = db.select(matchers, BASE - 1, BASE + TICKS * INTERVAL)
-                for block in (each.whole() for each in selection.blocks):
+                for block in (block for each in selection.blocks for block in each.blocks()):
                     check(block, BASE - 1, BASE + TICKS * INTERVAL)
                     n = [float(labels["n"]) for labels in selection.table.take(block.rows).all_labels()]
                     times = block.times[:, block.stream_of]

@@ -101,7 +101,7 @@ def test_kill_loses_nothing(tmp_path: Path) -> None:
     assert (db.health.corrupt_files, db.health.damaged_rows, db.health.damaged_columns) == (0, 0, 0)
     selection = db.select(EVERYTHING, BASE - 1, END)
     seen: dict[str, int] = {}
-    for block in (each.whole() for each in selection.blocks):
+    for block in (block for each in selection.blocks for block in each.blocks()):
         for column, labels in enumerate(selection.table.take(block.rows).all_labels()):
             present = block.values[:, column].view(np.int64) != 0x7FF4746F6373696E
             times = block.times[present, block.stream_of[column]]
