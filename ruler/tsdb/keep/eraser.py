@@ -42,6 +42,7 @@ class Eraser:
         ends = np.minimum(newest, end)
         some = (ends >= start) & (oldest <= end)
         if some.any():
+            self._leave_pages(ids[some], ends[some])
             self.erasures.add(Erasure(start, self._number(), ids[some], ends[some]))
         return int(np.count_nonzero(some))
 
@@ -74,6 +75,15 @@ class Eraser:
         if over:
             self.erasures.drop(over)
         self._looked_at = numbers
+
+    def _leave_pages(self, ids: IntArray, ends: IntArray) -> None:
+        """Have the next samples go to new pages where they may lie in what is erased: others have put in later ones."""
+        for ring in self._rings():
+            page = ring.current
+            if page is not None:
+                columns, place = _columns(page, ids)
+                if (ends[place] > page.newest).any():
+                    page.limit = 0
 
     def _spans(self, ids: IntArray) -> tuple[IntArray, IntArray]:
         """The oldest and the newest time at which the writers of each series have written."""

@@ -113,7 +113,7 @@ def layers_of(selected: Selected, ring: Ring, start: int, end: int, plane: int =
             continue
         if plane and isinstance(page, OpenChunk):
             page = page.of_plane(plane)
-        low, high = page.rows_about(start, end)
+        low, high = page.rows_about(start, min(end, leaf.newest))
         if low >= high:
             continue
         erasures = touching(records, leaf, start, end)

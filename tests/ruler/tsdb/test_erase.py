@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.clock import ManualClock
@@ -114,6 +114,9 @@ steps = st.one_of(
 
 @settings(deadline=None, max_examples=60)
 @given(steps=st.lists(steps, max_size=12))
+@example(
+    [("scrape", 120), ("backfill", 157), ("erase", [(Matcher("__name__", MatchOp.EQUAL, "m"),)], 0, 171), ("scrape", 1)]
+)
 def test_erasing_is_filtering(steps: list[tuple]) -> None:  # type: ignore[type-arg]
     """Whatever is scraped, put in, sealed, merged, cleaned and restarted around it, in whatever order."""
     with TemporaryDirectory() as folder, ExitStack() as cleanup:
