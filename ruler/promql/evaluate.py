@@ -6,6 +6,8 @@ subqueries nest, as deep as the parser lets them.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from common.errors import QueryError
@@ -42,6 +44,7 @@ from ruler.promql.newest import newest
 from ruler.promql.notes import Notes, from_archive
 from ruler.promql.scope import Ranged
 from ruler.promql.span import DeferredSpan, Span, span_of
+from ruler.promql.stretches import CELLS, PLAIN_CELLS, by_stretches
 from ruler.promql.window import Result, Windows, by_kind
 from ruler.storage import Aspect, Block, Deferred, Look, Queryable, Selection
 
@@ -83,7 +86,7 @@ class Evaluation:
                 if sides_done:
                     self.limits.check()
                     right = values.pop()
-                    values.append(binary(self, node, values.pop(), right))
+                    values.append(self._binary(node, values.pop(), right))
                 else:
                     todo += ((node, True), (node.right, False), (node.left, False))
             elif isinstance(node, Unary):
@@ -133,17 +136,25 @@ class Evaluation:
             raise QueryError("expected a string literal")
         return expr.value
 
+    def _binary(self, expr: Binary, left: Value, right: Value) -> Value:
+        if isinstance(left, Frame) or isinstance(right, Frame):
+            return by_stretches(self.limits, partial(binary, self, expr), left, right, cells=PLAIN_CELLS)
+        return binary(self, expr, left, right)
+
     def _aggregation(self, expr: Aggregation, grid: Grid) -> Frame:
         if expr.op == "count_values" and expr.param is not None:
-            return count_values(self, expr, self.vector(expr.expr, grid), self.text(expr.param))
+            counted = partial(count_values, self, expr, label=self.text(expr.param))
+            return by_stretches(self.limits, counted, self.vector(expr.expr, grid))
         param = None if expr.param is None else self.scalar(expr.param, grid)
         frame = self.vector(expr.expr, grid)
         if param is None or expr.op in OPERATORS:
-            return aggregated(expr, frame)
+            return by_stretches(self.limits, partial(aggregated, expr), frame)
         if expr.op == "quantile":
             check_share(self, expr, param)
-            return aggregated(expr, frame, param)
-        return chosen(self, expr, frame, param, grid)
+            return by_stretches(self.limits, partial(aggregated, expr), frame, param)
+        cells = PLAIN_CELLS if expr.op == "limit_ratio" else CELLS
+        run = partial(chosen, self, expr, grid=grid)
+        return by_stretches(self.limits, run, frame, param, cells=cells)
 
     # --- selectors ----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,76 @@
+"""Large operations a stretch of steps at a time: so that what they need beside their result stays small, and they stop.
+
+Steps know nothing of each other, so an operation on some of them is the operation on all, in parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from ruler.model.arrays import BoolArray, FloatArray
+from ruler.promql.columns import group_all, stacked
+from ruler.promql.frame import Frame, Value
+from ruler.promql.limits import Limits
+
+CELLS: Final = 1 << 20  # of a stretch, where series are put into order or compared with each other
+PLAIN_CELLS: Final = 1 << 23  # where each cell is looked at by itself
+
+
+def by_stretches(limits: Limits, run: Callable[..., Value], *sides: Value, cells: int = CELLS) -> Frame:
+    """What `run` makes of frames and scalars of the same steps, worked out in stretches of so many cells."""
+    steps = max(map(_steps, sides))
+    width = max(each.series if isinstance(each, Frame) else 1 for each in sides)
+    height = steps if steps * width <= cells else max(1, cells // width)
+    parts = []
+    for top in range(0, steps, height):
+        limits.check()
+        part = run(*(_cut(each, slice(top, top + height)) for each in sides)) if height < steps else run(*sides)
+        if not isinstance(part, Frame):
+            raise TypeError(f"no vector: {part!r}")
+        parts.append(part if height == steps else part.spread(min(height, steps - top)))
+    return end_to_end(parts) if len(parts) > 1 else parts[0]
+
+
+def _steps(value: Value) -> int:
+    return len(value.values) if isinstance(value, Frame) else 1 if isinstance(value, str) else len(value)
+
+
+def _cut(value: Value, steps: slice) -> Value:
+    if isinstance(value, Frame):
+        if len(value.values) == 1:
+            return value
+        present = value.present if value.present is None or len(value.present) == 1 else value.present[steps]
+        return Frame(value.table, value.values[steps], present, value.drop)
+    return value if isinstance(value, str) or len(value) == 1 else value[steps]
+
+
+def end_to_end(parts: Sequence[Frame]) -> Frame:
+    """Frames of one stretch of steps after another as one; series with the same labels are the same."""
+    first = parts[0]
+    if all(_alike(first, part) for part in parts[1:]):
+        values = np.concatenate([part.values for part in parts])
+        whole = all(part.present is None for part in parts)
+        return Frame(first.table, values, None if whole else np.concatenate([part.mask for part in parts]), first.drop)
+    table = stacked([part.table for part in parts], first.table.strings)
+    groups = group_all(table)
+    steps = sum(len(part.values) for part in parts)
+    values: FloatArray = np.zeros((steps, len(groups)))
+    present: BoolArray = np.zeros((steps, len(groups)), dtype=np.bool_)
+    row = column = 0
+    for part in parts:
+        columns = groups.of[column : column + part.series]
+        rows = slice(row, row + len(part.values))
+        values[rows, columns] = part.values
+        present[rows, columns] = part.mask
+        row, column = row + len(part.values), column + part.series
+    drop = np.concatenate([part.drop for part in parts])[groups.first]
+    return Frame(table.take(groups.first), values, present, drop).pruned()
+
+
+def _alike(one: Frame, other: Frame) -> bool:
+    if one.table is other.table:
+        return True
+    return one.table.names == other.table.names and np.array_equal(one.table.codes, other.table.codes)
