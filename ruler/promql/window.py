@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ruler.model.arrays import ABSENT_BITS, STALE_BITS, BoolArray, FloatArray, IntArray
 from ruler.model.once import once
+from ruler.promql.running import running_counts
 from ruler.promql.span import Span
 
-_ROWS_TO_A_STEP = 4
+_EVEN = 8  # so many rows are looked at for being evenly spaced, which saves a copy
 _STRETCH = 3000  # from so many cells on, it pays to copy those of a stream by themselves
 
 T = TypeVar("T", bound=np.generic)
@@ -154,13 +155,6 @@ class Windows:
         streams = self.streams.stop - self.streams.start
         return streams == len(self.columns) and bool((self.stream == np.arange(streams)).all())
 
-    @once
-    def _lengths(self) -> IntArray | None:
-        """How many columns each stream has, if they lie side by side; else None."""
-        if (self.stream[1:] < self.stream[:-1]).any():
-            return None
-        return np.bincount(self.stream, minlength=self.streams.stop - self.streams.start)
-
     def spread(self, of_stream: npt.NDArray[T]) -> npt.NDArray[T]:
         """Each column's value of an array [steps × streams]."""
         if of_stream.shape[1] == 1:
@@ -171,26 +165,37 @@ class Windows:
             return of_stream.repeat(self._lengths, axis=1)
         return of_stream.take(self.stream, axis=1)
 
+    @once
+    def _lengths(self) -> IntArray | None:
+        """How many columns each stream has, if they lie side by side; else None."""
+        if (self.stream[1:] < self.stream[:-1]).any():
+            return None
+        return np.bincount(self.stream, minlength=self.streams.stop - self.streams.start)
+
     def at(self, source: npt.NDArray[T], rows: IntArray) -> npt.NDArray[T]:
         """Cells of an array [rows × columns], such as `cells`: rows are given for each (step, stream)."""
-        if rows.shape[1] == 1:
-            return np.asarray(source[rows[:, 0]])
-        lengths = self._lengths
-        if lengths is not None and len(rows) * len(self.columns) >= _STRETCH * rows.shape[1]:
-            found = np.empty((len(rows), len(self.columns)), dtype=source.dtype)
-            left = 0
-            for stream, length in enumerate(lengths.tolist()):
-                found[:, left : left + length] = source[rows[:, stream], left : left + length]
-                left += length
-            return found
-        return self.at_each(source, self.spread(rows))
+        steps, streams = rows.shape
+        if streams == 1:
+            return np.array(source[_regular(rows[:, 0])])
+        if self._lengths is None or steps * len(self.columns) < _STRETCH * streams:
+            return self.at_each(source, rows, shared=True)
+        found = np.empty((steps, len(self.columns)), dtype=source.dtype)
+        alike = (rows[:, 1:] == rows[:, :-1]).all(axis=0)
+        ends = np.flatnonzero(np.append(~alike, True))
+        left = 0
+        for stream, right in zip(ends.tolist(), np.cumsum(self._lengths)[ends].tolist(), strict=True):
+            found[:, left:right] = source[_regular(rows[:, stream]), left:right]
+            left = right
+        return found
 
-    def at_each(self, source: npt.NDArray[T], rows: IntArray) -> npt.NDArray[T]:
-        """Cells of an array [rows × columns]: rows are given for each (step, column)."""
+    def at_each(self, source: npt.NDArray[T], rows: IntArray, *, shared: bool = False) -> npt.NDArray[T]:
+        """The same with rows given for each (step, column), or `shared` by the columns of a stream."""
+        whole: npt.NDArray[Any] = source
         column = np.arange(source.shape[1])
-        if not source.flags.c_contiguous:
-            return np.asarray(source[rows, column])
-        found: npt.NDArray[T] = source.reshape(-1).take(rows * len(column) + column)
+        if source is self.cells and not source.flags.c_contiguous:
+            whole, column, rows = self.span.block.values, self.columns, rows + self.used.start
+        place = rows * whole.shape[1]
+        found: npt.NDArray[T] = whole.reshape(-1).take((self.spread(place) if shared else place) + column)
         return found
 
     # --- samples ------------------------------------------------------------------------------------------------------
@@ -228,8 +233,7 @@ class Windows:
         """How many samples each window holds [steps × columns]."""
         if self.clean is None:
             return self.spread(self.shared_count.astype(np.float64))
-        running = np.zeros((self.height + 1, len(self.columns)), dtype=np.int32)
-        np.cumsum(self.sampled, axis=0, out=running[1:])
+        running = running_counts(self.sampled)
         return (self.at(running, self.stop) - self.at(running, self.first)).astype(np.float64)
 
     def holding(self, fewest: int = 1) -> BoolArray | None:
@@ -370,6 +374,16 @@ class Samples:
         return self.windows.spread(own) if self.shared else own
 
 
+def _regular(rows: IntArray) -> IntArray | slice:
+    """The rows as a slice if they are evenly spaced."""
+    if len(rows) < _EVEN:
+        return rows
+    first, step = int(rows[0]), int(rows[1] - rows[0])
+    if step < 1 or (rows[1:] - rows[:-1] != step).any():
+        return rows
+    return slice(first, int(rows[-1]) + 1, step)
+
+
 def by_kind(windows: Windows, kernel: Callable[[Windows], Result]) -> Result:
     """What a kernel makes of windows, with those few columns apart that are not clean, so that the others may share."""
     clean = windows.clean
@@ -381,17 +395,3 @@ def by_kind(windows: Windows, kernel: Callable[[Windows], Result]) -> Result:
         if here is not None:
             present[:, which] = here
     return values, present
-
-
-def tiles(span: Span, cells: int) -> Iterator[Windows]:
-    """The windows of a whole block, a run of columns at a time, so that each has about `cells` (step, column) cells.
-
-    Nor does it have more than a few times as many (row, column) cells, when rows are many and steps few.
-    """
-    stream_of = span.block.stream_of
-    width = max(1, cells // max(1, len(span.ends), len(span.block.values) // _ROWS_TO_A_STEP))
-    for left in range(0, len(stream_of), width):
-        stream = stream_of[left : left + width].astype(np.int64)
-        low = int(stream.min())
-        columns = np.arange(left, left + len(stream))
-        yield Windows(span, columns, slice(low, int(stream.max()) + 1), stream - low)

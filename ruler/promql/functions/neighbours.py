@@ -14,6 +14,7 @@ import numpy as np
 
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.promql.functions.starts import Counted, overlaps, starts_again, starts_of
+from ruler.promql.running import running_counts
 from ruler.promql.window import Result, Windows
 
 Compare: TypeAlias = Callable[[FloatArray, FloatArray], BoolArray]
@@ -45,8 +46,8 @@ def count_pairs(windows: Windows, compare: Compare) -> Result:
     opening = windows.earliest()
     if windows.height == 0:
         return np.zeros(windows.shape), opening.here
-    running = np.cumsum(_marks(windows, compare), axis=0, dtype=np.int32)
-    counts = windows.at(running, np.maximum(windows.stop - 1, 0)) - opening.of(running)
+    running = running_counts(_marks(windows, compare))
+    counts = windows.at(running, windows.stop) - opening.of(running[1:])
     return counts.astype(np.float64), opening.present
 
 

@@ -29,21 +29,33 @@ class Ordered(NamedTuple):
 
     def quantile(self, share: FloatArray | float) -> FloatArray:
         """The quantile of each window; NaN is less than any number."""
-        rank = share * (self.counts - 1)
-        low = np.maximum(np.floor(rank), 0)
-        high = np.minimum(self.counts - 1, low + 1)
-        weight = rank - np.floor(rank)
-        nans = self.counts - self.numbers
-        result = self._at(low - nans) * (1 - weight) + self._at(high - nans) * weight
-        result = np.where(share < 0, -np.inf, np.where(share > 1, np.inf, result))
-        return np.where(np.isnan(share) | (self.counts == 0), np.nan, result)
+        last = self.counts - 1
+        rank = share * last
+        low = np.floor(rank)
+        weight = rank - low
+        np.maximum(low, 0, out=low)
+        high = np.minimum(last, low + 1)
+        if self.numbers is not self.counts:
+            nans = self.counts - self.numbers
+            low -= nans
+            high -= nans
+        result = self._at(low)
+        result *= 1 - weight
+        result += self._at(high) * weight
+        if np.less(share, 0).any() or np.greater(share, 1).any():
+            result = np.where(share < 0, -np.inf, np.where(share > 1, np.inf, result))
+        result[np.isnan(rank) | (last < 0)] = np.nan
+        return result
 
     def _at(self, place: FloatArray) -> FloatArray:
         columns, steps, places = self.samples.shape
-        index = np.clip(np.nan_to_num(place), 0, places - 1).astype(np.int64)
+        valid = (place >= 0) & (place < places)
+        sure = bool(valid.all())
+        index = (place if sure else np.where(valid, place, 0)).astype(np.int64)
         index += (np.arange(columns)[:, np.newaxis] * steps + np.arange(steps)) * places
         found = self.samples.reshape(-1).take(index)
-        found[place < 0] = np.nan
+        if not sure:
+            found[~valid] = np.nan
         return found
 
     def distances_from(self, origin: FloatArray) -> Ordered:
@@ -89,7 +101,7 @@ def _ordered(windows: Windows) -> Iterator[tuple[slice, Ordered]]:
         for place in range(shortest, longest):
             samples[..., place][lengths[part] <= place] = np.nan
         samples.sort(axis=-1)
-        numbers = counts[part]
+        of_each = numbers = counts[part]
         if windows.span.block.special:
             numbers = np.count_nonzero(~np.isnan(samples), axis=-1).astype(np.float64)
-        yield part, Ordered(samples, counts[part], numbers)
+        yield part, Ordered(samples, of_each, numbers)

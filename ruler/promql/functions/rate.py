@@ -16,12 +16,12 @@ from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.promql.ast import Call
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.functions.neighbours import add_lost, overlapping_columns
-from ruler.promql.functions.rows import TILE, is_range
+from ruler.promql.functions.rows import TILE, is_range, tiles
 from ruler.promql.functions.starts import NO_START, Counted, starts_again, starts_of
 from ruler.promql.notes import NOT_A_COUNTER, OVERLAPPING
 from ruler.promql.scope import Ranged, Run, Scope
 from ruler.promql.span import Span
-from ruler.promql.window import Result, Samples, Windows, by_kind, tiles
+from ruler.promql.window import Result, Samples, Windows, by_kind
 
 _COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 _CLOSE = 1.1  # a sample within so many average distances of a window's edge is taken to reach it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -12,11 +12,12 @@ from ruler.promql.ast import Call, Expr, MatrixSelector, Paren, Subquery
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.scope import Kernel, Ranged, Run, Scope
 from ruler.promql.span import DeferredSpan, Span, read, samples_in
-from ruler.promql.window import tiles
+from ruler.promql.window import Windows
 from ruler.promql.workers import in_parallel
 from ruler.storage import Aspect
 
-TILE = 1 << 15  # cells of one array of a tile: some of them fit the second-level cache together
+TILE = 1 << 16  # cells of one array of a tile: some of them fit the second-level cache together
+_ROWS_TO_A_STEP = 4
 
 
 def pointwise(kernel: Callable[..., FloatArray]) -> Run:
@@ -152,3 +153,17 @@ class Sweep:
         if not len(self.values):
             return np.zeros((1, self._series)), np.zeros((1, self._series), dtype=np.bool_)
         return self.values, None if sum(self._full) == self._series else self._present
+
+
+def tiles(span: Span, cells: int) -> Iterator[Windows]:
+    """The windows of a whole block, a run of columns at a time, so that each has about `cells` (step, column) cells.
+
+    Nor does it have more than a few times as many (row, column) cells, when rows are many and steps few.
+    """
+    stream_of = span.block.stream_of
+    width = max(1, cells // max(1, len(span.ends), len(span.block.values) // _ROWS_TO_A_STEP))
+    for left in range(0, len(stream_of), width):
+        stream = stream_of[left : left + width].astype(np.int64)
+        low = int(stream.min())
+        columns = np.arange(left, left + len(stream))
+        yield Windows(span, columns, slice(low, int(stream.max()) + 1), stream - low)

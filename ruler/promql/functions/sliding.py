@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ruler.model.arrays import BoolArray, FloatArray
+from ruler.promql.running import accumulate, room_for, running_counts
 from ruler.promql.sums import added
 from ruler.promql.window import Windows
 
@@ -34,9 +35,11 @@ def sums(windows: Windows) -> tuple[FloatArray, FloatArray]:
         odd |= ~np.isfinite(terms).all(axis=0)
         terms = np.where(odd, 0.0, terms) if odd.any() else terms
     total, error, doubtful = exact_sums(windows, terms)
-    odd |= doubtful
     if odd.any():
         total[:, odd], error[:, odd] = _added_up(windows.subset(odd))
+    if doubtful.any():
+        anew = _added_up if doubtful.all() else sums  # apart from columns of other magnitudes they may be sure
+        total[:, doubtful], error[:, doubtful] = anew(windows.subset(doubtful))
     return total, error
 
 
@@ -54,34 +57,39 @@ def exact_sums(windows: Windows, terms: FloatArray) -> tuple[FloatArray, FloatAr
     Terms [rows × columns] are finite, and 0 where there is no sample.
     """
     height = len(terms)
-    largest = np.maximum(terms.max(axis=0, initial=0.0), -terms.min(axis=0, initial=0.0))
     # Adding and taking away so large a number rounds to multiples of its last digit, of which a float holds `height`.
-    anchor = 1.5 * np.exp2(np.frexp(largest)[1] + float(height.bit_length()))
-    high = terms + anchor
-    high -= anchor
-    exact = _within(windows, high)
-    low = np.subtract(terms, high, out=high)
-    rest = _within(windows, low)
-    total = exact + rest
-    lowest = np.maximum(low.max(axis=0, initial=0.0), -low.min(axis=0, initial=0.0))
+    anchor = 1.5 * np.exp2(np.frexp(_largest(terms))[1] + float(height.bit_length()))
+    high, low = (room_for(height, terms.shape[1], np.float64) for _ in range(2))
+    np.add(terms, anchor, out=high[1 : height + 1])
+    high[1 : height + 1] -= anchor
+    np.subtract(terms, high[1 : height + 1], out=low[1 : height + 1])
+    lowest = _largest(low)
+    total = exact = _within(windows, high)
+    error = np.zeros_like(total)
+    if lowest:
+        rest = _within(windows, low)
+        total = exact + rest
+        error = np.add(np.subtract(exact, total, out=exact), rest, out=exact)
     small = np.abs(total) < lowest * (float(height) ** 2 * _SURE)
-    doubtful: BoolArray = ~np.isfinite(anchor)
+    doubtful = np.full(terms.shape[1], not np.isfinite(anchor))
     if small.any():
         some: BoolArray = np.any(small, axis=0)
-        nothing = _within(windows.subset(some), (terms[:, some] != 0).astype(np.float64)) == 0
+        part, running = windows.subset(some), running_counts(terms[:, some] != 0)
+        nothing = part.at(running, part.stop) == part.at(running, part.first)
         doubtful[some] |= np.any(small[:, some] & ~nothing, axis=0)
-    exact -= total
-    exact += rest
-    return total, exact, doubtful
+    return total, error, doubtful
 
 
-def _within(windows: Windows, terms: FloatArray) -> FloatArray:
-    """The sum of each window's terms, by running sums."""
+def _largest(terms: FloatArray) -> float:
+    return max(float(terms.max(initial=0.0)), -float(terms.min(initial=0.0)))
+
+
+def _within(windows: Windows, room: FloatArray) -> FloatArray:
+    """The sum of each window's rows of a room, which is used up."""
     if len(windows.ends) == 1:
-        return _at_once(windows, terms)
-    running = np.zeros((len(terms) + 1, terms.shape[1]))
-    np.cumsum(terms, axis=0, out=running[1:])
-    return np.subtract(windows.at(running, windows.stop), windows.at(running, windows.first))
+        return _at_once(windows, room[1 : windows.height + 1])
+    accumulate(room, windows.height)
+    return np.subtract(windows.at(room, windows.stop), windows.at(room, windows.first))
 
 
 def _at_once(windows: Windows, terms: FloatArray) -> FloatArray:
