@@ -12,23 +12,17 @@ from contextlib import contextmanager
 import numpy as np
 
 from common.errors import QueryError, TooManySamples
-from ruler.model.arrays import ABSENT_BITS, STALE_BITS, FloatArray, IntArray
 from ruler.model.result import Matrix, Result, Scalar, Spent, String, Vector
-from ruler.model.table import LabelTable
 from ruler.promql.ast import Expr, MatrixSelector, Paren, Subquery
-from ruler.promql.columns import dropping_metadata, group_all, label_order
 from ruler.promql.durations import resolved
 from ruler.promql.evaluate import Evaluation
-from ruler.promql.extended import bounded
-from ruler.promql.frame import Frame, Grid, Value, moments, unlabelled_frame
+from ruler.promql.frame import moments, unlabelled_frame
 from ruler.promql.limits import Limits
-from ruler.promql.merge import same_labels, unnamed
 from ruler.promql.notes import Notes
 from ruler.promql.parser import parse
-from ruler.promql.scope import Ranged
+from ruler.promql.results import at_once, over_steps, samples_of
 from ruler.promql.sharing import Share
 from ruler.promql.signatures import ValueType
-from ruler.promql.span import Span, read
 from ruler.promql.tally import Tally
 from ruler.storage import Queryable
 
@@ -81,9 +75,9 @@ class Engine:
         with _arithmetic():
             plain = _without_parens(expr)
             if isinstance(plain, MatrixSelector | Subquery):
-                value: Scalar | String | Vector | Matrix = _samples(evaluation.ranged(plain, grid))
+                value: Scalar | String | Vector | Matrix = samples_of(evaluation.ranged(plain, grid), limits)
             else:
-                value = _at_once(evaluation.value(expr, grid), time)
+                value = at_once(evaluation.value(expr, grid), time)
         evaluated = clock.perf_counter()
         spent = Spent(prepared - begun, evaluated - prepared, None, limits.samples, limits.peak)
         self.tally.add(spent)
@@ -118,7 +112,7 @@ class Engine:
             else:
                 frame = evaluation.vector(expr, grid)
             evaluated = clock.perf_counter()
-            matrix = _over_steps(frame, grid, limits)
+            matrix = over_steps(frame, grid, limits)
         ordered = clock.perf_counter()
         spent = Spent(prepared - begun, evaluated - prepared, ordered - evaluated, limits.samples, limits.peak)
         self.tally.add(spent)
@@ -173,71 +167,3 @@ def _without_parens(expr: Expr) -> Expr:
     while isinstance(expr, Paren):
         expr = expr.expr
     return expr
-
-
-def _at_once(value: Value, time: int) -> Scalar | String | Vector:
-    if isinstance(value, str):
-        return String(time, value)
-    if isinstance(value, np.ndarray):
-        return Scalar(time, float(value[0]))
-    frame = unnamed(value.pruned())
-    return Vector(time, frame.table, frame.values[0])
-
-
-def _over_steps(frame: Frame, grid: Grid, limits: Limits) -> Matrix:
-    frame = unnamed(frame.pruned())
-    limits.charge(len(grid) * frame.series)
-    frame = frame.take(label_order(frame.table)).spread(len(grid))
-    if frame.present is None:
-        values = np.ascontiguousarray(frame.values.T).reshape(-1)
-        offsets = np.arange(frame.series + 1) * len(grid)
-        return Matrix(frame.table, offsets, np.tile(grid.times, frame.series), values)
-    series, step = np.nonzero(frame.present.T)
-    return Matrix(frame.table, _offsets(series, frame.series), grid.times[step], frame.values[step, series])
-
-
-def _offsets(series: IntArray, count: int) -> IntArray:
-    return np.concatenate(([0], np.cumsum(np.bincount(series, minlength=count))))
-
-
-def _samples(ranged: Ranged) -> Matrix:
-    """The samples that a range selector holds at its only step."""
-    parts: list[tuple[IntArray, IntArray, FloatArray]] = []
-    column = 0
-    for each in ranged.spans:
-        for span, places in read(each):
-            parts.append(_held(bounded(span), column + places))
-        column += len(each.block.rows)
-    table = dropping_metadata(ranged.table, ranged.drop)
-    if not parts:
-        nothing = np.zeros(0, dtype=np.int64)
-        return Matrix(table, np.zeros(1, dtype=np.int64), nothing, nothing.astype(np.float64))
-    series, times, values = (np.concatenate(each) for each in zip(*parts, strict=True))
-    if ranged.drop.any():
-        groups = group_all(table)
-        table, series = table.take(groups.first), groups.of[series]
-    return _sorted(table, series, times, values)
-
-
-def _held(span: Span, columns: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
-    """The samples in the only window of a span: for each its column, its time (ms) and its value."""
-    block = span.block
-    bits = block.values.view(np.int64)
-    row = np.arange(len(block.values))[:, np.newaxis]
-    within = ((row >= span.first[0]) & (row < span.stop[0])).take(block.stream_of, axis=1)
-    series, row = np.nonzero((within & (bits != ABSENT_BITS) & (bits != STALE_BITS)).T)
-    return columns[series], block.times[row, block.stream_of[series]], block.values[row, series]
-
-
-def _sorted(table: LabelTable, series: IntArray, times: IntArray, values: FloatArray) -> Matrix:
-    """A matrix of the series that have samples, sorted by their labels."""
-    place = np.empty(len(table), dtype=np.int64)
-    ordered = label_order(table)
-    place[ordered] = np.arange(len(table))
-    order = np.lexsort((times, place[series]))
-    if not ((np.diff(times[order]) != 0) | (np.diff(place[series][order]) != 0)).all():
-        raise same_labels()
-    counts = np.bincount(place[series], minlength=len(table))
-    seen = counts > 0
-    offsets = np.concatenate(([0], np.cumsum(counts[seen])))
-    return Matrix(table.take(ordered[seen]), offsets, times[order], values[order])
