@@ -118,6 +118,7 @@ def matched(scope: Scope, expr: Binary, left: Frame, right: Frame) -> Frame:
     if swapped:
         sides = _Sides(right, left, right_group, left_group, groups, names, swapped=True)
     _check_one_side(sides, filling=fill_many is not None or fill_one is not None)
+    scope.limits.charge(_cells(sides))
     pairs = _paired(expr, matching, sides)
     _check_pairs(pairs, matching)
 
@@ -201,6 +202,12 @@ def _result_table(expr: Binary, matching: Matching, many: LabelTable, include: d
     for name, codes in include.items():
         table = setting(table, name, codes)
     return table
+
+
+def _cells(sides: _Sides) -> int:
+    """How many cells the pairs will have, and the numbers of their series: many where groups are large on both sides."""
+    pairs = int(np.bincount(sides.one_group, minlength=sides.groups)[sides.many_group].sum())
+    return pairs * (2 + max(len(sides.many.values), len(sides.one.values)))
 
 
 def _joined(many_group: IntArray, one_group: IntArray, groups: int) -> tuple[IntArray, IntArray]:
