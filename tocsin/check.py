@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from common.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ruler.promql.ast import Expr
 
 
 @click.group()
@@ -34,7 +39,7 @@ def config(file: Path, tocsin_config: Path | None) -> None:
 @check.command()
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 def rules(files: tuple[Path, ...]) -> None:
-    """Check rule files."""
+    """Check rule files; say which rules Prometheus would take only with a feature flag."""
     from ruler.rule.config import read_rules  # noqa: PLC0415
 
     failed = False
@@ -45,5 +50,20 @@ def rules(files: tuple[Path, ...]) -> None:
         failed = failed or bool(problems)
         if not problems:
             click.echo(f"{file}: valid: {sum(len(group.rules) for group in groups)} rules")
+            for group in groups:
+                for rule in group.rules:
+                    for note in _beyond_prometheus(rule.expr):
+                        click.echo(f"{file}: {group.name}: {rule.name}: {note}")
     if failed:
         raise SystemExit(1)
+
+
+def _beyond_prometheus(expr: Expr) -> Iterator[str]:
+    """What has to be done for a rule to be read by Prometheus, too."""
+    from ruler.promql.flags import lacking_functions, needed_flags  # noqa: PLC0415
+
+    flags = ",".join(needed_flags(expr))
+    if flags:
+        yield f"Prometheus needs --enable-feature={flags} for it"
+    for function in lacking_functions(expr):
+        yield f"Prometheus has no function {function}()"

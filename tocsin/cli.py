@@ -14,6 +14,7 @@ COMMANDS = {
     "ruler": ("ruler.cli", "ruler", "Scrape, store, evaluate rules and notify."),
     "check": ("tocsin.check", "check", "Check configuration and rule files."),
     "query": ("tocsin.query", "query", "Ask a running ruler."),
+    "promql": ("tocsin.promql", "promql", "Format and edit queries."),
     "tsdb": ("tocsin.tsdb", "tsdb", "Plan and look after the storage of samples."),
     "notify": ("tocsin.notify", "notify", "Try a notification channel."),
 }

@@ -63,8 +63,7 @@ def unquote(inner: str, mark: str) -> str:
     """
     if "\\" not in inner:
         return inner
-    sound = _SOUND[mark].match(inner)
-    end = sound.end() if sound else 0
+    end = sound_until(inner, mark)
     if end < len(inner):
         raise _complaint(inner, end + 1)
     text = inner.encode(errors="replace").decode().replace("\\\\", _BACKSLASH).replace(f"\\{mark}", mark)
@@ -73,6 +72,12 @@ def unquote(inner: str, mark: str) -> str:
     if "\\" in text:
         text = _CODED.sub(_decoded, text)
     return text.replace(_BACKSLASH, "\\")
+
+
+def sound_until(inner: str, mark: str) -> int:
+    """Where the first backslash stands that starts no escape; the length of `inner` when there is none."""
+    sound = _SOUND[mark].match(inner)
+    return sound.end() if sound else 0
 
 
 def _decoded(match: re.Match[str]) -> str:

@@ -12,23 +12,9 @@ from typing import Final
 import numpy as np
 
 from common.errors import ParseError
-from ruler.promql.ast import (
-    Aggregation,
-    Binary,
-    Call,
-    DurationExpr,
-    DurationTerm,
-    Expr,
-    Extent,
-    MatrixSelector,
-    Number,
-    Paren,
-    Subquery,
-    Unary,
-    VectorSelector,
-)
+from ruler.promql.ast import DurationExpr, DurationTerm, Expr, Extent, MatrixSelector, Number, Subquery, VectorSelector
 from ruler.promql.cursor import LONGEST_SECONDS
-from ruler.promql.walk import nodes
+from ruler.promql.walk import mapped, nodes
 
 _ARITHMETIC: Final[dict[str, Callable[[np.float64, np.float64], np.float64]]] = {
     "+": np.add,
@@ -51,7 +37,8 @@ def resolved(expr: Expr, start: int, end: int, step: int, text: str = "") -> Exp
     if not any(map(_holds_arithmetic, nodes(expr))):
         return expr
     with np.errstate(all="ignore"):
-        return _Resolution({"step": step / 1000, "range": (end - start) / 1000}, text).of(expr)
+        resolution = _Resolution({"step": step / 1000, "range": (end - start) / 1000}, text)
+        return mapped(expr, resolution.of)
 
 
 def _holds_arithmetic(node: Expr) -> bool:
@@ -65,42 +52,23 @@ def _holds_arithmetic(node: Expr) -> bool:
 
 
 class _Resolution:
-    """A resolution rebuilds one tree; it knows the seconds that `step()` and `range()` stand for."""
+    """A Resolution knows the seconds that `step()` and `range()` stand for in one query."""
 
     def __init__(self, of_the_query: dict[str, float], text: str) -> None:
         self._of_the_query = of_the_query
         self._text = text
 
-    def of(self, expr: Expr) -> Expr:
-        chain: list[Binary] = []
-        while isinstance(expr, Binary):
-            chain.append(expr)
-            expr = expr.left
-        left = self._operand(expr)
-        for node in reversed(chain):
-            left = replace(node, left=left, right=self.of(node.right))
-        return left
-
-    def _operand(self, expr: Expr) -> Expr:
-        match expr:
-            case VectorSelector():
-                return self._selector(expr)
-            case MatrixSelector():
-                selector = self._selector(expr.selector)
-                return replace(expr, selector=selector, range=self._positive(expr.range))
-            case Subquery():
-                offset = self._milliseconds(expr.offset)
-                step = None if expr.step is None else self._positive(expr.step)
-                reach = self._positive(expr.range)
-                return replace(expr, expr=self.of(expr.expr), range=reach, step=step, offset=offset)
-            case Call():
-                return replace(expr, args=tuple(map(self.of, expr.args)))
-            case Aggregation():
-                param = None if expr.param is None else self.of(expr.param)
-                return replace(expr, expr=self.of(expr.expr), param=param)
-            case Unary() | Paren():
-                return replace(expr, expr=self.of(expr.expr))
-        return expr
+    def of(self, node: Expr) -> Expr:
+        """A node with its durations in ms, those of its children being so."""
+        if isinstance(node, VectorSelector):
+            return self._selector(node)
+        if isinstance(node, MatrixSelector):
+            return replace(node, selector=self._selector(node.selector), range=self._positive(node.range))
+        if isinstance(node, Subquery):
+            offset = self._milliseconds(node.offset)
+            step = None if node.step is None else self._positive(node.step)
+            return replace(node, range=self._positive(node.range), step=step, offset=offset)
+        return node
 
     def _selector(self, selector: VectorSelector) -> VectorSelector:
         return replace(selector, offset=self._milliseconds(selector.offset))

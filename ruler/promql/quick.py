@@ -13,6 +13,7 @@ from itertools import accumulate, chain, compress
 from typing import Final
 
 from common.errors import ParseError
+from ruler.model.golang import sound_until
 from ruler.promql.lexer import (
     DURATION,
     DURATIONS,
@@ -77,9 +78,11 @@ def _kind_of(piece: str) -> str:
         return _word(piece) if first.isascii() else ODD
     if first in "0123456789.":
         return NUMBER if _IS_NUMBER(piece) else DURATION if _IS_DURATION(piece) else ODD
-    if len(piece) > 1:
-        return {"{": MATCHERS, "[": RANGE, '"': STRING, "'": STRING, "`": STRING}.get(first, ODD)
-    return ODD
+    if len(piece) == 1:
+        return ODD
+    if first in "\"'" and "\\" in piece:
+        return STRING if sound_until(piece[1:-1], first) == len(piece) - 2 else ODD
+    return {"{": MATCHERS, "[": RANGE, '"': STRING, "'": STRING, "`": STRING}.get(first, ODD)
 
 
 def _word(piece: str) -> str:

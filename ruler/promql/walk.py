@@ -1,8 +1,9 @@
-"""The nodes of a tree in turn. Nothing here recurses: a chain of operators may be thousands of nodes deep."""
+"""The nodes of a tree in turn, and trees made of other trees. A chain of operators is walked without recursion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from ruler.promql.ast import Aggregation, Binary, Call, Expr, MatrixSelector, Paren, Subquery, Unary
 
@@ -25,3 +26,26 @@ def nodes(expr: Expr) -> Iterator[Expr]:
             pending.append(node.selector)
         elif isinstance(node, Subquery | Unary | Paren):
             pending.append(node.expr)
+
+
+def mapped(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """`expr` with every node changed, children before parents; a MatrixSelector and its selector are one."""
+    chain: list[Binary] = []
+    while isinstance(expr, Binary):
+        chain.append(expr)
+        expr = expr.left
+    left = change(_with_children(expr, change))
+    for node in reversed(chain):
+        left = change(replace(node, left=left, right=mapped(node.right, change)))
+    return left
+
+
+def _with_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    if isinstance(expr, Call):
+        return replace(expr, args=tuple(mapped(arg, change) for arg in expr.args))
+    if isinstance(expr, Aggregation):
+        param = None if expr.param is None else mapped(expr.param, change)
+        return replace(expr, expr=mapped(expr.expr, change), param=param)
+    if isinstance(expr, Subquery | Unary | Paren):
+        return replace(expr, expr=mapped(expr.expr, change))
+    return expr

@@ -440,6 +440,8 @@ def test_any_text_has_an_answer(text: str) -> None:
 @example("a[0s] + (b")
 @example("f(a) $")
 @example("sum() $")
+@example("a ' \\ '")
+@example("sum() '\\q'")
 @example("abs(a,) $")
 def test_reading_quickly_is_reading_exactly(text: str) -> None:
     """Tree, places and complaints are those of the lexer that knows everything, however a text was read."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -14,7 +16,10 @@ from ruler.promql.ast import (
     Binary,
     Call,
     Cardinality,
+    DurationExpr,
+    DurationTerm,
     Expr,
+    Extension,
     Matching,
     MatrixSelector,
     Number,
@@ -27,6 +32,7 @@ from ruler.promql.ast import (
 )
 from ruler.promql.names import with_name
 from ruler.promql.parser import parse
+from ruler.promql.pretty import pretty
 from ruler.promql.signatures import PARAMETERS, SIGNATURES
 
 
@@ -75,11 +81,45 @@ _NAMES = st.sampled_from(["a", "up", "job:x:rate5m", "by", "start", "a_b1"])
 _LABELS = st.sampled_from(["x", "y", "le", "on", "sum", "a.b", "é"]) | st.text(min_size=1, max_size=4)
 _TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8)
 _MILLISECONDS = st.integers(1, 10**10)
-_OFFSETS = st.just(0) | st.integers(-(10**9), 10**9)
-_ATS: st.SearchStrategy[At | None] = st.none() | st.sampled_from(AtEdge) | st.integers(-(10**12), 10**12)
 _NUMBERS = st.builds(Number, st.floats(min_value=0)) | st.builds(
     Number, st.integers(0, 10**9).map(lambda ms: ms / 1000), st.just(True)
 )
+_SECONDS = st.builds(Number, st.floats(0.001, 10**6)) | st.builds(
+    Number, st.integers(1, 10**9).map(lambda ms: ms / 1000), st.just(True)
+)
+
+
+def _signed(term: DurationTerm) -> DurationTerm:
+    """The term with a minus sign before it, which a literal takes into itself."""
+    return replace(term, value=-term.value) if isinstance(term, Number) else DurationExpr("-", None, term)
+
+
+def _in_parentheses(term: DurationTerm) -> DurationTerm:
+    return replace(term, wrapped=True) if isinstance(term, DurationExpr) else term
+
+
+_TERMS: st.SearchStrategy[DurationTerm] = st.recursive(
+    _SECONDS | st.builds(DurationExpr, st.sampled_from(["step", "range"])),
+    lambda terms: (
+        st.builds(
+            lambda op, left, right: DurationExpr(op, _in_parentheses(left), _in_parentheses(right)),
+            st.sampled_from("+-*/%^"),
+            terms,
+            terms,
+        )
+        | st.builds(DurationExpr, st.sampled_from(["min_of", "max_of"]), terms, terms)
+        | st.builds(lambda term: _signed(_in_parentheses(term)), terms)
+    ),
+    max_leaves=6,
+)
+_ARITHMETIC = st.builds(
+    lambda left, op, right: DurationExpr(op, left, _in_parentheses(right)), _SECONDS, st.sampled_from("+-*"), _TERMS
+)
+_REACHES = _MILLISECONDS | _ARITHMETIC
+_WRAPPED = _ARITHMETIC.map(lambda term: replace(term, wrapped=True))
+_NEGATED = _WRAPPED.map(lambda term: DurationExpr("-", None, term))
+_OFFSETS = st.just(0) | st.integers(-(10**9), 10**9) | _WRAPPED | _NEGATED
+_ATS: st.SearchStrategy[At | None] = st.none() | st.sampled_from(AtEdge) | st.integers(-(10**12), 10**12)
 
 
 @st.composite
@@ -92,7 +132,7 @@ def _selectors(draw: st.DrawFn) -> VectorSelector:
     written = draw(st.lists(labels, max_size=3).filter(lambda all_: all(each.name != "__name__" for each in all_)))
     if not name:
         written.append(Matcher("__name__", MatchOp.EQUAL, draw(_TEXTS.filter(bool))))
-    return VectorSelector(name, with_name(name, written), draw(_OFFSETS), draw(_ATS))
+    return VectorSelector(name, with_name(name, written), draw(_OFFSETS), draw(_ATS), draw(st.sampled_from(Extension)))
 
 
 def _operand(expr: Expr) -> Expr:
@@ -136,8 +176,8 @@ def _calls(draw: st.DrawFn, vectors: st.SearchStrategy[Expr]) -> Expr:
         ValueType.SCALAR: _NUMBERS,
         ValueType.STRING: st.builds(Text, _TEXTS),
         ValueType.VECTOR: vectors,
-        ValueType.MATRIX: st.builds(MatrixSelector, _selectors(), _MILLISECONDS)
-        | st.builds(Subquery, vectors.map(_operand), _MILLISECONDS, st.none() | _MILLISECONDS, _OFFSETS, _ATS),
+        ValueType.MATRIX: st.builds(MatrixSelector, _selectors(), _REACHES)
+        | st.builds(Subquery, vectors.map(_operand), _REACHES, st.none() | _REACHES, _OFFSETS, _ATS),
     }
     signature = draw(st.sampled_from([each for each in SIGNATURES.values() if each.returns is ValueType.VECTOR]))
     args = [draw(kinds[each]) for each in signature.args]
@@ -162,5 +202,6 @@ _VECTORS: st.SearchStrategy[Expr] = st.recursive(
 @given(_VECTORS)
 @example(parse('sum by ("NaN", inf_) (a * on ("Inf") group_left ("nan") b)'))
 def test_printing_and_parsing_is_identity(expr: Expr) -> None:
-    """`parse(str(expr)) == expr`, whatever was written."""
+    """`parse(str(expr)) == expr`, whatever was written, and so it is when laid out over lines."""
     assert expr == parse(str(expr))
+    assert expr == parse(pretty(expr))
