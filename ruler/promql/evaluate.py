@@ -286,6 +286,8 @@ def _latest_times(windows: Windows) -> Result:
 
 
 def _latest_starts(windows: Windows) -> Result:
+    if windows.span.block.starts is None:
+        return np.zeros(windows.shape), np.zeros(windows.shape, dtype=np.bool_)
     return by_kind(windows, lambda part: (part.ending().of(starts_of(part)) / 1000, part.ending().present))
 
 

@@ -63,7 +63,7 @@ class Scope(Protocol):
         """The times (s) of the samples that an instant selector finds."""
 
     def sample_starts(self, selector: VectorSelector, grid: Grid) -> Frame:
-        """Since when (s) the counters of these samples count, 0 where that is not known."""
+        """Since when (s) the counters of these samples count, 0 where that is not known; nothing where it never is."""
 
 
 Run: TypeAlias = Callable[[Scope, Call, Grid], Value]
