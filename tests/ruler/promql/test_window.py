@@ -57,7 +57,7 @@ def _decimals(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray
 
 
 def _magnitudes(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
-    return random.choice([-1.0, 1.0], shape) * 10.0 ** random.integers(-20, 20, shape)
+    return np.asarray(random.choice([-1.0, 1.0], shape) * 10.0 ** random.integers(-20, 20, shape))
 
 
 def _rows_until(times: IntArray, moments: IntArray) -> IntArray:
