@@ -124,7 +124,9 @@ def matched(scope: Scope, expr: Binary, left: Frame, right: Frame) -> Frame:
 
     whole = pairs.results()
     if fill_one is not None and sides.many.series:
-        whole = side_by_side(scope, whole, _lonely_many(expr, matching, sides, fill_one).results())
+        lonely = _lonely_many(expr, matching, sides, fill_one)
+        _check_pairs(lonely, matching)
+        whole = side_by_side(scope, whole, lonely.results())
     if fill_many is not None and sides.one.series:
         whole = side_by_side(scope, whole, _lonely_one(expr, matching, sides, fill_many).results())
     return merged(whole.pruned())
@@ -205,7 +207,7 @@ def _result_table(expr: Binary, matching: Matching, many: LabelTable, include: d
 
 
 def _cells(sides: _Sides) -> int:
-    """How many cells the pairs will have, and the numbers of their series: many where groups are large on both sides."""
+    """How many cells the pairs will have, and their series' numbers: many where groups are large on both sides."""
     pairs = int(np.bincount(sides.one_group, minlength=sides.groups)[sides.many_group].sum())
     return pairs * (2 + max(len(sides.many.values), len(sides.one.values)))
 

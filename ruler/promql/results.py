@@ -70,7 +70,9 @@ def samples_of(ranged: Ranged, limits: Limits) -> Matrix:
     for each in ranged.spans:
         for span, places in read(each):
             limits.check()
+            limits.charge(span.block.values.size)
             parts.append(_held(bounded(span), column + places))
+            limits.hold(len(parts[-1][0]))
         column += len(each.block.rows)
     table = dropping_metadata(ranged.table, ranged.drop)
     if not parts:
