@@ -166,6 +166,8 @@ def ranks(column: CodeArray, strings: Strings) -> IntArray:
 
 def label_order(table: LabelTable) -> IntArray:
     """The order of the series by their labels, as Prometheus compares them: name by name, then value by value."""
+    if len(table) < 2:
+        return np.arange(len(table))
     keys: list[IntArray] = []
     more_follows = np.zeros(len(table), dtype=np.bool_)
     for name in reversed(table.names):

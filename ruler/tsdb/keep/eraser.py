@@ -81,7 +81,7 @@ class Eraser:
         for ring in self._rings():
             page = ring.current
             if page is not None:
-                columns, place = _columns(page, ids)
+                _, place = _columns(page, ids)
                 if (ends[place] > page.newest).any():
                     page.limit = 0
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -54,6 +56,10 @@ class Selected:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def share(self, other: Selected) -> None:
+        """Have what is known of another selection of the same series known of this one, from now on by both."""
+        self.ids, self.table, self._lookups = other.ids, other.table, other._lookups
+
     def lookup(self, page: Leaf) -> Lookup:
         """Where the series are in `page`."""
         used = page.used
@@ -82,6 +88,7 @@ class Catalog:
         self._generation = 0
         self._known: OrderedDict[Key, Selected] = OrderedDict()
         self._series = 0  # in all of `_known`
+        self._alike: WeakValueDictionary[bytes, Selected] = WeakValueDictionary()  # by the ids that they select
 
     def select(self, matchers: Sequence[Matcher], chunks: Callable[[], Iterable[Chunk]]) -> Selected:
         """The series that matchers select: live ones, and those that only some of `chunks` (asked for later) know."""
@@ -107,6 +114,7 @@ class Catalog:
         self._generation = self._index.generation
         self._known = OrderedDict()
         self._series = 0
+        self._alike = WeakValueDictionary()
 
     def _remember(self, key: Key, selected: Selected) -> Selected:
         known = self._known.get(key)
@@ -147,12 +155,20 @@ class Catalog:
         ids = [rows.ids[chosen] for _, rows, chosen in parts]
         if known is None:
             found = np.concatenate(ids) if ids else np.empty(0, dtype=np.int64)
-            return Selected(found, union(parts, index.strings), count, now_seen)
+            return self._sharing(Selected(found, union(parts, index.strings), count, now_seen))
         if not parts:
             known.rows_seen, known.seen = now_seen, count
             return known
         labels = joined(known.table, union(parts, index.strings))
         return Selected(np.concatenate([known.ids, *ids]), labels, count, now_seen)
+
+    def _sharing(self, selected: Selected) -> Selected:
+        """The selection, sharing what it can with one by other matchers: most say the same in several ways."""
+        name = selected.ids.tobytes() if len(selected) <= 64 else blake2b(selected.ids.tobytes()).digest()
+        alike = self._alike.setdefault(name, selected)
+        if alike is not selected:
+            selected.share(alike)
+        return selected
 
     def _tables(self, matchers: tuple[Matcher, ...]) -> list[MetricTable]:
         """The tables of the metrics whose name the matchers want."""

@@ -39,7 +39,9 @@ def select(selected: Selected, rings: Sequence[Ring], start: int, end: int, look
     found: list[Block | Deferred] = []
     stretches, merged = _parted(selected, rings, start, end, 0, moment)
     for rows, stretch in stretches:
-        if stretch.height * stretch.width <= AT_ONCE:
+        if stretch.most * stretch.width <= AT_ONCE:
+            found += _placed(replace(stretch, moment=None).blocks(), rows)  # it does not pay to leave rows out
+        elif stretch.height * stretch.width <= AT_ONCE:
             found += _placed(stretch.blocks(), rows)
         else:
             width = min(MOST_SERIES, max(LEAST_SERIES, SHARE // stretch.height))

@@ -1,4 +1,4 @@
-"""The samples of one series that one stream at a time has written to the pages of one ring: by far the usual case.
+"""The samples of one series that one stream at a time has written to one ring: by far the usual case.
 
 What is any less plain is left to blocks.py, which costs five times as much for one series and nothing more for many.
 """
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from ruler.storage import Block, Selection
-from ruler.tsdb.files.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits, Page
+from ruler.tsdb.files.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits, Leaf
 from ruler.tsdb.labels.selected import Selected
 from ruler.tsdb.write.ring import Ring
 
@@ -36,7 +36,8 @@ def select_one(selected: Selected, rings: Sequence[Ring], start: int, end: int) 
         stamps = page.times[low:high, slot]
         sampled = (stamps > np.uint64(start + TIME_SIGN)) & (stamps <= np.uint64(end + TIME_SIGN))
         times.append(stamps[sampled])
-        cells.append(page.cells[low:high, column][sampled])
+        found, places, first = page.cells_of(np.array([column]), low, high)
+        cells.append(found[low - first : high - first, places[0]][sampled])
         flags |= int(page.flags[column])
         if writes & 1 or writes != page.writes:
             return None  # a row may have been half written
@@ -54,9 +55,9 @@ def rows_about(rings: Sequence[Ring], start: int, end: int) -> int:
     return total
 
 
-def _pages(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> list[tuple[Page, int, int, int]]:
-    """The pages with the series' column and the rows to look at; none when not all is as plain as that."""
-    found: list[tuple[Page, int, int, int]] = []
+def _pages(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> list[tuple[Leaf, int, int, int]]:
+    """The leaves with the series' column and the rows to look at; none when not all is as plain as that."""
+    found: list[tuple[Leaf, int, int, int]] = []
     ring_of_all: Ring | None = None
     if abs(start) > _FAR or abs(end) > _FAR:
         return []
@@ -64,17 +65,20 @@ def _pages(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> l
         for leaf in ring.leaves:
             if leaf.oldest > end or leaf.newest <= start:
                 continue
-            if not isinstance(leaf, Page) or leaf.torn is not None or not ring.interval or ring.erasures.records:
+            page = leaf.opened()
+            if page is None:
+                continue
+            if page.torn is not None or not ring.interval or ring.erasures.records:
                 return []
-            low, high = leaf.rows_about(start, end)
-            layers = selected.lookup(leaf).layers
+            low, high = page.rows_about(start, end)
+            layers = selected.lookup(page).layers
             if low >= high or not layers:
                 continue
             column = int(layers[0][0])
             if len(layers) > 1 or ring_of_all not in (None, ring):
                 return []
-            if leaf.last_row[column] >= low and leaf.first_row[column] < high:
-                found.append((leaf, column, low, high))
+            if page.last_row[column] >= low and page.first_row[column] < high:
+                found.append((page, column, low, high))
                 ring_of_all = ring
     return found
 

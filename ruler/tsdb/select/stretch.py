@@ -35,13 +35,24 @@ class Stretch:
     moment: int | None = None
 
     @property
+    def most(self) -> int:
+        """How many rows it has at most."""
+        return self._high - self._low
+
+    @property
     def height(self) -> int:
-        """How many rows it has at most, or with a moment most probably."""
-        low = min(layer.page.first + layer.low for layer in self.layers)
-        high = max(layer.page.first + layer.high for layer in self.layers)
-        if self.moment is not None:
-            low = max(low, min(self.moment // self.interval, high - 1) - NEAR_ROWS)
-        return high - low
+        """How many rows it most probably has: with a moment, not many of those before that."""
+        if self.moment is None:
+            return self.most
+        return self._high - max(self._low, min(self.moment // self.interval, self._high - 1) - NEAR_ROWS)
+
+    @property
+    def _low(self) -> int:
+        return min(layer.page.first + layer.low for layer in self.layers)
+
+    @property
+    def _high(self) -> int:
+        return max(layer.page.first + layer.high for layer in self.layers)
 
     @property
     def width(self) -> int:
