@@ -19,6 +19,7 @@ from ruler.promql.merge import merged
 from ruler.promql.notes import invalid_ratio
 from ruler.promql.scope import Scope
 
+_FEW = 4  # of so many times as many series it pays to look for the best first
 _INT64 = 9223372036854774784  # the largest float that is an int64
 
 
@@ -32,6 +33,8 @@ def chosen(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray, gri
         return empty_frame(scope.strings)
     steps = max(len(frame.values), len(wanted))
     frame = frame.spread(steps)
+    if expr.op != "limitk":
+        frame = frame.take(_contenders(expr, frame, int(wanted.max())))
     place = _places(expr, frame)
     kept = frame.mask & (place < wanted[:, np.newaxis])
     result = Frame(frame.table, frame.values, kept, frame.drop)
@@ -51,6 +54,19 @@ def _checked_count(param: FloatArray) -> IntArray:
     if param.max() >= _INT64:
         raise QueryError(f"Scalar value {format_float(float(param.max()), 'g')} overflows int64")
     return param.astype(np.int64)
+
+
+def _contenders(expr: Aggregation, frame: Frame, most: int) -> IntArray:
+    """The series that may be among the `most` best of their group at any step: few of a large one, and soon told."""
+    groups = group_by(frame.table, grouping_names(frame, expr))
+    contending = np.ones(frame.series, dtype=np.bool_)
+    for _, members in by_size(groups):
+        if members.shape[1] > _FEW * most:
+            keys = frame.values[:, members]
+            keys = np.where(frame.mask[:, members] & ~np.isnan(keys), -keys if expr.op == "topk" else keys, np.inf)
+            worst = np.partition(keys, most - 1, axis=2)[:, :, most - 1 : most]
+            contending[members] = (keys <= worst).any(axis=0)
+    return np.flatnonzero(contending)
 
 
 def _places(expr: Aggregation, frame: Frame) -> IntArray:
