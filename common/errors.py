@@ -34,7 +34,7 @@ class ConfigError(TocsinError):
 class ParseError(TocsinError):
     """Text that does not follow its grammar; `position` is the offset (in characters) of the offender.
 
-    `str()` gives Prometheus's form, `line:column: parse error: what is wrong`.
+    `str()` gives Prometheus's form, `line:column: parse error: what is wrong`; its columns count bytes.
     """
 
     kind = "parse error"
@@ -42,7 +42,7 @@ class ParseError(TocsinError):
     def __init__(self, problem: str, *, text: str, position: int = 0) -> None:
         self.problem, self.text, self.position = problem, text, position
         line = text.count("\n", 0, position) + 1
-        column = position - (text.rfind("\n", 0, position) + 1) + 1
+        column = len(text[text.rfind("\n", 0, position) + 1 : position].encode(errors="surrogatepass")) + 1
         super().__init__(f"{line}:{column}: {self.kind}: {problem}")
 
 

@@ -12,7 +12,7 @@ from common.durations import parse_duration
 from common.errors import ParseError
 from ruler.promql.ast import DurationExpr, DurationTerm, Extent, Number
 from ruler.promql.cursor import Cursor
-from ruler.promql.lexer import DURATION, NUMBER
+from ruler.promql.lexer import DURATION, NUMBER, ODD
 from ruler.promql.quick import RANGE
 
 _DEEPEST = 64
@@ -67,6 +67,8 @@ def _positive(cursor: Cursor, context: str, expected: str) -> Extent:
     term = _Arithmetic(cursor, context, expected).expression()
     if isinstance(term, DurationExpr):
         return term
+    if cursor.kind == ODD:  # which Prometheus meets first: more arithmetic might stand there
+        raise cursor.unexpected(context, expected)
     milliseconds = round(term.value * 1000)
     if milliseconds <= 0:
         raise cursor.error("duration must be greater than 0", term.start)

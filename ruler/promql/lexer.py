@@ -214,9 +214,12 @@ class Lexer:
             raise self._error(f"unexpected character in duration expression: {shown}", start)
         if char == "[":
             raise self._error("unexpected left bracket '['", start)
+        if char in "\"'`":
+            return self._odd_string(char, start)
         match = _OPEN.match(self.text, start)
         if match is None:
-            raise self._error(f"unexpected character: {shown}", start)
+            after = f" after '{char}': {_rune(self.text[start + 1 : start + 2])}" if char in "!=" else f": {shown}"
+            raise self._error(f"unexpected character{after}", start)
         if match.lastgroup == "word":
             raise self._error(f"unexpected character: {shown}, expected ':'", start)
         self._position = match.end()

@@ -117,9 +117,9 @@ def _bracketed(cursor: Cursor, expr: Expr, complain: Complain) -> Expr:
         return Subquery(expr, reach, step, span=cursor.node(expr.start))
     if not isinstance(expr, VectorSelector):
         raise cursor.error("ranges only allowed for vector selectors", bracket)
-    if expr.offset != 0:
+    if isinstance(expr.offset, int) and expr.offset != 0:  # arithmetic may, and so may edges
         raise cursor.error("no offset modifiers allowed before range", bracket)
-    if expr.at is not None:
+    if isinstance(expr.at, int):
         raise cursor.error("no @ modifiers allowed before range", bracket)
     return MatrixSelector(expr, reach, span=cursor.node(expr.start))
 

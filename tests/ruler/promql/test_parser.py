@@ -143,6 +143,7 @@ ANY_DURATION = "number, duration, step(), or range()"
         ("a smoothed[5m] @ 7", MatrixSelector(
             VectorSelector("a", A.matchers, at=7_000, extension=Extension.SMOOTHED), 300_000)),
         ("anchored", name("anchored")),
+        ("a @ end()[5m]", MatrixSelector(VectorSelector("a", A.matchers, at=AtEdge.END), 300_000)),
         ("a[5m:]", Subquery(A, 300_000)),
         ("a[5m:30] offset 1m", Subquery(A, 300_000, 30_000, 60_000)),
         ("(a)[5m:1m] @ start()", Subquery(Paren(A), 300_000, 60_000, at=AtEdge.START)),
@@ -250,6 +251,10 @@ def test_precedence(text: str, grouped: str) -> None:
         ("a @ Inf", "1:1: parse error: timestamp out of bounds for @ modifier: +Inf"),
         ("a[5m)]", "1:6: parse error: unexpected right parenthesis ')'"),
         ("a[]", f'1:3: parse error: unexpected "]" in subquery or range selector, expected {ANY_DURATION}'),
+        ("a[5m=~]", "1:5: parse error: unexpected character after '=': '~'"),
+        ("a[0", "1:4: parse error: unclosed left bracket"),
+        ("a[5m '\\q']", "1:6: parse error: unknown escape sequence U+0071 'q'"),
+        ("{a='é'} $", "1:10: parse error: unexpected character: '$'"),
         ("a[0s]", "1:3: parse error: duration must be greater than 0"),
         ("a[1/0]", "1:4: parse error: division by zero"),
         ("a[1.5h]", '1:3: parse error: unknown unit "." in duration "1.5h"'),
@@ -460,3 +465,32 @@ def test_garbage_is_cheap(text: str) -> None:
     start = time.process_time()
     complaint(text)
     assert time.process_time() - start < 0.5
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a+" * (MIB // 2), "rate(a[5m])+" * (MIB // 12), "{" + 'a="b",' * (MIB // 6 - 1) + "}", "5m" * (MIB // 2),
+     "{" + "".join(f'l{index}=~"v{index}.*",' for index in range(50_000)) + "}", "1_" * (MIB // 2),
+     '"' + "\\n" * (MIB // 2 - 1) + '"', '{a=~"' + "a?" * (MIB // 2 - 8) + '"}', "fill" + " " * (MIB - 4),
+     "sum by (" + "a," * (MIB // 2 - 8) + ") (a)", "a[" + "1+" * (MIB // 2 - 4), "f(" + "a," * (MIB // 2 - 4),
+     '"' + "\\x41" * (MIB // 4 - 1) + '"', '{a=~"' + "\\\\pL" * (MIB // 4 - 8) + '"}', "#\n" * (MIB // 2 - 1) + "a",
+     '{a=~"' + "|".join(["abc"] * (MIB // 4 - 4)) + '"}'],
+    ids=range(16),
+)  # fmt: skip
+def test_a_mebibyte_is_cheap(text: str) -> None:
+    """A text as long as there may be is parsed or refused in tens of milliseconds, whatever stands in it."""
+    assert len(text) <= MIB
+    start = time.process_time()
+    outcome(text)
+    assert time.process_time() - start < 0.4
+
+
+def test_a_usual_query_is_quick() -> None:
+    """16 KiB of a usual query cost milliseconds, and none of it is read twice."""
+    text = " + ".join(['sum(rate(x{a="b"}[5m]))'] * 630)
+    start = time.process_time()
+    parse(text)
+    assert time.process_time() - start < 0.1
