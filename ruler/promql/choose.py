@@ -10,6 +10,7 @@ import numpy as np
 from common.errors import QueryError
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.model.golang import format_float
+from ruler.model.numbers import number_texts
 from ruler.model.table import NO_LABEL
 from ruler.promql.aggregate import aggregated, by_size, grouping_names
 from ruler.promql.ast import Aggregation
@@ -20,6 +21,7 @@ from ruler.promql.notes import invalid_ratio
 from ruler.promql.scope import Scope
 
 _FEW = 4  # of so many times as many series it pays to look for the best first
+_PLAIN = (1e-4, 1e15)  # numbers between these are written without an exponent by whatever writes them
 _INT64 = 9223372036854774784  # the largest float that is an int64
 
 
@@ -137,7 +139,15 @@ def count_values(scope: Scope, expr: Aggregation, frame: Frame, label: str) -> F
     pair, column = np.unique(groups.of[series] * len(distinct) + which, return_inverse=True)
     counts = np.zeros((len(mask), len(pair)))
     np.add.at(counts, (step, column), 1)
-    texts = [scope.strings.code(format_float(value)) for value in distinct.tolist()]
-    codes = np.array(texts, dtype=np.int32)[pair % len(distinct)]
+    codes = np.array([scope.strings.code(text) for text in _texts(distinct)], dtype=np.int32)[pair % len(distinct)]
     table = setting(base.take(groups.first[pair // len(distinct)]), label, codes)
     return merged(Frame(table, counts, counts > 0, np.zeros(len(pair), dtype=np.bool_)))
+
+
+def _texts(values: FloatArray) -> list[str]:
+    """Each number in full, without an exponent."""
+    texts = [text.decode() for text in number_texts(values)]
+    size = np.abs(values)
+    for place in np.flatnonzero(~((size >= _PLAIN[0]) & (size < _PLAIN[1]))).tolist():
+        texts[place] = format_float(float(values[place]))
+    return texts

@@ -48,6 +48,8 @@ from ruler.promql.stretches import CELLS, PLAIN_CELLS, by_stretches
 from ruler.promql.window import Result, Windows, by_kind
 from ruler.storage import Aspect, Block, Deferred, Look, Queryable, Selection
 
+MOMENT = 4  # cells that a moment of a subquery takes by itself: its time, its window's edges and rows
+
 
 class Evaluation:
     """An Evaluation is one query at work: it selects, evaluates and takes notes. It is used once, by one thread."""
@@ -144,7 +146,7 @@ class Evaluation:
     def _aggregation(self, expr: Aggregation, grid: Grid) -> Frame:
         if expr.op == "count_values" and expr.param is not None:
             counted = partial(count_values, self, expr, label=self.text(expr.param))
-            return by_stretches(self.limits, counted, self.vector(expr.expr, grid))
+            return by_stretches(self.limits, counted, self.vector(expr.expr, grid), cells=CELLS // 8)
         param = None if expr.param is None else self.scalar(expr.param, grid)
         frame = self.vector(expr.expr, grid)
         if param is None or expr.op in OPERATORS:
@@ -152,7 +154,7 @@ class Evaluation:
         if expr.op == "quantile":
             check_share(self, expr, param)
             return by_stretches(self.limits, partial(aggregated, expr), frame, param)
-        cells = PLAIN_CELLS if expr.op == "limit_ratio" else CELLS
+        cells = PLAIN_CELLS if expr.op == "limit_ratio" else CELLS // 4
         run = partial(chosen, self, expr, grid=grid)
         return by_stretches(self.limits, run, frame, param, cells=cells)
 
@@ -260,7 +262,7 @@ class Evaluation:
         step, reach = known(expr.step or self._default_step), known(expr.range)
         earliest = int(ends[0]) - reach
         first = (earliest // step + 1) * step
-        self.limits.charge((int(ends[-1]) - first) // step)
+        self.limits.hold(MOMENT * max(0, (int(ends[-1]) - first) // step))
         inner = moments(first, int(ends[-1]), step)
         if len(inner) == 0:
             return Ranged(stacked((), self.strings), (), np.zeros(0, dtype=np.bool_))
