@@ -23,7 +23,9 @@ def merged(frame: Frame) -> Frame:
     if (np.add.reduceat(mask, starts, axis=1, dtype=np.int64) > 1).any():
         raise same_labels()
     shape = np.broadcast_shapes(frame.values.shape, mask.shape)
-    kept: FloatArray = np.where(mask, np.broadcast_to(frame.values, shape).take(order, axis=1), 0.0)
+    kept: FloatArray = np.where(
+        mask, np.broadcast_to(frame.values, shape).take(order, axis=1), -0.0
+    )  # adds nothing, not even to -0
     values = np.add.reduceat(kept, starts, axis=1)
     present: BoolArray = np.logical_or.reduceat(mask, starts, axis=1)
     begins = np.lexsort((np.argmax(frame.mask, axis=0), groups.of))

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from ruler.promql.engine import Engine
-from tests.ruler.promql.oracle.answers import Answer, difference, ours
+from tests.ruler.promql.oracle.answers import Answer, difference, order, ours
 from tests.ruler.promql.oracle.peer import Peer, peer
 from tests.ruler.promql.oracle.queries import DAY, Asked, Dialect, Scene, scenes
 from tests.ruler.promql.oracle.versions import alike, explained
@@ -40,15 +40,17 @@ def prometheus(peers: Path, tmp_path: Path) -> Iterator[Peer]:
 
 
 class Places:
-    """Places are where worlds are put: as far apart as no query looks back, each at a multiple of a subquery's step."""
+    """Places are where worlds are put: as far apart as no query looks, each at a multiple of every subquery's step."""
 
     def __init__(self) -> None:
-        self._next = BEGIN + DAY
+        self._last = BEGIN
+        self._apart = 0
 
     def of(self, world: World) -> int:
-        place = self._next
-        self._next += DAY if world.tick < HOUR else 7 * DAY
-        return place
+        apart = DAY if world.tick < HOUR else 7 * DAY
+        self._last += max(apart, self._apart)
+        self._apart = apart
+        return self._last
 
 
 @pytest.mark.parametrize("wanted", [min(A_ROUND, WANTED - before) for before in range(0, WANTED, A_ROUND)])
@@ -83,6 +85,8 @@ def test_generated_queries_agree_with_prometheus(prometheus: Peer, wanted: int) 
                 why = explained(each, alike(theirs, each), alike(mine, each))
                 assert why, told(each, scene.world, base, theirs, mine)
                 known[why] += 1
+            else:
+                assert order(theirs, each) == order(mine, each), told(each, scene.world, base, theirs, mine)
         distinct.update(each.text for each in scene.asked)
 
     agree()

@@ -109,6 +109,15 @@ def difference(expected: Answer, actual: Answer, tolerance: float = 1e-12) -> st
     return ""
 
 
+def order(answer: Answer, asked: Asked) -> list[str]:
+    """What an instant query that sorts puts one after the other: labels, or values where equal ones may swap."""
+    if not asked.instant or not asked.text.startswith("sort") or answer.kind != "vector":
+        return []
+    if asked.text.startswith("sort_by_label"):
+        return [str(labels) for labels, _ in answer.series]
+    return [f"{value + 0.0:.10g}" for _, points in answer.series for value in points.values()]
+
+
 def same(expected: float, actual: float, tolerance: float) -> bool:
     """Whether two values are equal, up to rounding; zeros have signs."""
     if math.isnan(expected) or math.isnan(actual):

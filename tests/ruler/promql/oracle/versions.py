@@ -140,7 +140,22 @@ def _edge_in_a_parameter(asked: Asked, _theirs: Answer, _ours: Answer, _found: s
 
 
 def _at_within_at(asked: Asked, _theirs: Answer, _ours: Answer, _found: str) -> bool:
-    return re.search(r" @ .*\)\[[^]]*:[^]]*\]( offset \S+)? @ ", asked.text) is not None
+    return re.search(r" @ .*\)\[[^]]*:[^]]*\]( offset \S+)?( @ | offset -)", asked.text) is not None
+
+
+def _offset_and_at(asked: Asked, _theirs: Answer, _ours: Answer, _found: str) -> bool:
+    return re.search(r"timestamp\([^()]* @ [^()]* offset ", asked.text) is not None
+
+
+def _either_fault(_: Asked, theirs: Answer, ours: Answer, found: str) -> bool:
+    faults = ("found duplicate series for the match group", "multiple matches for labels")
+    return found == "error" and theirs.error.startswith(faults) and ours.error.startswith(faults)
+
+
+def _between_the_steps(asked: Asked, theirs: Answer, ours: Answer, found: str) -> bool:
+    if asked.instant or re.search(r"\[[^]]*:[^]]*\]", asked.text) is None:
+        return False
+    return found == "notes" or theirs.error + ours.error != ""
 
 
 def _sign_of_zero(asked: Asked, theirs: Answer, ours: Answer, _: str) -> bool:
@@ -155,13 +170,18 @@ def _unsigned(answer: Answer) -> Answer:
 
 
 def _last_digits(asked: Asked, _theirs: Answer, _ours: Answer, found: str) -> bool:
-    rounds = re.search(r"\^|\b(exp|ln|log2|log10|sinh|cosh|tanh|asinh|acosh|atanh|asin|acos|atan)\(", asked.text)
+    rounds = re.search(
+        r"\^|\b(exp|ln|log2|log10|sinh|cosh|tanh|asinh|acosh|atanh|asin|acos|atan)\(|\batan2\b", asked.text
+    )
     return found == "values" and rounds is not None and re.search(r"%|\b(sin|cos|tan)\(", asked.text) is not None
 
 
 RULES = (
     Rule("remainders and angles of large numbers are made of their last digits, which powers round", _last_digits),
-    Rule("no version moves an @ below a subquery with @ whose first step is the query's own", _at_within_at),
+    Rule("no version moves an @ below a subquery whose first step is the query's own", _at_within_at),
+    Rule("timestamp() forgets the offset of a selector with @, in every version", _offset_and_at),
+    Rule("of two faults of a matching at different steps either is told", _either_fault),
+    Rule("a subquery may fail, or tell something, at a moment that no step sees", _between_the_steps),
     Rule("whether the least of 0 and -0 is the one or the other depends on the order of series", _sign_of_zero),
     Rule("no version heeds @ start() and @ end() in the parameter of an aggregation", _edge_in_a_parameter),
     Rule("of more than ten notes any ten are told", _notes_left_out),
