@@ -63,21 +63,26 @@ def unquote(inner: str, mark: str) -> str:
     """
     if "\\" not in inner:
         return inner
-    end = sound_until(inner, mark)
+    check_escapes(inner, mark)
+    return unescape(inner, mark)
+
+
+def check_escapes(inner: str, mark: str) -> None:
+    """Refuse a backslash that starts no escape; raises EscapeError."""
+    sound = _SOUND[mark].match(inner)
+    end = sound.end() if sound else 0
     if end < len(inner):
         raise _complaint(inner, end + 1)
+
+
+def unescape(inner: str, mark: str) -> str:
+    """The same of a text whose escapes are known to be sound."""
     text = inner.encode(errors="replace").decode().replace("\\\\", _BACKSLASH).replace(f"\\{mark}", mark)
     for letter, char in _UNNAMED.items():
         text = text.replace(f"\\{letter}", char)
     if "\\" in text:
         text = _CODED.sub(_decoded, text)
     return text.replace(_BACKSLASH, "\\")
-
-
-def sound_until(inner: str, mark: str) -> int:
-    """Where the first backslash stands that starts no escape; the length of `inner` when there is none."""
-    sound = _SOUND[mark].match(inner)
-    return sound.end() if sound else 0
 
 
 def _decoded(match: re.Match[str]) -> str:

@@ -31,7 +31,7 @@ HEAVIEST_REGEX: Final = 1 << 15
 # One literal or several between bars, none of them empty: RE2 takes it for sure, and it matches no empty text.
 _LITERAL = r"(?:[^\\.+*?()\[\]{}^$|\ud800-\udfff]++|\\[!-/:-@\[-^`{-~])++"
 _LITERALS = lru_cache(maxsize=16)(re.compile(rf"{_LITERAL}(?:\|{_LITERAL})*+").fullmatch)
-_UNICODE_CLASS, _NEGATED_CLASS = re.compile(r"\\[pP]"), re.compile(r"\\[DSW]")
+_COSTS = {"\\p": 1_500, "\\P": 1_500, "\\D": 6, "\\S": 6, "\\W": 6, "?": 16}
 _REPEATED = re.compile(r"(?<!\))\{(?:[0-9]{1,4},)?([0-9]{1,4})")
 _REPEATED_GROUP = re.compile(r"\)\{(?:[0-9]{1,4},)?([0-9]{1,4})")
 _NESTED_GROUPS = re.compile(r"\)\{[^}]*\}[^(]*\)\{")
@@ -57,9 +57,12 @@ def weight(pattern: str) -> int:
     """
     if _LITERALS(pattern):
         return 0
-    optional = pattern.count("?") + sum(map(int, _REPEATED.findall(pattern)))
-    classes = 1_500 * len(_UNICODE_CLASS.findall(pattern)) + 6 * len(_NEGATED_CLASS.findall(pattern))
-    parts = (len(pattern) + 16 * optional + classes) * (3 if "(?i" in pattern else 1)
+    parts = len(pattern) + sum(pattern.count(piece) * cost for piece, cost in _COSTS.items())
+    if "(?i" in pattern:
+        parts *= 3
+    if parts > HEAVIEST_REGEX or "{" not in pattern:
+        return parts
+    parts += _COSTS["?"] * sum(map(int, _REPEATED.findall(pattern)))
     groups = list(map(int, _REPEATED_GROUP.findall(pattern)))
     return parts * max(
         1, min(_MOST_REPEATS, prod(groups) if _NESTED_GROUPS.search(pattern) else max(groups, default=1))

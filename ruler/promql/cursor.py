@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from common.durations import parse_duration
 from common.errors import ParseError
-from ruler.model.golang import EscapeError, format_float, quote, unquote
+from ruler.model.golang import format_float, quote, unescape
 from ruler.promql.lexer import DURATION, END, ODD, Token, describe
 from ruler.promql.quick import MATCHERS, RANGE
 
@@ -163,16 +163,15 @@ class Cursor:
         mark, inner = self.piece[0], self.piece[1:-1]
         if mark == "`":
             return inner
-        return self.unquoted(inner, mark) if "\\" in inner else inner
+        if "\\" not in inner:
+            return inner
+        self.count_escapes(inner)
+        return unescape(inner, mark)
 
-    def unquoted(self, inner: str, mark: str) -> str:
-        """What stands between two marks; raises Excess, or what the lexer has to say of a wrong escape."""
+    def count_escapes(self, inner: str) -> None:
+        """Count what a long string has of escapes by number, each of which takes a while; raises Excess."""
         if len(inner) > _LONG_STRING:
             self.count(sum(map(inner.count, _NUMBERED_ESCAPES)), self.start)
-        try:
-            return unquote(inner, mark)
-        except EscapeError:
-            raise self._lexer.mistake from None
 
     def timestamp(self, seconds: float, position: int) -> int:
         """`seconds` as a point of time in ms, halves away from zero; raises ParseError."""

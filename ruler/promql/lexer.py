@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from common.errors import ParseError
-from ruler.model.golang import EscapeError, quote, unquote
+from ruler.model.golang import EscapeError, check_escapes, quote
 from ruler.promql.signatures import AGGREGATIONS
 
 IDENTIFIER: Final = "identifier"
@@ -22,6 +22,8 @@ NUMBER: Final = "number"
 DURATION: Final = "duration"
 END: Final = "end of input"
 ODD: Final = "odd"
+
+LONGEST_NUMBER: Final = 1000  # characters, of a duration too
 
 Token: TypeAlias = tuple[str, str, int]
 
@@ -63,7 +65,7 @@ _BLANKS = r"(?:[ \t\n\r]++|#[^\r\n]*+)*+"
 _BLANK = re.compile(_BLANKS)
 STRINGS = r"""(?:"[^"\\\n\ufffd\ud800-\udfff]*+"|'[^'\\\n\ufffd\ud800-\udfff]*+'|`[^`\ufffd\ud800-\udfff]*+`)"""
 NUMBERS = r"(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![0-9A-Za-z_.]))"
-DURATIONS = r"(?:(?:[0-9]+(?:ms|[smhdwy]))+(?![0-9A-Za-z_]))"
+DURATIONS = r"(?:(?:[0-9]+(?:ms|[smhdwy])){1,64}+(?![0-9A-Za-z_]))"
 _OPEN = re.compile(
     rf"{_BLANKS}(?:(?P<word>[A-Za-z_:][A-Za-z0-9_:]*)"
     rf"|(?P<number>{NUMBERS})|(?P<duration>{DURATIONS})|(?P<string>{STRINGS})"
@@ -84,7 +86,7 @@ _INSIDE = {
 }
 _DIGIT_RUN = {False: re.compile(r"[0-9]*"), True: re.compile(r"[0-9a-fA-F]*")}
 _PARENTHESIS = re.compile(r"[ \t\n\r]*+\(")
-_ENDLESS = re.compile(r"[0-9A-Za-z_.]{1000}")
+_ENDLESS = re.compile(rf"[0-9A-Za-z_.]{{{LONGEST_NUMBER + 1}}}")
 _UNITS = re.compile(r"[smhdwy]s?(?:[0-9]+[smhdw]s?)*")
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9_]")
 
@@ -132,6 +134,8 @@ class Lexer:
             if text in _BRACKETING:
                 self._bracket(text, start)
             return text, text, start
+        if group != "string" and len(text) > LONGEST_NUMBER:
+            raise self._endless(start)
         self._after_duration = True
         return group, text, start
 
@@ -235,8 +239,9 @@ class Lexer:
         elif following != mark:
             problem = "unterminated raw string" if raw else "unterminated quoted string"
         if not raw:
+            inner = self.text[start + 1 : end + (following == "\\")]
             try:
-                unquote(self.text[start + 1 : end + (following == "\\")], mark)
+                check_escapes(inner, mark)
             except EscapeError as error:
                 raise self._error(str(error), start) from None
         if problem:
@@ -246,7 +251,7 @@ class Lexer:
 
     def _odd_number(self, start: int) -> Token:
         if _ENDLESS.match(self.text, start):
-            raise self._error(f"bad number or duration syntax: {quote(self.text[start : start + 20])}...", start)
+            raise self._endless(start)
         end, right = _scan_number(self.text, start)
         if right:
             kind = NUMBER
@@ -259,6 +264,9 @@ class Lexer:
             kind = DURATION
         self._position, self._after_duration = end, True
         return kind, self.text[start:end], start
+
+    def _endless(self, start: int) -> ParseError:
+        return self._error(f"bad number or duration syntax: {quote(self.text[start : start + 20])}...", start)
 
     def _error(self, problem: str, position: int) -> ParseError:
         return ParseError(problem, text=self.text, position=position)

@@ -7,14 +7,14 @@ from typing import Final
 
 from common.errors import ParseError
 from common.labels import METRIC_NAME
+from ruler.model.golang import EscapeError, unquote
 from ruler.model.matcher import Matcher, MatchOp, weight
-from ruler.promql.cursor import Cursor
+from ruler.promql.cursor import Cursor, Excess
 from ruler.promql.lexer import IDENTIFIER, LABEL_NAMES, STRING
 from ruler.promql.quick import MATCHERS, STRINGS
 
 _OPERATORS: Final = {op.value: op for op in MatchOp}
 _REGEXES: Final = (MatchOp.REGEX, MatchOp.NOT_REGEX)
-_PLAIN_PART: Final = 8  # an expression that weighs so much takes as long as a node
 _MATCHER: Final = re.compile(rf"([A-Za-z0-9_]++)[ \t\n\r]*(=~|!~|!=|=)[ \t\n\r]*({STRINGS})")
 
 
@@ -36,16 +36,18 @@ def _usual_matchers(cursor: Cursor) -> list[Matcher]:
     start, matchers = cursor.start, []
     for match in _MATCHER.finditer(cursor.piece):
         name, op, text = match.groups()
-        value = text[1:-1]
-        if "\\" in value and text[0] != "`":
-            value = cursor.unquoted(value, text[0])
+        value, operator = text[1:-1], _OPERATORS[op]
         cursor.count(1, start)
-        operator = _OPERATORS[op]
-        if operator in _REGEXES:
-            cursor.count(weight(value) // _PLAIN_PART, start)
         try:
+            if "\\" in value and text[0] != "`":
+                cursor.count_escapes(value)
+                value = unquote(value, text[0])
+            if operator in _REGEXES:
+                cursor.count(_parts(value), start)
             matchers.append(Matcher(name, operator, value))
-        except ParseError:
+        except Excess:
+            raise
+        except (EscapeError, ParseError):
             raise cursor.odd() from None
     cursor.advance()
     return matchers
@@ -69,11 +71,17 @@ def _label_matcher(cursor: Cursor) -> Matcher:
     value = cursor.string()
     cursor.advance()
     if operator in _REGEXES:
-        cursor.count(weight(value) // _PLAIN_PART, start)
+        cursor.count(_parts(value), start)
     try:
         return Matcher(name, operator, value)
     except ParseError as error:
         raise cursor.error(error.problem, start) from None
+
+
+def _parts(regex: str) -> int:
+    """How many nodes are made in the time in which an expression is compiled."""
+    heavy = weight(regex)
+    return 10 + heavy // 8 if heavy else 0
 
 
 def with_name(name: str, written: list[Matcher]) -> tuple[Matcher, ...]:

@@ -13,7 +13,7 @@ from itertools import accumulate, chain, compress
 from typing import Final
 
 from common.errors import ParseError
-from ruler.model.golang import sound_until
+from ruler.model.golang import EscapeError, check_escapes
 from ruler.promql.lexer import (
     DURATION,
     DURATIONS,
@@ -21,6 +21,7 @@ from ruler.promql.lexer import (
     FILLS,
     IDENTIFIER,
     KEYWORDS,
+    LONGEST_NUMBER,
     METRIC_IDENTIFIER,
     NUMBER,
     NUMBERS,
@@ -77,11 +78,16 @@ def _kind_of(piece: str) -> str:
     if first.isalpha() or first in "_:":
         return _word(piece) if first.isascii() else ODD
     if first in "0123456789.":
+        if len(piece) > LONGEST_NUMBER:
+            return ODD
         return NUMBER if _IS_NUMBER(piece) else DURATION if _IS_DURATION(piece) else ODD
     if len(piece) == 1:
         return ODD
     if first in "\"'" and "\\" in piece:
-        return STRING if sound_until(piece[1:-1], first) == len(piece) - 2 else ODD
+        try:
+            check_escapes(piece[1:-1], first)
+        except EscapeError:
+            return ODD
     return {"{": MATCHERS, "[": RANGE, '"': STRING, "'": STRING, "`": STRING}.get(first, ODD)
 
 
