@@ -1,4 +1,4 @@
-"""The `*_over_time` family: each folds the samples of a window, oldest first, for all windows at once.
+"""The `*_over_time` family, for all windows at once: what they share is worked out once, other samples are folded.
 
 Sums are compensated exactly as Prometheus's are. NaN is a value like others: least for `min`, `max` and quantiles.
 """
