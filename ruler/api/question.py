@@ -119,12 +119,10 @@ def _is_light(expr: Expr) -> bool:
 
 def answered(engine: Engine, question: Question, plan: Plan, limits: Limits, waited: float = 0.0) -> list[bytes]:
     """The body of the answer in pieces; raises BadRequest or QueryError. The question has `waited` so many seconds."""
-    if question.step:
-        result = _over_range(engine, question, plan.expr, limits)
-    else:
-        result = engine.instant(
-            plan.expr, question.start, text=question.text, limits=limits, lookback=question.lookback
-        )
+    try:
+        result = _result(engine, question, plan.expr, limits)
+    except ParseError as error:  # of a duration that is none, which shows when it is known what the query runs over
+        raise BadRequest(f'invalid parameter "query": {error}') from None
     stats = _stats(result.spent, waited) if question.stats else b""
     try:
         return encoded_pieces(_limited(result, question.limit), limits.check, stats)
@@ -132,7 +130,9 @@ def answered(engine: Engine, question: Question, plan: Plan, limits: Limits, wai
         raise TooManySamples("query processing needs more memory than there is") from None
 
 
-def _over_range(engine: Engine, question: Question, expr: Expr, limits: Limits) -> Result:
+def _result(engine: Engine, question: Question, expr: Expr, limits: Limits) -> Result:
+    if not question.step:
+        return engine.instant(expr, question.start, text=question.text, limits=limits, lookback=question.lookback)
     if expr.type not in (ValueType.SCALAR, ValueType.VECTOR):
         msg = (
             f'invalid parameter "query": invalid expression type "{expr.type.documented}" for range query, '

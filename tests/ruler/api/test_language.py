@@ -25,3 +25,10 @@ def test_what_does_not_parse_is_bad_data(world: World, path: str) -> None:
     """A mistake is told with its place, and with what may have been meant."""
     problem = '1:1: parse error: unknown function with name "rat"; did you mean "rate"?'
     assert (400, "bad_data", f'invalid parameter "query": {problem}') == world.refusal(path, query="rat(a[5m])")
+
+
+def test_a_duration_that_is_none_is_bad_data(world: World) -> None:
+    """What is wrong with arithmetic shows when it is known what the query runs over."""
+    problem = 'invalid parameter "query": 1:8: parse error: duration must be greater than 0'
+    for query in ("things[step()]", "things[range()]"):
+        assert (400, "bad_data", problem) == world.refusal("/api/v1/query", query=query)
