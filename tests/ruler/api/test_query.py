@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.ruler.api.conftest import NOW, World
@@ -69,6 +70,8 @@ def test_results_can_be_limited(world: World) -> None:
 
 
 NO_TIME = "invalid time value for 'time': "
+TOO_LONG = 'cannot parse "{}" to a valid duration. It overflows int64'
+NO_LOOKBACK = 'error parsing lookback delta duration: cannot parse "x" to a valid duration'
 BAD_STEP = "zero or negative query resolution step widths are not accepted. Try a positive integer"
 TOO_FINE = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)"
 NO_RANGE = 'invalid expression type "range vector" for range query, must be Scalar or instant Vector'
@@ -85,6 +88,22 @@ REFUSALS: list[tuple[str, dict[str, Any], str, str]] = [
     ("query", {"query": "up", "timeout": "x"}, "timeout", 'cannot parse "x" to a valid duration'),
     ("query", {"query": "up", "limit": "x"}, "limit", 'strconv.Atoi: parsing "x": invalid syntax'),
     ("query_range", {"query": "up", "start": 1, "end": 2, "step": 0}, "step", BAD_STEP),
+    ("query", {"query": "up", "time": "-1e300"}, "time", NO_TIME + 'cannot parse "-1e300" to a valid timestamp'),
+    ("query", {"query": "up", "time": " 1"}, "time", NO_TIME + 'cannot parse " 1" to a valid timestamp'),
+    ("query", {"query": "up", "time": "1_000"}, "time", NO_TIME + 'cannot parse "1_000" to a valid timestamp'),
+    ("query", {"query": "up", "limit": -1}, "limit", "limit must be non-negative"),
+    ("query", {"query": "up", "limit": 10**20}, "limit", f'strconv.Atoi: parsing "{10**20}": value out of range'),
+    ("query", {"query": "up", "lookback_delta": "x"}, "", NO_LOOKBACK),
+    ("query", {"query": ["up", "down"]}, "query", "given more than once"),
+    ("query_range", {"query": "up", "start": [1, 2], "end": 2, "step": 1}, "start", "given more than once"),
+    ("query_range", {"query": "1", "end": 2, "step": 1}, "start", 'cannot parse "" to a valid timestamp'),
+    ("query_range", {"query": "1", "start": "NaN", "end": 2, "step": 1}, "start", 'cannot parse "NaN" to a valid'),
+    ("query_range", {"query": "1", "start": 1, "end": 2, "step": -1}, "step", BAD_STEP),
+    ("query_range", {"query": "1", "start": 1, "end": 2, "step": "NaN"}, "step", BAD_STEP),
+    ("query_range", {"query": "1", "start": 1, "end": 2, "step": 0.0001}, "step", BAD_STEP),
+    ("query_range", {"query": "1", "start": 1, "end": 2, "step": "Inf"}, "step", TOO_LONG.format("Inf")),
+    ("query_range", {"query": "1", "start": 1, "end": 2, "step": 1e300}, "step", TOO_LONG.format("1e+300")),
+    ("query_range", {"query": "1", "start": 0, "end": 4102444800, "step": 0.001}, "", TOO_FINE),
     ("query_range", {"query": "up", "start": 1, "end": 2}, "step", 'cannot parse "" to a valid duration'),
     ("query_range", {"query": "up", "start": 2, "end": 1, "step": 1}, "end", REVERSED),
     ("query_range", {"query": "up", "start": 1, "end": 11002, "step": 1}, "", TOO_FINE),
@@ -142,3 +161,42 @@ def test_a_subquery_without_a_step_takes_the_evaluation_interval(world: World) -
         each["value"][1]
         for each in world.get("/api/v1/query", query="count_over_time(vector(1)[4m:])")["data"]["result"]
     ]
+
+
+@pytest.mark.parametrize("time", ["-1", "-9007199254740", "9007199254740.9", "1e3"])
+def test_any_moment_may_be_asked_about(world: World, time: str) -> None:
+    """Also one before 1970: a query then finds nothing, or what does not depend on samples."""
+    assert vector() == world.get("/api/v1/query", query="things", time=time)
+    assert [float(time), "1"] == world.get("/api/v1/query", query="1", time=time)["data"]["result"]
+
+
+def test_the_lookback_may_be_chosen(world: World) -> None:
+    """And nothing, or less than that, is the ruler's own."""
+    asked = {"query": 'things{job="a"}', "time": SECONDS + 20}
+    assert [] == world.get("/api/v1/query", lookback_delta="15s", **asked)["data"]["result"]
+    for lookback in ("21", "0", "-5"):
+        assert 1 == len(world.get("/api/v1/query", lookback_delta=lookback, **asked)["data"]["result"])
+
+
+ODD_TEXTS = ["\U0001f525 \u00e9", "\u202eeman", "a\x00b", "\n\\\"'`{}", "\u200d", "\ufeffx", "\U0010ffff", " "]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_any_text_comes_back_as_it_was_written(world: World, text: str) -> None:
+    """In names of metrics and labels and in values: emoji, text from right to left, zeros, quotes."""
+    labels = {"__name__": f"m{text}", f"l{text}": f"v{text}"}
+    world.write(labels, {0: 1})
+    escaped = {name: orjson.dumps(value).decode() for name, value in (("m", f"m{text}"), ("l", f"l{text}"))}
+    query = f"{{{escaped['m']}, {escaped['l']}={orjson.dumps(f'v{text}').decode()}}}"
+    assert vector((labels, "1")) == world.get("/api/v1/query", query=query)
+    assert vector((labels, "1")) == world.http.post("/api/v1/query", {"query": query}).get_json()
+    assert f"l{text}" in world.get("/api/v1/labels")["data"]
+    assert f"m{text}" in world.get("/api/v1/label/__name__/values")["data"]
+
+
+@pytest.mark.parametrize("encoded", [b"query=%ff", b'query=up{a="%c3%28"}', b"query=1&time=%ed%a0%80"])
+def test_what_is_no_text_is_refused(world: World, encoded: bytes) -> None:
+    """Bytes that are not UTF-8 never reach a query."""
+    answer = world.http.get("/api/v1/query", encoded)
+    assert (400, "bad_data") == (answer.status_code, answer.get_json()["errorType"])
+    assert "invalid UTF-8 rune" in answer.get_json()["error"]
