@@ -50,6 +50,18 @@ _FOR_LITERALS = _options(64 << 20)
 _FOR_OTHERS = _options(4 << 20)
 
 
+_IN_GO = {
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid named capture group": "invalid named capture",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid repetition size": "invalid repeat count",
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "trailing \\": "trailing backslash at end of expression",
+}
+
+
 def weight(pattern: str) -> int:
     """How much work RE2 has to make a program of `pattern`, in characters of the plainest kind; 0 for literals alone.
 
@@ -79,12 +91,24 @@ def _compile(pattern: str, anchored: bool) -> Any:
     if heavy > HEAVIEST_REGEX:
         shown = f"{pattern[:20]!r}..."
         raise ParseError(f"error parsing regexp: expression too large: {shown}", text=pattern)
+    options = _FOR_OTHERS if heavy else _FOR_LITERALS
     try:
-        return re2.compile(f"^(?s:{pattern})$" if anchored else pattern, _FOR_OTHERS if heavy else _FOR_LITERALS)
+        if not anchored or ")" in pattern:
+            plain = re2.compile(pattern, options)  # `a)|(b` would be whole only between the anchors
+        return re2.compile(f"^(?s:{pattern})$", options) if anchored else plain
+    except re2.error:
+        raise ParseError(f"error parsing regexp: {_fault(pattern)}", text=pattern) from None
+
+
+def _fault(pattern: str) -> str:
+    """What is wrong with a pattern, in the words of Go's package."""
+    try:
+        re2.compile(pattern, _FOR_OTHERS)
     except re2.error as error:
-        reason = error.args[0] if error.args else "not valid"
-        reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        raise ParseError(f"error parsing regexp: {reason.partition(': ')[0]}: {pattern!r}", text=pattern) from None
+        said = error.args[0] if error.args else b"not valid"
+        problem, _, where = (said.decode(errors="replace") if isinstance(said, bytes) else str(said)).partition(": ")
+        return f"{_IN_GO.get(problem, problem)}: `{where}`"
+    return f"not valid: `{pattern}`"
 
 
 _compiled = lru_cache(maxsize=4096)(_compile)

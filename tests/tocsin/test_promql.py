@@ -54,7 +54,7 @@ def test_edits_like_promtool(arguments: list[str], peers: Path) -> None:
         (["delete", '{b="c"}', "b"], 'a selector would be left without a matcher that selects anything: {b="c"}'),
         (["set", '{b="c"}', "b", ""], 'a selector would be left without a matcher that selects anything: {b="c"}'),
         (["set", "a", "__name__", "b"], "the name of a metric is no label to be set or deleted: '__name__'"),
-        (["set", "-t", "=~", "a", "b", "("], "1:1: parse error: error parsing regexp: missing ): '('"),
+        (["set", "-t", "=~", "a", "b", "("], "1:1: parse error: error parsing regexp: missing closing ): `(`"),
         (["delete", "a{", "b"], "1:3: parse error: unexpected end of input inside braces"),
     ],
 )

@@ -267,7 +267,7 @@ def test_requests_that_are_none(api):
         (422, {"code": 602, "message": "silence in body is required"}),
         (400, "bad matcher format: alertname"),
         (400, "unexpected open or close brace: {a=b}"),
-        (400, "failed to parse receiver param: error parsing regexp: missing ): '('"),
+        (400, "failed to parse receiver param: error parsing regexp: missing closing ): `(`"),
     ] == [(answer.status_code, answer.get_json()) for answer in answers]
     for method in (client.get, client.delete):
         answer = method(f"/api/v2/silence/{UNKNOWN}")

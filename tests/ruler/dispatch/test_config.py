@@ -34,7 +34,7 @@ from ruler.dispatch.config import GlobalSettings, RouteSettings, build_route
         ),
         (
             "receiver: a\nroutes:\n- match_re: {x: '('}",
-            "t.yml:3: routes[0].match_re.x: error parsing regexp: missing ): '('",
+            "t.yml:3: routes[0].match_re.x: error parsing regexp: missing closing ): `(`",
         ),
         (
             "receiver: a\nmute_time_intervals: [night]",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ParseError
-from ruler.model.matcher import HEAVIEST_REGEX, Matcher, MatchOp, weight
+from ruler.model.matcher import HEAVIEST_REGEX, Matcher, MatchOp, compile_regex, weight
 
 
 @given(st.text(alphabet="ab|\\.-_é()*?\n", max_size=8))
@@ -62,3 +62,24 @@ def test_many_literals_are_cheap() -> None:
     start = time.process_time()
     assert not Matcher("instance", MatchOp.REGEX, pattern).matches_empty
     assert time.process_time() - start < 0.1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fault"),
+    [
+        ("(", "missing closing ): `(`"),
+        ("[a", "missing closing ]: `[a`"),
+        ("a)|(b", "unexpected ): `a)|(b`"),
+        ("a**", "invalid nested repetition operator: `**`"),
+        ("*a", "missing argument to repetition operator: `*`"),
+        ("a{2000}", "invalid repeat count: `{2000}`"),
+        ("\\", "trailing backslash at end of expression: ``"),
+        ("(?q)", "invalid or unsupported Perl syntax: `(?q`"),
+        ("(?P<x", "invalid named capture: `(?P<x`"),
+    ],
+)
+def test_a_fault_is_worded_as_in_prometheus(pattern: str, fault: str) -> None:
+    """What RE2 refuses is told in the words of Go's package, of the pattern alone and not of the anchors around it."""
+    with pytest.raises(ParseError) as raised:
+        compile_regex(pattern)
+    assert f"1:1: parse error: error parsing regexp: {fault}" == str(raised.value)

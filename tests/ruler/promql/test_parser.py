@@ -228,7 +228,7 @@ def test_precedence(text: str, grouped: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "1:1: parse error: no expression found in input"),
+        ("", "unknown position: parse error: no expression found in input"),
         ("a b", '1:3: parse error: unexpected identifier "b"'),
         ("a + ", "1:5: parse error: unexpected end of input"),
         ("a + * b", "1:5: parse error: unexpected <op:*>"),
@@ -245,7 +245,7 @@ def test_precedence(text: str, grouped: str) -> None:
         ("a{b=c}", '1:5: parse error: unexpected identifier "c" in label matching, expected string'),
         ("a{,}", '1:3: parse error: unexpected "," in label matching, expected identifier or "}"'),
         ('a{b="" c=""}', '1:8: parse error: unexpected identifier "c" in label matching, expected "," or "}"'),
-        ("a{b=~'('}", "1:3: parse error: error parsing regexp: missing ): '('"),
+        ("a{b=~'('}", "1:3: parse error: error parsing regexp: missing closing ): `(`"),
         ("a offset b", f'1:10: parse error: unexpected identifier "b" in offset, expected {ANY_DURATION}'),
         ("a @ b", '1:5: parse error: unexpected identifier "b" in @, expected timestamp'),
         ("a @ Inf", "1:1: parse error: timestamp out of bounds for @ modifier: +Inf"),

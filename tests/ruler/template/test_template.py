@@ -275,7 +275,7 @@ def test_a_parse_error_tells_its_line() -> None:
         ("{{ query `nope` }}", "error calling query: cannot answer nope"),
         ("{{ query `x[5m]` }}", "error calling query: rule result is not a vector or scalar"),
         ("{{ toTime 1e30 }}", "error calling toTime: 1e+30 cannot be represented as a nanoseconds timestamp"),
-        ("{{ match `(` `` }}", "error calling match: error parsing regexp: missing ): '('"),
+        ("{{ match `(` `` }}", "error calling match: error parsing regexp: missing closing ): `(`"),
         ('{{ template "nope" }}', 'at <{{template "nope"}}>: template "nope" not defined'),
         ("{{ 9999999999999999999 }}", "at <9999999999999999999>: 9999999999999999999 overflows int"),
     ],

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from common.labels import Labels
@@ -65,9 +66,13 @@ class Peer:
                 "end": f"{asked.end / 1000:.3f}",
                 "step": f"{asked.step / 1000:.3f}",
             }
+        return theirs(self.document(path, form)[1])
+
+    def document(self, path: str, form: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        """The status and the answer of the API at `path`."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        _, body = self._post(f"/api/v1/{path}", urlencode(form).encode(), headers)
-        return theirs(json.loads(body))
+        status, body = self._post(f"/api/v1/{path}", urlencode(form).encode(), headers)
+        return status, json.loads(body)
 
     def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         connection: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
