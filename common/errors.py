@@ -43,7 +43,8 @@ class ParseError(TocsinError):
         self.problem, self.text, self.position = problem, text, position
         line = text.count("\n", 0, position) + 1
         column = len(text[text.rfind("\n", 0, position) + 1 : position].encode(errors="surrogatepass")) + 1
-        super().__init__(f"{line}:{column}: {self.kind}: {problem}")
+        place = f"{line}:{column}" if text else "unknown position"
+        super().__init__(f"{place}: {self.kind}: {problem}")
 
 
 class ExpositionError(TocsinError):
