@@ -44,10 +44,13 @@ def histogram_quantiles(scope: Scope, call: Call, grid: Grid) -> Value:
     for argument in call.args[2:]:
         share = scope.scalar(argument, grid)
         _check_share(scope, share, argument)
-        found = _quantiles(scope, share, frame, call.args[0], grid)
-        code = scope.strings.code(_open_metrics_number(float(share[0])))
-        table = setting(found.table, label, np.full(found.series, code, dtype=np.int32))
-        frames.append(Frame(table, found.values, found.mask, found.drop).spread(len(grid)))
+        found = _quantiles(scope, share, frame, call.args[0], grid).spread(len(grid))
+        distinct, which = np.unique(share, return_inverse=True)
+        scope.limits.charge(len(grid) * found.series * len(distinct))
+        for number, value in enumerate(distinct.tolist()):
+            code = scope.strings.code(_open_metrics_number(value))
+            table = setting(found.table, label, np.full(found.series, code, dtype=np.int32))
+            frames.append(Frame(table, found.values, found.mask & (which == number)[:, np.newaxis], found.drop))
     table = stacked([each.table for each in frames], scope.strings)
     values = np.concatenate([each.values for each in frames], axis=1)
     present = np.concatenate([each.mask for each in frames], axis=1)

@@ -44,7 +44,7 @@ class Ordered(NamedTuple):
         result += self._at(high) * weight
         if np.less(share, 0).any() or np.greater(share, 1).any():
             result = np.where(share < 0, -np.inf, np.where(share > 1, np.inf, result))
-        result[np.isnan(rank) | (last < 0)] = np.nan
+        result[np.isnan(share) | (last < 0)] = np.nan
         return result
 
     def _at(self, place: FloatArray) -> FloatArray:
