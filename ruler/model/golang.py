@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from common.errors import TocsinError
@@ -176,3 +177,24 @@ def expand(template: str, match: Any) -> str:
             return ""
 
     return _REFERENCE.sub(group, template) if "$" in template else template
+
+
+def expansion(template: str, names: Mapping[str, int], count: int) -> Callable[[Any], bytes]:
+    """`expand` for many matches in bytes, of one expression that has `count` groups, some of them with names."""
+    pieces: list[bytes | int] = []
+    done = 0
+    for reference in _REFERENCE.finditer(template):
+        pieces.append(template[done : reference.start()].encode())
+        done = reference.end()
+        dollar, bare, braced = reference.groups()
+        name = bare or braced or ""
+        number = int(name) if _GROUP_NUMBER.fullmatch(name) else names.get(name, count + 1)
+        if dollar or number <= count:
+            pieces.append(b"$" if dollar else number)
+    pieces = [piece for piece in (*pieces, template[done:].encode()) if piece != b""]
+
+    def expanded(match: Any) -> bytes:
+        groups = (match.group(), *match.groups())
+        return b"".join([piece if isinstance(piece, bytes) else groups[piece] or b"" for piece in pieces])
+
+    return expanded

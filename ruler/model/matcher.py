@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -35,6 +36,7 @@ _COSTS = {"\\p": 1_500, "\\P": 1_500, "\\D": 6, "\\S": 6, "\\W": 6, "?": 16}
 _REPEATED = re.compile(r"(?<!\))\{(?:[0-9]{1,4},)?([0-9]{1,4})")
 _REPEATED_GROUP = re.compile(r"\)\{(?:[0-9]{1,4},)?([0-9]{1,4})")
 _NESTED_GROUPS = re.compile(r"\)\{[^}]*\}[^(]*\)\{")
+_SMALL_PROGRAM = 2000  # instructions, of which a state of the automaton takes some bytes each
 _MOST_REPEATS = 1000  # of which RE2 allows no more, nested ones multiplied
 
 
@@ -111,8 +113,24 @@ def _fault(pattern: str) -> str:
     return f"not valid: `{pattern}`"
 
 
-_compiled = lru_cache(maxsize=4096)(_compile)
+_compiled = lru_cache(maxsize=1024)(_compile)  # each of which may come to hold as much as its options allow
 _compiled_long = lru_cache(maxsize=32)(_compile)
+
+
+@lru_cache(maxsize=1024)
+def whole_match(pattern: str) -> Callable[[str], bool]:
+    """Whether a text as a whole is what `pattern` stands for. Raises ParseError.
+
+    A set of one expression is asked: nothing but an automaton, and half the time. Programs that are no small ones are
+    run as they are, since a set whose automaton has no room just says no.
+    """
+    program = compile_regex(pattern)
+    if program.programsize > _SMALL_PROGRAM:
+        return lambda text: program.match(text) is not None
+    one = re2.Set.FullMatchSet(_FOR_OTHERS)
+    one.Add(f"(?s:{pattern})")
+    one.Compile()
+    return lambda text: one.Match(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +154,7 @@ class Matcher:
             return value == self.value
         if self.op is MatchOp.NOT_EQUAL:
             return value != self.value
-        found = compile_regex(self.value).match(value) is not None
+        found = whole_match(self.value)(value)
         return found if self.op is MatchOp.REGEX else not found
 
     @property

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ruler.model.arrays import BoolArray, CodeArray
-from ruler.model.matcher import Matcher, MatchOp
+from ruler.model.matcher import Matcher, MatchOp, whole_match
 from ruler.model.table import NO_LABEL, Strings
 
 Test = Callable[[str], bool]
@@ -40,10 +40,7 @@ def wanted(matcher: Matcher) -> Wanted:
     if literals is not None:
         return _exactly(literals, negated)
     test = _affix(pattern)
-    if test is None:
-        regex = Matcher(matcher.name, MatchOp.REGEX, pattern)
-        test = regex.matches
-    return Wanted(None, test, negated)
+    return Wanted(None, test or whole_match(pattern), negated)
 
 
 def select_codes(matcher: Matcher, codes: CodeArray, strings: Strings) -> BoolArray:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruler.model.golang import EscapeError, expand, format_float, parse_float, quote, unquote
+from ruler.model.golang import EscapeError, expand, expansion, format_float, parse_float, quote, unquote
 
 _TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 
@@ -102,3 +102,13 @@ def test_expand() -> None:
     match = re.match("(one)(?P<name>n)(x)?", "onen")
     found = expand("$0:$1-${1}x-$1x-$name-$$1-$-${-$3-$4$01${99999999999}", match)
     assert found == "onen:one-onex--n-$1-$-${--"
+
+
+@given(st.text(alphabet="$${}01247name-é", max_size=12), st.sampled_from(["onen", "onenx"]))
+def test_an_expansion_is_the_same_for_many(template: str, text: str) -> None:
+    """What is known of the expression is worked out once."""
+    pattern = "(one)(?P<name>n)(x)?"
+    program = re.compile(pattern)
+    in_bytes = re.match(pattern.encode(), text.encode())
+    expanded = expansion(template, program.groupindex, program.groups)
+    assert expand(template, program.match(text)).encode() == expanded(in_bytes)

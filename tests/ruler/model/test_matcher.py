@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ParseError
-from ruler.model.matcher import HEAVIEST_REGEX, Matcher, MatchOp, compile_regex, weight
+from ruler.model.matcher import HEAVIEST_REGEX, Matcher, MatchOp, compile_regex, weight, whole_match
 
 
 @given(st.text(alphabet="ab|\\.-_é()*?\n", max_size=8))
@@ -83,3 +83,32 @@ def test_a_fault_is_worded_as_in_prometheus(pattern: str, fault: str) -> None:
     with pytest.raises(ParseError) as raised:
         compile_regex(pattern)
     assert f"1:1: parse error: error parsing regexp: {fault}" == str(raised.value)
+
+
+@given(st.text(alphabet="ab|.*+?()[]^$\\sn\n", max_size=10), st.lists(st.text(alphabet="ab s\n|$", max_size=6)))
+def test_a_set_of_one_answers_as_its_expression(pattern: str, texts: list[str]) -> None:
+    """Anchors, line ends and alternatives that are not in brackets included."""
+    with suppress(ParseError):
+        program = compile_regex(pattern)
+        assert [program.match(text) is not None for text in texts] == [whole_match(pattern)(text) for text in texts]
+
+
+def test_a_large_expression_is_matched_without_a_set() -> None:
+    """Whose automaton may be too large for its memory."""
+    pattern = "|".join(f"(a|b){{{count}}}" for count in range(50))
+    assert compile_regex(pattern).programsize > 2000
+    assert (True, False) == (whole_match(pattern)("ab" * 20), whole_match(pattern)("ab" * 45))
+
+
+BOMBS = ["(a+)+$", "(.*a){25}", ".*" * 50 + "z", "(x+x+)+y", "|".join(f"foo{n}bar.*" for n in range(1000))]
+
+
+@pytest.mark.parametrize("pattern", BOMBS)
+def test_no_expression_is_slow_to_match(pattern: str) -> None:
+    """In 100,000 texts it takes a tenth of a second; the bound here is that of a machine that is busy."""
+    test = whole_match(pattern)
+    texts = [f"/api/v{n % 7}/users/{n}/x{'a' * (n % 40)}" for n in range(100_000)]
+    began = time.process_time()
+    for text in texts:
+        test(text)
+    assert time.process_time() - began < 0.5
