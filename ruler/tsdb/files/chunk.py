@@ -29,8 +29,6 @@ from ruler.tsdb.files.page import Bits, Leaf
 from ruler.tsdb.files.parity import SEGMENT, restored
 from ruler.tsdb.labels.index import Index
 
-CACHED_BYTES = 64 << 20
-
 Report = Callable[[Path | None, str, bytes], None]  # of damage: the file, what is wrong, the bytes to set aside
 
 
@@ -42,7 +40,7 @@ class Sized(Protocol):
 class Cache:
     """A Cache keeps what was loaded last, up to a number of bytes. Any thread; its lock is held for a step only."""
 
-    def __init__(self, limit: int = CACHED_BYTES) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self._held: OrderedDict[Hashable, Sized] = OrderedDict()
         self._bytes = 0

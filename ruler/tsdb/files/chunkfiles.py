@@ -22,6 +22,7 @@ from ruler.tsdb.files.chunkfile import (
 )
 from ruler.tsdb.files.disk import Disk
 from ruler.tsdb.health import Health
+from ruler.tsdb.write.memory import cache_that_fits
 
 
 class ChunkFiles:
@@ -29,7 +30,7 @@ class ChunkFiles:
 
     def __init__(self, directory: Path, disk: Disk, health: Health) -> None:
         self._directory, self._disk, self._health = directory, disk, health
-        self._cache = Cache()
+        self._cache = Cache(cache_that_fits())
 
     def read_all(self) -> list[Chunk]:
         """A handle of every chunk that earlier processes left and no other supersedes, oldest number first."""

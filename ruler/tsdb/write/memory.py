@@ -15,6 +15,8 @@ LABELS_AND_KEYS: Final = 500
 SERIES_COST: Final = CELLS + LABELS_AND_KEYS
 SHARE: Final = 2  # one part in two is for series; queries, chunks and the programs have the rest
 FEWEST: Final = 10_000
+CACHE_SHARE: Final = 50  # one part in so many is for what was decoded last
+LEAST_CACHE, MOST_CACHE = 64 << 20, 512 << 20
 
 _CGROUP: Final = Path("sys/fs/cgroup")
 
@@ -22,6 +24,11 @@ _CGROUP: Final = Path("sys/fs/cgroup")
 def series_that_fit(root: Path = Path("/")) -> int:
     """How many active series the memory allows."""
     return max(FEWEST, memory_limit(root) // SHARE // SERIES_COST)
+
+
+def cache_that_fits(root: Path = Path("/")) -> int:
+    """How many bytes of decoded chunks may be kept: a dashboard asks again and again for the same hours."""
+    return min(MOST_CACHE, max(LEAST_CACHE, memory_limit(root) // CACHE_SHARE))
 
 
 def memory_limit(root: Path = Path("/")) -> int:
