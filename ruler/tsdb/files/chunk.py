@@ -17,7 +17,7 @@ from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -159,6 +159,17 @@ class Chunk:
         self._cache.forget(lambda key: isinstance(key, tuple) and key[0] == self.number)
 
 
+class Part(NamedTuple):
+    """A Part is the cells of some columns that a block of a chunk has: which of those asked for, and which in `cells`.
+
+    `cells` are [rows × columns]; nobody may write to them.
+    """
+
+    into: IntArray | slice
+    cells: Bits
+    within: IntArray | slice
+
+
 class OpenChunk(Leaf):
     """An OpenChunk is a chunk with its columns, times and labels in memory."""
 
@@ -234,6 +245,12 @@ class OpenChunk(Leaf):
     def taken(self, columns: IntArray, low: int, high: int, plane: int = 0) -> Bits:
         """The cells of these columns (0: absent) in the rows [low, high), as [rows × columns]."""
         out = np.zeros((high - low, len(columns)), dtype=np.uint64)
+        for into, cells, within in self.parts_of(columns, plane):
+            out[:, into] = cells[low:high, within]
+        return out
+
+    def parts_of(self, columns: IntArray, plane: int = 0) -> list[Part]:
+        """Where the cells of these columns are."""
         place = np.flatnonzero(columns)
         wanted = columns[place] - 1
         if len(wanted) > 1 and (wanted[1:] < wanted[:-1]).any():
@@ -241,13 +258,13 @@ class OpenChunk(Leaf):
             place, wanted = place[order], wanted[order]
         block_of = wanted // self._width
         edges = [0, *(np.flatnonzero(np.diff(block_of)) + 1).tolist(), len(wanted)]
+        parts = []
         for start, stop in pairwise(edges):
             if start < stop:
                 block = int(block_of[start])
-                cells = self._block(plane, block)[low:high]
-                into, within = place[start:stop], wanted[start:stop] - block * self._width
-                out[:, _slice(into)] = cells[:, _slice(within)]
-        return out
+                within = wanted[start:stop] - block * self._width
+                parts.append(Part(_slice(place[start:stop]), self._block(plane, block), _slice(within)))
+        return parts
 
     def _block(self, plane: int, block: int) -> Bits:
         cells: Bits = self._cache.get((self.number, plane, block), lambda: self._decoded(plane, block))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ruler.model.arrays import BoolArray, CodeArray, IntArray
+from ruler.tsdb.files.chunk import OpenChunk, Part
 from ruler.tsdb.files.page import ABSENT_CELL, Bits, Leaf
 from ruler.tsdb.keep.erase import Erasure, spared
 
@@ -113,10 +114,19 @@ class _Piece:
         self._layer, self._offset = layer, offset
         self.begin, self.end = layer.low + offset, layer.high + offset  # rows of the block
         self._taken: tuple[Bits, IntArray, int] | None = None
+        self._parts: list[Part] | None = None
 
     def gather(self, begin: int, stop: int, into: Bits, overlap: int) -> None:
         """Copy these rows of the block; the first `overlap` rows of `into` hold cells of other streams already."""
         page, columns, low, high, _, erasures = self._layer
+        if overlap <= 0 and not erasures and isinstance(page, OpenChunk):
+            if self._parts is None:
+                self._parts = page.parts_of(columns, page.plane)
+            if not columns.all():
+                into[:] = 0
+            for part in self._parts:
+                into[:, part.into] = part.cells[begin - self._offset : stop - self._offset, part.within]
+            return
         if self._taken is None:
             self._taken = spared(page, columns, low, high, erasures)
         cells, places, first = self._taken
