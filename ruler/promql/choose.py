@@ -137,6 +137,7 @@ def count_values(scope: Scope, expr: Aggregation, frame: Frame, label: str) -> F
     bits, which = np.unique(samples.view(np.int64), return_inverse=True)  # by which 0 is not -0
     distinct = bits.view(np.float64)
     pair, column = np.unique(groups.of[series] * len(distinct) + which, return_inverse=True)
+    scope.limits.charge(len(mask) * len(pair))
     counts = np.zeros((len(mask), len(pair)))
     np.add.at(counts, (step, column), 1)
     codes = np.array([scope.strings.code(text) for text in _texts(distinct)], dtype=np.int32)[pair % len(distinct)]

@@ -65,6 +65,11 @@ class Frame:
         present = None if self.present is None else self.present.take(chosen, axis=1)
         return Frame(self.table.take(chosen), self.values.take(chosen, axis=1), present, self.drop[chosen])
 
+    def rows(self, steps: slice) -> Frame:
+        """Only some of the steps."""
+        present = None if self.present is None else self.present[steps]
+        return Frame(self.table, self.values[steps], present, self.drop)
+
     def with_values(self, values: FloatArray, present: BoolArray | None, *, drop: bool) -> Frame:
         """These series with other values; with `drop`, they lose their names at the end of the query."""
         return Frame(self.table, values, present, np.ones_like(self.drop) if drop else self.drop)

@@ -5,7 +5,7 @@ Steps know nothing of each other, so an operation on some of them is the operati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -23,15 +23,22 @@ def by_stretches(limits: Limits, run: Callable[..., Value], *sides: Value, cells
     """What `run` makes of frames and scalars of the same steps, worked out in stretches of so many cells."""
     steps = max(map(_steps, sides))
     width = max(each.series if isinstance(each, Frame) else 1 for each in sides)
-    height = steps if steps * width <= cells else max(1, cells // width)
     parts = []
-    for top in range(0, steps, height):
+    for rows in stretches(steps, width, cells):
         limits.check()
-        part = run(*(_cut(each, slice(top, top + height)) for each in sides)) if height < steps else run(*sides)
+        whole = rows.stop - rows.start == steps
+        part = run(*(sides if whole else (_cut(each, rows) for each in sides)))
         if not isinstance(part, Frame):
             raise TypeError(f"no vector: {part!r}")
-        parts.append(part if height == steps else part.spread(min(height, steps - top)))
-    return end_to_end(parts) if len(parts) > 1 else parts[0]
+        parts.append(part if whole else part.spread(rows.stop - rows.start))
+    return end_to_end(parts, limits) if len(parts) > 1 else parts[0]
+
+
+def stretches(steps: int, width: int, cells: int) -> Iterator[slice]:
+    """The steps in stretches that have so many cells at most, or are single steps."""
+    height = steps if steps * width <= cells else max(1, cells // width)
+    for top in range(0, steps, height):
+        yield slice(top, min(steps, top + height))
 
 
 def _steps(value: Value) -> int:
@@ -40,23 +47,21 @@ def _steps(value: Value) -> int:
 
 def _cut(value: Value, steps: slice) -> Value:
     if isinstance(value, Frame):
-        if len(value.values) == 1:
-            return value
-        present = value.present if value.present is None or len(value.present) == 1 else value.present[steps]
-        return Frame(value.table, value.values[steps], present, value.drop)
+        return value if len(value.values) == 1 else value.rows(steps)
     return value if isinstance(value, str) or len(value) == 1 else value[steps]
 
 
-def end_to_end(parts: Sequence[Frame]) -> Frame:
+def end_to_end(parts: Sequence[Frame], limits: Limits) -> Frame:
     """Frames of one stretch of steps after another as one; series with the same labels are the same."""
     first = parts[0]
     if all(_alike(first, part) for part in parts[1:]):
-        values = np.concatenate([part.values for part in parts])
         whole = all(part.present is None for part in parts)
-        return Frame(first.table, values, None if whole else np.concatenate([part.mask for part in parts]), first.drop)
+        mask = None if whole else np.concatenate([part.mask for part in parts])
+        return Frame(first.table, np.concatenate([part.values for part in parts]), mask, first.drop)
     table = stacked([part.table for part in parts], first.table.strings)
     groups = group_all(table)
     steps = sum(len(part.values) for part in parts)
+    limits.charge(steps * len(groups))
     values: FloatArray = np.zeros((steps, len(groups)))
     present: BoolArray = np.zeros((steps, len(groups)), dtype=np.bool_)
     row = column = 0

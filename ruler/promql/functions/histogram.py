@@ -18,8 +18,10 @@ from ruler.promql.merge import merged
 from ruler.promql.notes import NOT_MONOTONIC, Repairs, invalid_quantile, named
 from ruler.promql.quantile import Buckets, Forced, bucket_fraction, bucket_quantile, monotonic
 from ruler.promql.scope import Scope
+from ruler.promql.stretches import stretches
 
 _BOUND = "le"
+_CELLS = 1 << 17  # that are worked on at a time: each takes some twenty more
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def _check_share(scope: Scope, share: FloatArray, argument: Expr) -> None:
 
 
 def _of_histograms(
-    scope: Scope, frame: Frame, argument: Expr, rows: int, kernel: Callable[[Buckets, IntArray, CodeArray], FloatArray]
+    scope: Scope, frame: Frame, argument: Expr, asked: int, kernel: Callable[[Buckets, IntArray, CodeArray], FloatArray]
 ) -> Frame:
     """The result for each histogram at each step, of `kernel(buckets, step, metric)`.
 
@@ -113,19 +115,21 @@ def _of_histograms(
     frame, bounds = _with_bounds(scope, frame.pruned(), argument)
     if frame.series == 0:
         return empty_frame(scope.strings)
-    frame = frame.spread(max(rows, len(frame.values)))
+    frame = frame.spread(max(asked, len(frame.values)))
     groups = group_by(frame.table, (name for name in frame.table.names if name != _BOUND))
     names = frame.table.column(METRIC_NAME)
     steps = len(frame.values)
     values = np.full((steps, len(groups)), np.nan)
     present = np.zeros((steps, len(groups)), dtype=np.bool_)
-    for alike in _alike(frame, bounds, groups.of):
-        scope.limits.check()
-        step = np.repeat(np.arange(steps), len(alike.histograms))
-        metric = np.tile(names[groups.first[alike.histograms]], steps)
-        found = kernel(alike.buckets, step, metric)
-        values[:, alike.histograms] = found.reshape(steps, -1)
-        present[:, alike.histograms] = (alike.buckets.used > 0).reshape(steps, -1)
+    for rows in stretches(steps, frame.series, _CELLS):
+        some = np.arange(rows.start, rows.stop)
+        for alike in _alike(frame.rows(rows), bounds, groups.of):
+            scope.limits.check()
+            step = np.repeat(some, len(alike.histograms))
+            metric = np.tile(names[groups.first[alike.histograms]], len(some))
+            found = kernel(alike.buckets, step, metric)
+            values[rows, alike.histograms] = found.reshape(len(some), -1)
+            present[rows, alike.histograms] = (alike.buckets.used > 0).reshape(len(some), -1)
     table = dropping(frame.table.take(groups.first), (_BOUND, METRIC_NAME))
     if METRIC_NAME in frame.table.names:
         table = setting(table, METRIC_NAME, names[groups.first])
