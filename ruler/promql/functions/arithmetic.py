@@ -6,6 +6,7 @@ import numpy as np
 
 from ruler.model.arrays import FloatArray
 
+_ONE_SIDED = 21.0  # from here on Go takes half of the larger exponential alone, and overflows a little earlier
 _LOG2_OF_E, _LOG10_OF_E = 1.4426950408889634, 0.4342944819032518  # the nearest floats, which quotients may miss
 
 
@@ -49,6 +50,16 @@ def log2(values: FloatArray) -> FloatArray:
 def log10(values: FloatArray) -> FloatArray:
     """By way of the natural logarithm, as Go takes it: of 0.1 it is a little more than -1."""
     return np.asarray(np.log(values) * _LOG10_OF_E)
+
+
+def cosh(values: FloatArray) -> FloatArray:
+    size = np.abs(values)
+    return np.where(size > _ONE_SIDED, np.exp(size) * 0.5, np.cosh(values))
+
+
+def sinh(values: FloatArray) -> FloatArray:
+    size = np.abs(values)
+    return np.where(size > _ONE_SIDED, np.copysign(np.exp(size) * 0.5, values), np.sinh(values))
 
 
 def radians(values: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from common.labels import Labels
 from ruler.model.result import Matrix
 from ruler.promql.engine import Engine
+from ruler.promql.signatures import AGGREGATIONS, SIGNATURES
 from ruler.storage import Queryable
 from tests.ruler.promql.gappy import TICK, found, same
 from tests.ruler.promql.memory_storage import MemoryStorage
@@ -90,6 +92,20 @@ def test_generated_queries_agree_with_the_obvious_evaluator(storing: Storing, wa
     agree()
     print(f"{len(distinct)} distinct queries; {sum(known.values())} differ for known reasons: {dict(known)}")
     assert len(distinct) >= LEAST_DISTINCT * wanted
+
+
+def test_every_function_and_aggregation_is_generated() -> None:
+    """The generated queries use whatever there is, but for what needs native histograms, start times or time zones."""
+    met: set[str] = set()
+
+    @settings(max_examples=250, derandomize=True, deadline=None, database=None, phases=(Phase.generate,))
+    @given(scenes(Dialect(), 12))
+    def meet(scene: Scene) -> None:
+        met.update(word for asked in scene.asked for word in re.findall(r"[a-z_0-9]+", asked.text))
+
+    meet()
+    native = {f"histogram_{part}" for part in ("avg", "count", "stddev", "stdvar", "sum")}
+    assert native | {"start_timestamp", "timezone_offset"} == (SIGNATURES.keys() | AGGREGATIONS) - met
 
 
 def without_notes(answer: Answer) -> Answer:

@@ -72,6 +72,7 @@ _A_LITTLE = (0, 0, 0, 1, -1)
 _tenths = st.one_of(st.integers(1, 9).map(lambda ticks: 10 * ticks), st.integers(1, 120))
 
 
+_NEW_SCALARS = ("of the query", "of two")
 _starts = st.one_of(st.integers(0, 24).map(lambda ticks: 10 * ticks), st.integers(-15, 260))
 _counts = st.integers(0, 24)
 
@@ -127,13 +128,18 @@ class _Writer:
     # --- values -------------------------------------------------------------------------------------------------------
 
     def scalar(self, fuel: int) -> str:
-        kind = self.pick(("number", "number", "number", "time()", "pi()", "scalar", "op", "compare", "-"))
+        kind = self.pick(("number", "number", "time()", "pi()", "scalar", "op", "compare", "-", *_NEW_SCALARS))
         if kind == "number" or fuel <= 0:
             return self.pick(NUMBERS)
         if kind == "scalar":
             return f"scalar({self.vector(fuel - 1)})"
         if kind == "op":
             return f"({self.scalar(fuel - 1)} {self.pick(ARITHMETIC)} {self.scalar(fuel - 1)})"
+        if kind == "of the query":
+            return self.pick(("start()", "end()", "range()", "step()")) if self._dialect.new else "time()"
+        if kind == "of two":
+            function = self.pick(("min_of", "max_of"))
+            return f"{function}({self.scalar(fuel - 1)}, {self.scalar(fuel - 1)})" if self._dialect.new else "pi()"
         if kind == "compare":
             return f"({self.scalar(fuel - 1)} {self.pick(COMPARISONS)} bool {self.scalar(fuel - 1)})"
         return f"-({self.scalar(fuel - 1)})" if kind == "-" else kind
@@ -156,7 +162,10 @@ class _Writer:
     def reach(self) -> str:
         if self.pick((True, True, True, True, False)):
             return self.duration()
-        return self.pick((f"({self.duration()}*2)", f"{self.duration()}+{self.duration()}", f"({self.duration()})/2"))
+        one, other = self.duration(), self.duration()
+        sums = (f"({one}*2)", f"{one}+{other}", f"({one})/2")
+        newer = (f"{one}+step()", f"max_of({one}, {other})", f"range()+{one}", f"min_of({one}, step()+{other})")
+        return self.pick(sums + newer if self._dialect.new else sums)
 
     def vector(self, fuel: int) -> str:
         if fuel <= 0:
@@ -270,7 +279,9 @@ class _Writer:
         )
         if not self._dialect.new or self.pick((True, True, False)):
             return f"histogram_quantile({self.share(fuel)}, {buckets})"
-        return f"histogram_fraction({self.scalar(0)}, {self.scalar(0)}, {buckets})"
+        if self.pick((True, False)):
+            return f"histogram_fraction({self.scalar(0)}, {self.scalar(0)}, {buckets})"
+        return f'histogram_quantiles({buckets}, "{self.pick(("q", "instance"))}", 0.5, {self.share(fuel)})'
 
     def made(self, fuel: int) -> str:
         kind = self.pick(("vector", "date", "date of", "negative", "paren"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from common.labels import METRIC_NAME, Labels
+from ruler.model.golang import format_float
 
 INFINITE = ("+Inf", "Inf")
 
@@ -26,6 +27,7 @@ class Point:
 
 
 Vector = list[Point]
+Value = float | str | Vector
 
 
 def distinct(vector: Iterable[Point]) -> Vector:
@@ -69,11 +71,12 @@ def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
     )
 
 
+def _cosh(value: float) -> float:
+    return math.cosh(value) if abs(value) < 700 else _or_nan(math.exp)(abs(value)) * 0.5
+
+
 def _sinh(value: float) -> float:
-    try:
-        return math.sinh(value)
-    except OverflowError:
-        return math.copysign(math.inf, value)
+    return math.sinh(value) if abs(value) < 700 else math.copysign(_cosh(value), value)
 
 
 def rounded(value: float, nearest: float = 1.0) -> float:
@@ -122,7 +125,7 @@ POINTWISE: dict[str, Callable[..., float]] = {
     "clamp_max": lambda value, high: lesser(high, value),
     "clamp_min": lambda value, low: greater(low, value),
     "cos": _or_nan(math.cos),
-    "cosh": _or_nan(math.cosh),
+    "cosh": _cosh,
     "deg": lambda value: value * 180 / math.pi,
     "exp": _or_nan(math.exp),
     "floor": _whole(math.floor),
@@ -234,6 +237,12 @@ def _rank(value: float, buckets: Buckets) -> float:
             return min(below + (count - below) * part, buckets[-1][1])
         start, below = end, count
     return buckets[-1][1]
+
+
+def open_metrics(value: float) -> str:
+    """A number as a label value: with a point, if it is written without one."""
+    text = format_float(value, "g")
+    return text if any(mark in text for mark in ".eN") or "Inf" in text else f"{text}.0"
 
 
 def nameless(labels: Labels) -> Labels:

@@ -159,7 +159,7 @@ def _between_the_steps(asked: Asked, theirs: Answer, ours: Answer, found: str) -
 
 
 def _sign_of_zero(asked: Asked, theirs: Answer, ours: Answer, _: str) -> bool:
-    if re.search(r"\b(min|max)\b", asked.text) is None:
+    if re.search(r"\b(min|max)\b|quantile", asked.text) is None:
         return False
     return not difference(_unsigned(theirs), _unsigned(ours))
 
@@ -182,7 +182,7 @@ RULES = (
     Rule("timestamp() forgets the offset of a selector with @, in every version", _offset_and_at),
     Rule("of two faults of a matching at different steps either is told", _either_fault),
     Rule("a subquery may fail, or tell something, at a moment that no step sees", _between_the_steps),
-    Rule("whether the least of 0 and -0 is the one or the other depends on the order of series", _sign_of_zero),
+    Rule("which of 0 and -0 comes first depends on the order of series, or is not settled", _sign_of_zero),
     Rule("no version heeds @ start() and @ end() in the parameter of an aggregation", _edge_in_a_parameter),
     Rule("of more than ten notes any ten are told", _notes_left_out),
     Rule("last_over_time of a subquery kept names that were to go, until 3.11", _last_of_a_subquery),

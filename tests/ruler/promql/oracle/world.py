@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from common.clock import ManualClock
 from common.labels import Labels
 from ruler.model.arrays import NAN, STALE, is_stale
-from ruler.storage import Appendable
+from ruler.storage import Appendable, Stream
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
 from tests.ruler.promql.memory_storage import MemoryStorage
@@ -32,7 +33,7 @@ _A_PAGE = 270  # rows, and some more
 HOUR = 3_600_000
 INTERVALS = (10_000, 15_000, 60_000, 1_000, 100, HOUR)
 METRICS = ("requests_total", "errors_total", "temperature", "latency_bucket", "odd.name", "target_info")
-CODES = ("200", "500")
+CODES = ("200", "500", *(str(code) for code in range(201, 235)))  # mostly the first two
 JOBS = {"a": "api", "b": "api", "c": "db"}
 BOUNDS = (
     ("0.1", "1", "+Inf"),
@@ -57,13 +58,14 @@ RISES = (0.0, 1.0, 2.0, 5.0, 10.0, 0.25, 17.0, None, math.nan)  # math.nan: begi
 class Target:
     """A Target is a stream: the times of its scrapes and the samples of its series at some of them.
 
-    An `interval` of None is for times that follow no grid.
+    An `interval` of None is for times that follow no grid. Another target has the series of one that `ends`.
     """
 
     name: str
     interval: int | None
     times: tuple[int, ...]
     series: dict[Labels, tuple[Sample, ...]]
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,11 @@ class World:
 
     def samples(self, base: int = 0) -> dict[Labels, list[Sample]]:
         """Every series' samples, staleness markers included, in a world that begins at `base`."""
-        return {
-            labels: [(base + time, value) for time, value in samples]
-            for target in self.targets
-            for labels, samples in target.series.items()
-        }
+        found: dict[Labels, list[Sample]] = {}
+        for target in self.targets:
+            for labels, samples in target.series.items():
+                found.setdefault(labels, []).extend((base + time, value) for time, value in samples)
+        return found
 
     def __str__(self) -> str:
         lines = []
@@ -103,9 +105,27 @@ def stale(value: float) -> bool:
 def worlds(draw: st.DrawFn, targets: int = 3) -> World:
     """A world of up to so many targets."""
     tick = draw(st.sampled_from(INTERVALS))
-    found = tuple(_target(draw, name, tick) for name in "abc"[: draw(st.integers(1, targets))])
+    found = [_target(draw, name, tick) for name in "abc"[: draw(st.integers(1, targets))]]
     length = max((target.times[-1] for target in found), default=0)
-    return World(tick, length, found)
+    if draw(_sometimes(6)):
+        found[:1] = _parted(found[0], draw(st.integers(0, MOST_TICKS)) * tick, draw(st.sampled_from((None, 2 * tick))))
+    return World(tick, length, tuple(found))
+
+
+def _parted(target: Target, at: int, interval: int | None) -> tuple[Target, ...]:
+    """The target until some moment, and from then on another that has its series."""
+    parts = []
+    for name, of, within in ((target.name, target.interval, range(at)), ("moved", interval, range(at, 1 << 40))):
+        series = {
+            labels: some
+            for labels, samples in target.series.items()
+            if (some := tuple(sample for sample in samples if sample[0] in within))
+        }
+        times = tuple(time for time in target.times if time in within)
+        slots = [time // of for time in times] if of else []
+        gridded = of if len(slots) == len(set(slots)) else None
+        parts.append(Target(name, gridded, times, series, ends=name == target.name))
+    return tuple(parts)
 
 
 def _target(draw: st.DrawFn, name: str, tick: int) -> Target:
@@ -134,7 +154,7 @@ def _series_of(
             continue
         own = {"__name__": metric, "instance": instance, "job": JOBS[instance]}
         if metric in ("requests_total", "errors_total"):
-            for code in CODES:
+            for code in CODES if draw(_sometimes(8)) else CODES[:2]:
                 yield Labels({**own, "code": code}), _counter
         elif metric == "latency_bucket":
             for bound in draw(st.sampled_from(BOUNDS)):
@@ -226,7 +246,7 @@ def every_series() -> list[Labels]:
 
 def in_lists(world: World, base: int) -> MemoryStorage:
     """The world in the storage made of lists."""
-    intervals = {target.interval for target in world.targets}
+    intervals = {None if target.name == "moved" else target.interval for target in world.targets}
     interval = intervals.pop() if len(intervals) == 1 else None
     storage = MemoryStorage(interval)
     for target in world.targets:
@@ -235,35 +255,48 @@ def in_lists(world: World, base: int) -> MemoryStorage:
     return storage
 
 
+class _Scrape(NamedTuple):
+    """A _Scrape is one call of a stream; after its `last` one the stream is closed."""
+
+    due: int
+    time: int
+    name: str
+    stream: Stream
+    series: list[int]
+    values: list[float]
+    last: bool = False
+
+
 def append(world: World, base: int, storage: Appendable, *, around: int = 0) -> None:
     """Write the world as scrapes would: tick by tick, each target through a stream of its own.
 
     With `around`, another stream of each interval has so many scrapes before the world and after it.
     """
-    known = sorted(
-        {labels for target in world.targets for labels in target.series}, key=lambda each: list(each.items())
-    )
-    ids = dict(zip(known, storage.series(known).tolist(), strict=True))
-    scrapes = []
-    for target in world.targets:
-        stream = storage.stream(target.name, target.interval)
-        at = {time: ([], []) for time in target.times}  # type: dict[int, tuple[list[int], list[float]]]
-        for labels, samples in target.series.items():
-            for time, value in samples:
-                at[time][0].append(ids[labels])
-                at[time][1].append(value)
-        for time, (series, values) in at.items():
-            due = time if target.interval is None else time // target.interval * target.interval
-            scrapes.append((base + due, base + time, target.name, stream, series, values))
+    scrapes = [scrape for target in world.targets for scrape in _scrapes(target, base, storage)]
     other = storage.series([Labels({"__name__": "other"})]).tolist()
     for interval in {target.interval for target in world.targets if around}:
         stream, apart = storage.stream(f"other {interval}", interval), interval or world.tick
         for place in (*range(-around, 0), *range(MOST_TICKS + 1, MOST_TICKS + around)):
             due = base + place * apart
-            scrapes.append((due, due, "other", stream, other, [1.0]))
-    for due, time, _, stream, series, values in sorted(scrapes, key=lambda each: each[:3]):
-        appended = stream.append(due, time, np.array(series, dtype=np.int64), np.array(values))
-        assert not appended.refused, (due, time, appended)
+            scrapes.append(_Scrape(due, due, "other", stream, other, [1.0]))
+    for scrape in sorted(scrapes, key=lambda each: each[:3]):
+        series, values = np.array(scrape.series, dtype=np.int64), np.array(scrape.values)
+        appended = scrape.stream.append(scrape.due, scrape.time, series, values)
+        assert not appended.refused, (scrape, appended)
+        if scrape.last:
+            scrape.stream.close(None)
+
+
+def _scrapes(target: Target, base: int, storage: Appendable) -> Iterator[_Scrape]:
+    stream = storage.stream(target.name, target.interval)
+    known = sorted(target.series, key=lambda labels: list(labels.items()))
+    ids = dict(zip(known, storage.series(known).tolist(), strict=True))
+    for time in target.times:
+        due = time if target.interval is None else time // target.interval * target.interval
+        found = [(ids[labels], value) for labels in known for when, value in target.series[labels] if when == time]
+        series, values = [number for number, _ in found], [value for _, value in found]
+        last = target.ends and time == target.times[-1]
+        yield _Scrape(base + due, base + time, target.name, stream, series, values, last)
 
 
 @contextmanager
