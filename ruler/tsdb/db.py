@@ -22,7 +22,7 @@ from common.logs import facts
 from ruler.model.arrays import BoolArray, IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
-from ruler.storage import REFUSED, Claim, Look, Selection
+from ruler.storage import REFUSED, Aspect, Claim, Look, Selection
 from ruler.tsdb.archive import archives
 from ruler.tsdb.archive.archivist import Archivist
 from ruler.tsdb.config import FOREVER, Archive, Retention
@@ -55,6 +55,7 @@ from ruler.tsdb.write.stream import Ledger, PageStream
 
 DEFAULT_RETENTION = Retention()
 FEW_CELLS = 1 << 12  # up to so many it is not counted which series have them
+LAST_ROWS = 8  # in which the last sample of a series is looked for
 
 log = logging.getLogger("tsdb")
 
@@ -328,7 +329,10 @@ class DB:
         if parts and look is not None:
             return archives.cells(selected, parts, look)
         rings = list(self._rings.values())
-        most = len(selected) * rows_about(rings, start, end)
+        rows = rows_about(rings, start, end)
+        if look is not None and look.aspect is Aspect.INSTANT and not look.step:
+            rows = min(rows, LAST_ROWS)  # of those that have a sample lately; few have none
+        most = len(selected) * rows
         at_once = blocks.ALL if look is None else blocks.AT_ONCE
         return most if most <= FEW_CELLS else blocks.cells(selected, rings, start, end, at_once)
 

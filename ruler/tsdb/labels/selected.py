@@ -16,11 +16,11 @@ import numpy as np
 
 from common.labels import METRIC_NAME
 from ruler.model.arrays import IntArray
-from ruler.model.matcher import Matcher
-from ruler.model.table import LabelTable
+from ruler.model.matcher import Matcher, MatchOp
+from ruler.model.table import LabelTable, Strings
 from ruler.tsdb.files.chunk import Chunk
 from ruler.tsdb.files.page import Leaf
-from ruler.tsdb.labels.index import Index, MetricTable, union
+from ruler.tsdb.labels.index import Index, MetricTable, Rows, union
 from ruler.tsdb.labels.matching import select_absent, select_codes, wanted
 
 MAX_SELECTIONS, MAX_SERIES = 4096, 4_000_000
@@ -136,19 +136,11 @@ class Catalog:
             names = index.names_of(known.seen, count)
             tables = [index.tables[name] for name in names if self._name_wanted(matchers, index.strings.text(name))]
         others = [matcher for matcher in matchers if matcher.name != METRIC_NAME]
+        others.sort(key=lambda matcher: matcher.op is not MatchOp.EQUAL)  # what leaves few comes first
         parts, now_seen = [], dict(rows_seen)
         for table in tables:
             rows = table.rows
-            since = rows_seen.get(table.name, 0)
-            chosen = np.arange(since, len(rows.ids))
-            for matcher in others:
-                if matcher.name in rows.names:
-                    column = rows.codes[chosen, rows.names.index(matcher.name)]
-                    chosen = chosen[select_codes(matcher, column, index.strings)]
-                elif not select_absent(matcher, index.strings):
-                    chosen = chosen[:0]
-                if not len(chosen):
-                    break
+            chosen = _chosen(rows, rows_seen.get(table.name, 0), others, index.strings)
             now_seen[table.name] = len(rows.ids)
             if len(chosen):
                 parts.append((table.name, rows, chosen))
@@ -185,6 +177,26 @@ class Catalog:
 
     def _name_wanted(self, matchers: tuple[Matcher, ...], name: str) -> bool:
         return all(wanted(matcher).accepts(name) for matcher in matchers if matcher.name == METRIC_NAME)
+
+
+def _chosen(rows: Rows, since: int, matchers: Sequence[Matcher], strings: Strings) -> IntArray:
+    """Which rows from `since` on the matchers select."""
+    count = len(rows.ids)
+    chosen: IntArray | None = None  # all of them
+    for matcher in matchers:
+        if matcher.name in rows.names:
+            place = rows.names.index(matcher.name)
+            column = rows.codes[since:count, place] if chosen is None else rows.codes[chosen, place]
+            found = select_codes(matcher, column, strings)
+            if chosen is not None:
+                chosen = chosen[found]
+            elif not found.all():
+                chosen = np.flatnonzero(found) + since
+        elif not select_absent(matcher, strings):
+            return np.empty(0, dtype=np.int64)
+        if chosen is not None and not len(chosen):
+            break
+    return np.arange(since, count) if chosen is None else chosen
 
 
 def _with_cold(live: Selected, matchers: tuple[Matcher, ...], chunks: Sequence[Chunk], index: Index) -> Selected:
