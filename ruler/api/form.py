@@ -107,7 +107,7 @@ def _text(encoded: bytes, name: str) -> str:
         return encoded.decode()
     except UnicodeDecodeError as error:
         before = encoded[: error.start].decode()
-        where = ParseError("invalid UTF-8 rune", text=before, position=len(before))
+        where = ParseError("invalid UTF-8 rune", text=before + "\N{REPLACEMENT CHARACTER}", position=len(before))
         raise BadRequest(f'invalid parameter "{name}": {where}' if name else "the request is not UTF-8 text") from None
 
 
