@@ -85,7 +85,6 @@ class Stretch:
         found = [read.block(top, bottom)] if self.moment is None else read.since(self.moment, top, bottom)
         return [block for block in found if block is not None]
 
-
     def _cropped(self, times: Bits, base: int) -> list[int]:
         """Remove the times that are not in (start, end]; the rows in which there were any."""
         after, until = np.uint64(self.start + TIME_SIGN), np.uint64(self.end + TIME_SIGN)
