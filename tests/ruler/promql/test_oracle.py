@@ -128,6 +128,19 @@ def test_aggregations_take_each_group_alone(query: str) -> None:
         assert same(alone, {Labels(): together[Labels({"group": str(group)})]})
 
 
+@pytest.mark.parametrize("share", [0.001, 0.25, 0.5, 0.9, 0.999])
+def test_limit_ratio_and_its_complement_part_a_vector(share: float) -> None:
+    """A ratio and its complement below zero keep each series once, a series always on the same side."""
+    storage = MemoryStorage(interval=TICK)
+    for series in range(200):
+        storage.put(Labels({"__name__": "x", "series": str(series)}), [(TICK, 1.0), (2 * TICK, 2.0)])
+    engine = Engine(storage)
+    kept = found(engine.range(f"limit_ratio({share}, x)", TICK, 2 * TICK, TICK).value)
+    left = found(engine.range(f"limit_ratio({share - 1:.3f}, x)", TICK, 2 * TICK, TICK).value)
+    assert set() == kept.keys() & left.keys()
+    assert found(engine.range("x", TICK, 2 * TICK, TICK).value) == kept | left
+
+
 def test_a_huge_past_leaves_a_small_present_exact() -> None:
     """Sums of overlapping windows are exact even where samples before them were larger by many magnitudes."""
     storage = MemoryStorage(interval=TICK)

@@ -41,7 +41,7 @@ def alike(answer: Answer, asked: Asked) -> Answer:
 
 def _rounded(text: str) -> str:
     """Numbers in a text may differ in their last digits, as other numbers may."""
-    return re.sub(r"\d+\.\d{11,}", lambda found: f"{float(found[0]):.11g}", text)
+    return re.sub(r"[\d.]{12,}", lambda found: f"{float(found[0]):.11g}" if found[0].count(".") < 2 else found[0], text)
 
 
 _SORT = "sort is ineffective for range queries"  # newer
@@ -107,7 +107,8 @@ def _which_clash(_: Asked, theirs: Answer, ours: Answer, found: str) -> bool:
 
 
 def _merged_labels(asked: Asked, theirs: Answer, ours: Answer, _: str) -> bool:
-    return not asked.instant and not ours.error and "same labelset" in theirs.error and "label_" in asked.text
+    merging = re.search(r"label_| or ", asked.text) is not None
+    return merging and not asked.instant and not ours.error and "same labelset" in theirs.error
 
 
 def _parameter(asked: Asked, theirs: Answer, ours: Answer, _: str) -> bool:
@@ -176,7 +177,12 @@ def _last_digits(asked: Asked, _theirs: Answer, _ours: Answer, found: str) -> bo
     return found == "values" and rounds is not None and re.search(r"%|\b(sin|cos|tan)\(", asked.text) is not None
 
 
+def _variance(asked: Asked, theirs: Answer, ours: Answer, _: str) -> bool:
+    return re.search(r"stddev|stdvar", asked.text) is not None and not difference(theirs, ours, tolerance=1e-6)
+
+
 RULES = (
+    Rule("a variance of large numbers is made of their last digits", _variance),
     Rule("remainders and angles of large numbers are made of their last digits, which powers round", _last_digits),
     Rule("no version moves an @ below a subquery whose first step is the query's own", _at_within_at),
     Rule("timestamp() forgets the offset of a selector with @, in every version", _offset_and_at),
@@ -191,7 +197,7 @@ RULES = (
     Rule("whether a name goes is said by a series' first sample, or by each", _named_from_the_first),
     Rule("newer ones look for several matches also where the comparison does not hold", _pairs_not_kept),
     Rule("which of several clashes is told depends on the order of series", _which_clash),
-    Rule("relabelled series that never meet are merged, since 3.6", _merged_labels),
+    Rule("series that come out alike and never meet are merged, since 3.6", _merged_labels),
     Rule("the parameter of topk and its kin is checked before there are samples, in other words", _parameter),
     Rule("which of several equal series is chosen is not settled", _among_equals),
     Rule("quantile tells of the worst share alone, since 3.6", _worst_share),
