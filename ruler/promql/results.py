@@ -77,7 +77,7 @@ def samples_of(ranged: Ranged, limits: Limits) -> Matrix:
     table = dropping_metadata(ranged.table, ranged.drop)
     if not parts:
         nothing = np.zeros(0, dtype=np.int64)
-        return Matrix(table, np.zeros(1, dtype=np.int64), nothing, nothing.astype(np.float64))
+        return Matrix(table.take(slice(0)), np.zeros(1, dtype=np.int64), nothing, nothing.astype(np.float64))
     series, times, values = (np.concatenate(each) for each in zip(*parts, strict=True))
     if ranged.drop.any():
         groups = group_all(table)

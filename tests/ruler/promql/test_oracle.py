@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -23,6 +24,7 @@ from ruler.model.result import Matrix
 from ruler.promql.engine import Engine
 from ruler.promql.signatures import AGGREGATIONS, SIGNATURES
 from ruler.storage import Queryable
+from ruler.tsdb.select import blocks
 from tests.ruler.promql.gappy import TICK, found, same
 from tests.ruler.promql.memory_storage import MemoryStorage
 from tests.ruler.promql.oracle.answers import Answer, difference, order, ours
@@ -44,6 +46,14 @@ def reopened(world: World, base: int) -> Iterator[Queryable]:
 
 
 @contextmanager
+def deferred(world: World, base: int) -> Iterator[Queryable]:
+    """Chunks and a page of which two series are read at a time, when they are evaluated: as of many more."""
+    few = {"AT_ONCE": 0, "SHARE": 1, "LEAST_SERIES": 2}
+    with patch.multiple(blocks, **few), reopened(world, base) as storage:
+        yield storage
+
+
+@contextmanager
 def listed(world: World, base: int) -> Iterator[Queryable]:
     yield in_lists(world, base)
 
@@ -54,8 +64,8 @@ Storing = Callable[[World, int], AbstractContextManager[Queryable]]
 @pytest.mark.timeout(3_000)
 @pytest.mark.parametrize(
     ("storing", "wanted", "at_once"),
-    [(stored, WANTED, 12), (listed, WANTED // 5, 12), (reopened, WANTED // 4, 60)],
-    ids=["pages", "lists", "chunks"],
+    [(stored, WANTED, 12), (listed, WANTED // 5, 12), (reopened, WANTED // 4, 60), (deferred, WANTED // 4, 60)],
+    ids=["pages", "lists", "chunks", "deferred"],
 )
 def test_generated_queries_agree_with_the_obvious_evaluator(storing: Storing, wanted: int, at_once: int) -> None:
     """Whatever holds the samples, every query has the series and values that it has one sample at a time, or fails."""
