@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from common.errors import ConfigError
+from ruler.promql.flags import needed_flags
 from ruler.rule.config import load_rules
 
 pytestmark = pytest.mark.conformance
 
+FEATURES = "features.yml"  # of which promtool takes what the flags say that it is given
 PROMTOOL_FOLDERS = ("model/rulefmt/testdata", "rules/fixtures", "cmd/promtool/testdata")
 
 
@@ -39,6 +41,7 @@ def test_rules_that_people_use_load(testdata: Path) -> None:
 def test_promtool_judges_alike(testdata: Path, peers: Path, folder: str) -> None:
     """Prometheus's own good and bad rule files are accepted and refused as promtool does."""
     files = [path for path in rule_files(testdata / "prometheus" / folder) if path.stat().st_size]
+    files = [path for path in files if path.name != FEATURES]
     assert files
     differing = {}
     for path in files:
@@ -46,6 +49,14 @@ def test_promtool_judges_alike(testdata: Path, peers: Path, folder: str) -> None
         if (done.returncode != 0) != bool(reason := refused(path)):
             differing[path.name] = (done.stderr, reason)
     assert {} == differing
+
+
+def test_rules_that_need_a_flag_in_prometheus_load(testdata: Path) -> None:
+    """What Prometheus has behind a flag is on here; the file's rules are called by the flags that they need there."""
+    (group,) = load_rules(testdata / "prometheus/cmd/promtool/testdata" / FEATURES)
+    needed = {rule.name: needed_flags(rule.expr) for rule in group.rules}
+    assert len(needed) == 4
+    assert {name: (name,) for name in needed} == needed
 
 
 def test_promtool_gives_the_same_sentences(testdata: Path, peers: Path) -> None:
