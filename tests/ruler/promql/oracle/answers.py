@@ -118,7 +118,8 @@ def order(answer: Answer, asked: Asked) -> list[str]:
     if not asked.instant or not asked.text.startswith("sort") or answer.kind != "vector":
         return []
     if asked.text.startswith("sort_by_label"):
-        wanted = re.findall(r'"(\w+)"', asked.text[asked.text.rfind(")", 0, -1) :])
+        named = re.search(r'(?:, "\w+")+\)$', asked.text)
+        wanted = re.findall(r'"(\w+)"', named[0]) if named else []
         settled = all(name in labels for labels, _ in answer.series for name in wanted)
         return [str(labels) for labels, _ in answer.series] if settled else []
     return [f"{value + 0.0:.10g}" for _, points in answer.series for value in points.values()]

@@ -118,10 +118,11 @@ def _parameter(asked: Asked, theirs: Answer, ours: Answer, _: str) -> bool:
 
 
 def _among_equals(asked: Asked, theirs: Answer, ours: Answer, _: str) -> bool:
-    if re.search(r"(topk|bottomk|limitk)\b", asked.text) is None or theirs.kind != ours.kind:
+    choosing = re.findall(r"\b(?:topk|bottomk|limitk)\b", asked.text)
+    if not choosing or theirs.kind != ours.kind:
         return False
     at_top = re.match(r"(topk|bottomk|limitk)\b", asked.text)
-    if at_top is None:
+    if at_top is None or len(choosing) > 1:
         return True
     mine, other = ([points.items() for _, points in answer.series] for answer in (theirs, ours))
     left, right = (
