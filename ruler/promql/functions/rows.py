@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -16,8 +17,9 @@ from ruler.promql.window import Windows
 from ruler.promql.workers import in_parallel
 from ruler.storage import Aspect
 
-TILE = 1 << 16  # cells of one array of a tile: some of them fit the second-level cache together
+TILE = 1 << 17  # cells of one array of a tile: some of them fit the second-level cache together
 _ROWS_TO_A_STEP = 4
+WORTH_IT = 1 << 21  # cells from which on waking other threads pays
 
 
 def pointwise(kernel: Callable[..., FloatArray]) -> Run:
@@ -109,9 +111,12 @@ def swept(
     for span in ranged.spans:
         tasks.append(partial(sweep.take, column, span))
         column += len(span.block.rows)
-    while tasks and not len(sweep.values):
-        tasks.pop(0)()  # which tells how many steps there are
-    in_parallel(tasks)
+    cells = sum(span.block.height * len(span.block.rows) for span in ranged.spans if isinstance(span, DeferredSpan))
+    if cells >= WORTH_IT:
+        in_parallel(tasks)
+    else:
+        for task in tasks:
+            task()
     if counted:
         scope.limits.samples += sum(sweep.samples)
     return sweep.result()
@@ -125,6 +130,7 @@ class Sweep:
         self.values: FloatArray = np.zeros((0, series))
         self._present: BoolArray = np.zeros((0, series), dtype=np.bool_)
         self._full: list[int] = []  # how many columns were present everywhere
+        self._beginning = threading.Lock()
         self.samples: list[int] = []
 
     def take(self, column: int, span: Span | DeferredSpan) -> None:
@@ -136,10 +142,11 @@ class Sweep:
                 self._keep(column, places[windows.columns], *self._kernel(windows, *self._scalars))
 
     def _keep(self, column: int, places: IntArray, values: FloatArray, present: BoolArray | None) -> None:
-        if not len(self.values):
-            self._scope.limits.charge(len(values) * self._series)
-            self.values = np.zeros((len(values), self._series))
-            self._present = np.zeros(self.values.shape, dtype=np.bool_)
+        with self._beginning:
+            if not len(self.values):  # the first result tells how many steps there are
+                self._scope.limits.charge(len(values) * self._series)
+                self.values = np.zeros((len(values), self._series))
+                self._present = np.zeros(self.values.shape, dtype=np.bool_)
         side_by_side = len(places) and places[-1] - places[0] == len(places) - 1
         into = slice(column + int(places[0]), column + int(places[-1]) + 1) if side_by_side else column + places
         self.values[:, into] = values

@@ -24,7 +24,7 @@ from ruler.tsdb.write.ring import Ring
 
 MOST_HOLES = 4  # rows of a stack for each row that there is
 AT_ONCE = 1 << 15  # cells: so few are gathered when they are selected
-SHARE = 1 << 19  # cells that are deferred together: as much as a cache holds
+SHARE = 1 << 20  # cells that are deferred together: as much as a cache holds
 LEAST_SERIES, MOST_SERIES = 64, 1 << 13  # that are deferred together
 ALL = 1 << 62
 
