@@ -76,7 +76,10 @@ def walked(stored: Stored, asked: Asked) -> Found:
             if asked.metric in asked.names:
                 found.setdefault(labels, {})[time] = value
             elif about or not asked.wanted:
-                found.setdefault(enriched(labels, about, asked.wanted), {})[time] = value
+                points = found.setdefault(enriched(labels, about, asked.wanted), {})
+                if time in points:
+                    raise RefusedError("the same labelset")
+                points[time] = value
     return found
 
 
@@ -147,7 +150,8 @@ def test_info_is_what_a_walk_gives(
     try:
         expected = walked(stored, Asked(metric, names, wanted))
     except RefusedError:
-        with pytest.raises(QueryError, match=r"conflicting label: |found duplicate series for info metric: "):
+        refused = r"conflicting label: |found duplicate series for info metric: |the same labelset"
+        with pytest.raises(QueryError, match=refused):
             answered(stored, f"info({metric}{arguments})")
     else:
         assert expected == answered(stored, f"info({metric}{arguments})")
