@@ -13,7 +13,7 @@ import numpy as np
 
 from common.errors import QueryError, TooManySamples
 from ruler.model.result import Matrix, Result, Scalar, Spent, String, Vector
-from ruler.promql.ast import Expr, MatrixSelector, Paren, Subquery
+from ruler.promql.ast import Expr, MatrixSelector, Subquery
 from ruler.promql.durations import resolved
 from ruler.promql.evaluate import Evaluation
 from ruler.promql.frame import moments, unlabelled_frame
@@ -24,6 +24,7 @@ from ruler.promql.results import at_once, over_steps, samples_of
 from ruler.promql.sharing import Share
 from ruler.promql.signatures import ValueType
 from ruler.promql.tally import Tally
+from ruler.promql.walk import bare
 from ruler.storage import Queryable
 
 MINUTE = 60_000
@@ -73,7 +74,7 @@ class Engine:
         prepared = clock.perf_counter()
         grid = moments(time, time, 1)
         with _arithmetic():
-            plain = _without_parens(expr)
+            plain = bare(expr)
             if isinstance(plain, MatrixSelector | Subquery):
                 value: Scalar | String | Vector | Matrix = samples_of(evaluation.ranged(plain, grid), limits)
             else:
@@ -161,9 +162,3 @@ def _arithmetic() -> Iterator[None]:
             yield
     except MemoryError:
         raise TooManySamples("query processing needs more memory than there is") from None
-
-
-def _without_parens(expr: Expr) -> Expr:
-    while isinstance(expr, Paren):
-        expr = expr.expr
-    return expr

@@ -45,6 +45,7 @@ from ruler.promql.notes import Notes, from_archive
 from ruler.promql.scope import Ranged
 from ruler.promql.span import DeferredSpan, Span, span_of
 from ruler.promql.stretches import CELLS, PLAIN_CELLS, by_stretches
+from ruler.promql.walk import bare
 from ruler.promql.window import Result, Windows, by_kind
 from ruler.storage import Aspect, Block, Deferred, Look, Queryable, Selection
 
@@ -132,8 +133,7 @@ class Evaluation:
         return value
 
     def text(self, expr: Expr) -> str:
-        while isinstance(expr, Paren):
-            expr = expr.expr
+        expr = bare(expr)
         if not isinstance(expr, Text):
             raise QueryError("expected a string literal")
         return expr.value
@@ -176,8 +176,7 @@ class Evaluation:
 
     def ranged(self, expr: Expr, grid: Grid, aspect: Aspect = Aspect.LAST) -> Ranged:
         """The value of an expression that is a range vector."""
-        while isinstance(expr, Paren):
-            expr = expr.expr
+        expr = bare(expr)
         if isinstance(expr, Subquery):
             return self._subquery(expr, grid)
         if not isinstance(expr, MatrixSelector):

@@ -13,8 +13,9 @@ import numpy as np
 
 from common.errors import QueryError
 from ruler.model.arrays import ABSENT, BoolArray, FloatArray, IntArray
-from ruler.promql.ast import Call, Expr, Extension, MatrixSelector, Paren
+from ruler.promql.ast import Call, Expr, Extension, MatrixSelector
 from ruler.promql.span import Span, rows_until
+from ruler.promql.walk import bare
 from ruler.promql.window import Windows
 from ruler.storage import Block
 
@@ -34,8 +35,7 @@ def check_extension(call: Call) -> None:
 
 
 def _range_extension(expr: Expr) -> Extension:
-    while isinstance(expr, Paren):
-        expr = expr.expr
+    expr = bare(expr)
     return expr.selector.extension if isinstance(expr, MatrixSelector) else Extension.NONE
 
 

@@ -28,6 +28,13 @@ def nodes(expr: Expr) -> Iterator[Expr]:
             pending.append(node.expr)
 
 
+def bare(expr: Expr) -> Expr:
+    """`expr` without the parentheses around it."""
+    while isinstance(expr, Paren):
+        expr = expr.expr
+    return expr
+
+
 def mapped(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
     """`expr` with every node changed, children before parents; a MatrixSelector and its selector are one."""
     chain: list[Binary] = []

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ruler.model.arrays import FloatArray, IntArray
-from ruler.promql.ast import Call, Expr, Paren, VectorSelector
+from ruler.promql.ast import Call, VectorSelector
 from ruler.promql.frame import Frame, Grid, Value, empty_frame, unlabelled_frame
 from ruler.promql.scope import Run, Scope
+from ruler.promql.walk import bare
 
 _DAY = 86_400
 
@@ -26,9 +27,7 @@ def time(scope: Scope, call: Call, grid: Grid) -> Value:
 
 def timestamp(scope: Scope, call: Call, grid: Grid) -> Value:
     """When each sample was taken: known of a plain selector; all else is of the evaluation's time."""
-    argument: Expr = call.args[0]
-    while isinstance(argument, Paren):
-        argument = argument.expr
+    argument = bare(call.args[0])
     if isinstance(argument, VectorSelector):
         return scope.sample_times(argument, grid)
     frame = scope.vector(argument, grid)
@@ -40,9 +39,7 @@ def timestamp(scope: Scope, call: Call, grid: Grid) -> Value:
 
 def start_timestamp(scope: Scope, call: Call, grid: Grid) -> Value:
     """Since when each sample counts: known of a plain selector, and of nothing else."""
-    argument: Expr = call.args[0]
-    while isinstance(argument, Paren):
-        argument = argument.expr
+    argument = bare(call.args[0])
     if isinstance(argument, VectorSelector):
         return scope.sample_starts(argument, grid)
     scope.vector(argument, grid)

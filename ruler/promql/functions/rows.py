@@ -9,10 +9,11 @@ from functools import partial
 import numpy as np
 
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
-from ruler.promql.ast import Call, Expr, MatrixSelector, Paren, Subquery
+from ruler.promql.ast import Call, Expr, MatrixSelector, Subquery
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.scope import Kernel, Ranged, Run, Scope
 from ruler.promql.span import DeferredSpan, Span, read, samples_in
+from ruler.promql.walk import bare
 from ruler.promql.window import Windows
 from ruler.promql.workers import in_parallel
 from ruler.storage import Aspect
@@ -94,9 +95,7 @@ def mean(kernel: Kernel, total: Kernel, count: Kernel) -> Run:
 
 def is_range(expr: Expr) -> bool:
     """Whether the expression is written as a range vector."""
-    while isinstance(expr, Paren):
-        expr = expr.expr
-    return isinstance(expr, MatrixSelector | Subquery)
+    return isinstance(bare(expr), MatrixSelector | Subquery)
 
 
 def swept(
@@ -142,9 +141,10 @@ class Sweep:
                 self._keep(column, places[windows.columns], *self._kernel(windows, *self._scalars))
 
     def _keep(self, column: int, places: IntArray, values: FloatArray, present: BoolArray | None) -> None:
+        if not len(self.values):
+            self._scope.limits.charge(len(values) * self._series)  # which may wait, and so holds nobody up
         with self._beginning:
             if not len(self.values):  # the first result tells how many steps there are
-                self._scope.limits.charge(len(values) * self._series)
                 self.values = np.zeros((len(values), self._series))
                 self._present = np.zeros(self.values.shape, dtype=np.bool_)
         side_by_side = len(places) and places[-1] - places[0] == len(places) - 1

@@ -11,7 +11,7 @@ from common.labels import METRIC_NAME
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.model.matcher import MatchOp
 from ruler.model.table import LabelTable
-from ruler.promql.ast import Call, Expr, MatrixSelector, Paren, VectorSelector
+from ruler.promql.ast import Call, Expr, MatrixSelector, VectorSelector
 from ruler.promql.columns import label_order
 from ruler.promql.frame import Frame, Grid, Value, empty_frame, unlabelled_frame
 from ruler.promql.functions import arithmetic
@@ -19,6 +19,7 @@ from ruler.promql.functions.over_time import present_over_time
 from ruler.promql.functions.rows import swept
 from ruler.promql.notes import SORT_IN_RANGE
 from ruler.promql.scope import Run, Scope
+from ruler.promql.walk import bare
 
 
 def pi(scope: Scope, call: Call, grid: Grid) -> Value:
@@ -94,8 +95,7 @@ def absent_over_time(scope: Scope, call: Call, grid: Grid) -> Value:
 
 def _absence(scope: Scope, argument: Expr, found: BoolArray) -> Frame:
     """1 wherever nothing was found, with the labels that the selector asked for by their value."""
-    while isinstance(argument, Paren):
-        argument = argument.expr
+    argument = bare(argument)
     selector = argument.selector if isinstance(argument, MatrixSelector) else argument
     labels: dict[str, str] = {}
     met: set[str] = set()

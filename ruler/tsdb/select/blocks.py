@@ -1,6 +1,6 @@
 """From pages to blocks: the samples of a selection in a window, stacked so that no reader sees a page or a seam.
 
-Series whose samples lie on one ring, one after another, are taken row by row (a *frame*: for each page, a column for
+Series whose samples lie on one ring, one after another, are taken row by row (a *stretch*: for each leaf, a column for
 each series). Series with several writers at once, or on several rings, or on no grid are merged by time.
 """
 
@@ -44,10 +44,11 @@ def select(selected: Selected, rings: Sequence[Ring], start: int, end: int, look
         elif stretch.height * stretch.width <= AT_ONCE:
             found += _placed(stretch.blocks(), rows)
         else:
-            width = min(MOST_SERIES, max(LEAST_SERIES, SHARE // stretch.height))
+            height = stretch.height
+            width = min(MOST_SERIES, max(LEAST_SERIES, SHARE // height))
             for left in range(0, len(rows), width):
                 part = slice(left, left + width)
-                found.append(Deferred(rows[part], stretch.height, stretch.among(part).blocks))
+                found.append(Deferred(rows[part], height, stretch.among(part).blocks))
     return selection(selected, [*found, *merged])
 
 
