@@ -14,7 +14,9 @@ help: ## print these targets
 
 setup: $(VENV)/.dev ## make .venv with every extra and the tools of development
 
-$(VENV)/.run: pyproject.toml requirements.lock
+KERNELS := hatch_build.py $(wildcard ruler/kernels/*.p[yx][xd])
+
+$(VENV)/.run: pyproject.toml requirements.lock $(KERNELS)
 	@echo "Setting up $(VENV) …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tocsin needs Python 3.11 or newer: make PYTHON=python3.12 …")'
 	@$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,279 @@
+"""Functions that go through the samples of a window once: the `*_over_time` family, lines and curves.
+
+Sums are compensated as Prometheus's are, sample by sample. NaN is a value like others: the least for `min` and `max`.
+"""
+
+from libc.math cimport INFINITY, NAN, fabs, isinf, isnan, rint, sqrt
+from libc.stdint cimport int64_t, uint64_t
+
+from ruler.kernels.sums cimport add
+from ruler.kernels.window cimport Window
+
+cdef uint64_t STALE = 0x7FF0000000000002
+cdef double WHOLE = <double>(1 << 53)  # below it sums of whole numbers are exact
+cdef int WORTH_IT = 4                  # how many times each sample must be added before running sums pay
+
+
+# --- one sample -------------------------------------------------------------------------------------------------------
+
+cdef bint count_over_time(Window *w, double *result) noexcept nogil:
+    result[0] = w.stop - w.first
+    return w.stop > w.first
+
+
+cdef bint present_over_time(Window *w, double *result) noexcept nogil:
+    result[0] = 1
+    return w.stop > w.first
+
+
+cdef bint first_over_time(Window *w, double *result) noexcept nogil:
+    if w.stop == w.first:
+        return False
+    result[0] = w.value[w.first]
+    return True
+
+
+cdef bint last_over_time(Window *w, double *result) noexcept nogil:
+    if w.stop == w.first:
+        return False
+    result[0] = w.value[w.stop - 1]
+    return True
+
+
+cdef bint _lives(const Window *w) noexcept nogil:
+    """Whether there is a last sample, and it does not say that the series ended."""
+    return w.stop > w.first and (<const uint64_t *>w.value)[w.stop - 1] != STALE
+
+
+cdef bint latest(Window *w, double *result) noexcept nogil:
+    """What an instant selector finds: the last sample of a series that has not ended."""
+    if not _lives(w):
+        return False
+    result[0] = w.value[w.stop - 1]
+    return True
+
+
+cdef bint time_of_latest(Window *w, double *result) noexcept nogil:
+    if not _lives(w):
+        return False
+    result[0] = w.time[w.stop - 1] / <double>1000
+    return True
+
+
+cdef bint start_of_latest(Window *w, double *result) noexcept nogil:
+    if w.begun == NULL or not _lives(w):
+        return False
+    result[0] = w.begun[w.stop - 1] / <double>1000
+    return True
+
+
+cdef bint ts_of_first_over_time(Window *w, double *result) noexcept nogil:
+    if w.stop == w.first:
+        return False
+    result[0] = w.time[w.first] / <double>1000
+    return True
+
+
+cdef bint ts_of_last_over_time(Window *w, double *result) noexcept nogil:
+    if w.stop == w.first:
+        return False
+    result[0] = w.time[w.stop - 1] / <double>1000
+    return True
+
+
+# --- extremes ---------------------------------------------------------------------------------------------------------
+
+cdef bint min_over_time(Window *w, double *result) noexcept nogil:
+    cdef Py_ssize_t place = _extreme(w, -1, False)
+    if place >= 0:
+        result[0] = w.value[place]
+    return place >= 0
+
+
+cdef bint max_over_time(Window *w, double *result) noexcept nogil:
+    cdef Py_ssize_t place = _extreme(w, 1, False)
+    if place >= 0:
+        result[0] = w.value[place]
+    return place >= 0
+
+
+cdef bint ts_of_min_over_time(Window *w, double *result) noexcept nogil:
+    cdef Py_ssize_t place = _extreme(w, -1, True)
+    if place >= 0:
+        result[0] = w.time[place] / <double>1000
+    return place >= 0
+
+
+cdef bint ts_of_max_over_time(Window *w, double *result) noexcept nogil:
+    cdef Py_ssize_t place = _extreme(w, 1, True)
+    if place >= 0:
+        result[0] = w.time[place] / <double>1000
+    return place >= 0
+
+
+cdef Py_ssize_t _extreme(Window *w, double sign, bint last) noexcept nogil:
+    """Which sample of the window is the greatest (of a `sign` of -1 the least): of equal ones the first or the last.
+
+    `places[low:high]` are the samples that may yet be it: each is worse than those before it. -1 for an empty window.
+    """
+    cdef Py_ssize_t i, low = w.low, high = w.high, reached = w.reached
+    cdef double value
+    if w.fresh or reached < w.first:
+        low, high, reached = 0, 0, w.first
+    while low < high and w.places[low] < w.first:
+        low += 1
+    for i in range(reached, w.stop):
+        value = sign * w.value[i]
+        if isnan(value):
+            continue
+        while high > low and (sign * w.value[w.places[high - 1]] < value
+                              or (last and sign * w.value[w.places[high - 1]] == value)):
+            high -= 1
+        w.places[high] = i
+        high += 1
+    w.low, w.high, w.reached = low, high, w.stop
+    if low < high:
+        return w.places[low]
+    return (w.stop - 1 if last else w.first) if w.stop > w.first else -1  # NaN and nothing else
+
+
+# --- sums -------------------------------------------------------------------------------------------------------------
+
+cdef bint sum_over_time(Window *w, double *result) noexcept nogil:
+    cdef double total = 0, error = 0
+    cdef Py_ssize_t i
+    if _has_running_sums(w):
+        total = w.room[w.stop] - w.room[w.first]
+    else:
+        for i in range(w.first, w.stop):
+            add(w.value[i], &total, &error)
+    if not isinf(total):
+        total += error
+    result[0] = total / ((w.end - w.start) / <double>w.reach)
+    return w.stop > w.first
+
+
+cdef bint avg_over_time(Window *w, double *result) noexcept nogil:
+    """The sum through the count; from the sample on with which the sum would overflow, kept as a mean."""
+    if w.stop == w.first:
+        return False
+    cdef double count = w.stop - w.first
+    if _has_running_sums(w):
+        result[0] = (w.room[w.stop] - w.room[w.first]) / count
+        return True
+    cdef double total = w.value[w.first], error = 0, before, before_error, mean, share
+    cdef Py_ssize_t i, j
+    for i in range(w.first + 1, w.stop):
+        before, before_error = total, error
+        add(w.value[i], &total, &error)
+        if isinf(total):
+            count = i - w.first
+            mean, error = before / count, before_error / count
+            for j in range(i, w.stop):
+                count += 1
+                share = (count - 1) / count
+                mean, error = share * mean, share * error
+                add(w.value[j] / count, &mean, &error)
+            result[0] = mean + error
+            return True
+    result[0] = total / count + error / count
+    return True
+
+
+cdef bint _has_running_sums(Window *w) noexcept nogil:
+    """Whether `room[i]` is the sum of the column's first i samples: they are whole numbers, so none is rounded."""
+    cdef Py_ssize_t i
+    cdef double total, size
+    if w.fresh or w.low == 0:
+        if w.steps * (w.stop - w.first) < WORTH_IT * w.length:
+            return False
+        w.low = 1
+        total = size = w.room[0] = 0
+        for i in range(w.length):
+            total += w.value[i]
+            size += fabs(w.value[i])
+            w.room[i + 1] = total
+            if not w.value[i] == rint(w.value[i]):
+                w.low = 2
+                break
+        if not size < WHOLE:
+            w.low = 2
+    return w.low == 1
+
+
+cdef bint stdvar_over_time(Window *w, double *result) noexcept nogil:
+    """By Welford's method."""
+    cdef double count = 0, mean = 0, mean_error = 0, squares = 0, squares_error = 0, apart
+    cdef Py_ssize_t i
+    for i in range(w.first, w.stop):
+        count += 1
+        apart = w.value[i] - (mean + mean_error)
+        add(apart / count, &mean, &mean_error)
+        add(apart * (w.value[i] - (mean + mean_error)), &squares, &squares_error)
+    result[0] = (squares + squares_error) / count
+    return w.stop > w.first
+
+
+cdef bint stddev_over_time(Window *w, double *result) noexcept nogil:
+    cdef bint found = stdvar_over_time(w, result)
+    result[0] = sqrt(result[0])
+    return found
+
+
+# --- lines and curves -------------------------------------------------------------------------------------------------
+
+cdef bint deriv(Window *w, double *result) noexcept nogil:
+    cdef double level
+    if w.stop - w.first < 2:
+        return False
+    _line(w, w.time[w.first], result, &level)
+    return True
+
+
+cdef bint predict_linear(Window *w, double *result) noexcept nogil:
+    """The line's value so many seconds after the moment of evaluation."""
+    cdef double slope, level
+    if w.stop - w.first < 2:
+        return False
+    _line(w, w.now, &slope, &level)
+    result[0] = slope * w.scalar[0] + level
+    return True
+
+
+cdef void _line(const Window *w, int64_t origin, double *slope, double *level) noexcept nogil:
+    """The slope (per s) of the line nearest to the samples, and its value at `origin` (ms)."""
+    cdef double count = w.stop - w.first, x, y, opening = w.value[w.first]
+    cdef double sum_x = 0, sum_y = 0, sum_xy = 0, sum_xx = 0, lost_x = 0, lost_y = 0, lost_xy = 0, lost_xx = 0
+    cdef bint flat = True
+    cdef Py_ssize_t i
+    for i in range(w.first, w.stop):
+        y = w.value[i]
+        flat = flat and (i == w.first or y == opening)
+        x = (w.time[i] - origin) / <double>1000
+        add(x, &sum_x, &lost_x)
+        add(y, &sum_y, &lost_y)
+        add(x * y, &sum_xy, &lost_xy)
+        add(x * x, &sum_xx, &lost_xx)
+    if flat:
+        slope[0] = NAN if isinf(opening) else 0
+        level[0] = NAN if isinf(opening) else opening
+        return
+    sum_x, sum_y, sum_xy, sum_xx = sum_x + lost_x, sum_y + lost_y, sum_xy + lost_xy, sum_xx + lost_xx
+    slope[0] = (sum_xy - sum_x * sum_y / count) / (sum_xx - sum_x * sum_x / count)
+    level[0] = sum_y / count - slope[0] * sum_x / count
+
+
+cdef bint double_exponential_smoothing(Window *w, double *result) noexcept nogil:
+    """Holt's method, with a smoothing and a trend factor."""
+    if w.stop - w.first < 2:
+        return False
+    cdef double smoothing = w.scalar[0], trend = w.scalar[1]
+    cdef double smoothed = w.value[w.first], older = 0, slope = 0, value
+    cdef Py_ssize_t i
+    for i in range(w.first + 1, w.stop):
+        value = w.value[i]
+        slope = value - smoothed if i == w.first + 1 else trend * (smoothed - older) + (1 - trend) * slope
+        older = smoothed
+        smoothed = smoothing * value + (1 - smoothing) * (smoothed + slope)
+    result[0] = smoothed
+    return True

@@ -1,0 +1,111 @@
+"""Functions of the samples of a window in the order of their values: quantiles, and the median distance from a median.
+
+Samples are ordered as integers: the bits of floats, of which NaN is the least. What a window has in common with the one
+before it stays in order.
+"""
+
+from libc.math cimport INFINITY, NAN, fabs, floor, isnan
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
+from libc.stdlib cimport qsort
+from libc.string cimport memmove
+
+from ruler.kernels.window cimport Window
+
+cdef Py_ssize_t FEW = 32  # so many are put into their places one by one
+
+
+cdef bint quantile_over_time(Window *w, double *result) noexcept nogil:
+    if w.stop == w.first:
+        return False
+    result[0] = _quantile(w.scalar[0], _in_order(w), w.stop - w.first)
+    return True
+
+
+cdef bint mad_over_time(Window *w, double *result) noexcept nogil:
+    """The median distance from the median; NaN where any sample is."""
+    if w.stop == w.first:
+        return False
+    cdef int64_t *ordered = _in_order(w)
+    cdef int64_t *distances = <int64_t *>w.places
+    cdef Py_ssize_t i, count = w.stop - w.first
+    cdef double median = _quantile(0.5, ordered, count)
+    if ordered[0] == INT64_MIN:
+        result[0] = NAN
+        return True
+    for i in range(count):
+        distances[i] = _key(fabs(_number(ordered[i]) - median))
+    qsort(distances, count, sizeof(int64_t), _compared)
+    result[0] = _quantile(0.5, distances, count)
+    return True
+
+
+cdef double _quantile(double share, const int64_t *ordered, Py_ssize_t count) noexcept nogil:
+    if isnan(share):
+        return NAN
+    if share < 0:
+        return -INFINITY
+    if share > 1:
+        return INFINITY
+    cdef double rank = share * (count - 1)
+    cdef Py_ssize_t low = <Py_ssize_t>floor(rank)
+    cdef Py_ssize_t high = low + 1 if low + 1 < count else count - 1
+    cdef double weight = rank - floor(rank)
+    return _number(ordered[low]) * (1 - weight) + _number(ordered[high]) * weight
+
+
+cdef int64_t _key(double number) noexcept nogil:
+    cdef int64_t bits = (<int64_t *>&number)[0]
+    return INT64_MIN if isnan(number) else bits ^ ((bits >> 63) & INT64_MAX)
+
+
+cdef double _number(int64_t key) noexcept nogil:
+    cdef int64_t bits = key ^ ((key >> 63) & INT64_MAX)
+    return NAN if key == INT64_MIN else (<double *>&bits)[0]
+
+
+cdef int _compared(const void *left, const void *right) noexcept nogil:
+    cdef int64_t mine = (<const int64_t *>left)[0], other = (<const int64_t *>right)[0]
+    return (mine > other) - (mine < other)
+
+
+cdef int64_t *_in_order(Window *w) noexcept nogil:
+    """The window's samples in order: those of the one before, `low` up to `high`, without the old and with the new."""
+    cdef int64_t *ordered = <int64_t *>w.room
+    cdef Py_ssize_t i, count = w.high - w.low
+    if w.fresh or w.high <= w.first or (w.first - w.low) + (w.stop - w.high) > FEW:
+        count = w.stop - w.first
+        for i in range(count):
+            ordered[i] = _key(w.value[w.first + i])
+        qsort(ordered, count, sizeof(int64_t), _compared)
+    else:
+        for i in range(w.low, w.first):
+            _remove(ordered, count, _key(w.value[i]))
+            count -= 1
+        for i in range(w.high, w.stop):
+            _insert(ordered, count, _key(w.value[i]))
+            count += 1
+    w.low, w.high = w.first, w.stop
+    return ordered
+
+
+cdef Py_ssize_t _place(const int64_t *ordered, Py_ssize_t count, int64_t key) noexcept nogil:
+    """How many are less than the key."""
+    cdef Py_ssize_t low = 0, middle
+    while low < count:
+        middle = (low + count) >> 1
+        if ordered[middle] < key:
+            low = middle + 1
+        else:
+            count = middle
+    return low
+
+
+cdef void _insert(int64_t *ordered, Py_ssize_t count, int64_t key) noexcept nogil:
+    cdef Py_ssize_t place = _place(ordered, count, key)
+    memmove(ordered + place + 1, ordered + place, (count - place) * sizeof(int64_t))
+    ordered[place] = key
+
+
+cdef void _remove(int64_t *ordered, Py_ssize_t count, int64_t key) noexcept nogil:
+    cdef Py_ssize_t place = _place(ordered, count, key)
+    memmove(ordered + place, ordered + place + 1, (count - place - 1) * sizeof(int64_t))
