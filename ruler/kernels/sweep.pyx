@@ -90,12 +90,11 @@ def sweep(
     `values` and `times` are those of a Block (times of its streams), `begun` its start times or None. Windows are
     (start, end] [steps or 1], `now` the moments [steps or 1], `scalars` the function's other arguments [steps or 1 x
     arguments]. With `endings` the kernel is shown where a series ended, else those cells are no samples. Extended
-    windows look `lookback` ms beyond their edges. Gives how many samples all windows hold, and how many results there
-    are not.
+    windows look `lookback` ms beyond their edges. Gives how many samples all windows hold, and how many results there are.
     """
     cdef Kernel kernel = <Kernel><size_t>KERNELS[name]
     cdef Py_ssize_t rows = values.shape[0], columns = values.shape[1], steps = into.shape[0]
-    cdef Py_ssize_t column, step, edge, missing = 0
+    cdef Py_ssize_t column, step, edge, found = 0
     cdef int64_t samples = 0
     cdef int32_t stream = -1
     cdef Room room
@@ -143,9 +142,9 @@ def sweep(
             for step in range(steps):
                 into[step, places[column]] = room.results[step]
                 present[step, places[column]] = room.here[step]
-                missing += not room.here[step]
+                found += room.here[step]
     free(memory)
-    return samples, missing
+    return samples, found
 
 
 cdef Py_ssize_t _laid_out(

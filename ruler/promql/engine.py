@@ -76,7 +76,7 @@ class Engine:
         with _arithmetic():
             plain = bare(expr)
             if isinstance(plain, MatrixSelector | Subquery):
-                value: Scalar | String | Vector | Matrix = samples_of(evaluation.ranged(plain, grid), limits)
+                value: Scalar | String | Vector | Matrix = samples_of(evaluation, evaluation.ranged(plain, grid))
             else:
                 value = at_once(evaluation.value(expr, grid), time)
         evaluated = clock.perf_counter()

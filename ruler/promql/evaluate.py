@@ -34,20 +34,17 @@ from ruler.promql.ast import (
 from ruler.promql.binary import binary
 from ruler.promql.choose import chosen, count_values
 from ruler.promql.columns import stacked
-from ruler.promql.extended import check_extension, extended_span, smoothed
+from ruler.promql.extended import check_extension
 from ruler.promql.frame import Frame, Grid, Value, moments
 from ruler.promql.functions import FUNCTIONS
-from ruler.promql.functions.rows import swept
-from ruler.promql.functions.starts import starts_of
 from ruler.promql.limits import Limits
-from ruler.promql.newest import newest
 from ruler.promql.notes import Notes, from_archive
 from ruler.promql.scope import Ranged
-from ruler.promql.span import DeferredSpan, Span, span_of
 from ruler.promql.stretches import CELLS, PLAIN_CELLS, by_stretches
+from ruler.promql.sweep import swept
 from ruler.promql.walk import bare
-from ruler.promql.window import Result, Windows, by_kind
-from ruler.storage import Aspect, Block, Deferred, Look, Queryable, Selection
+from ruler.promql.window import Windows
+from ruler.storage import Aspect, Block, Look, Queryable, Selection
 
 MOMENT = 4  # cells that a moment of a subquery takes by itself: its time, its window's edges and rows
 
@@ -194,21 +191,11 @@ class Evaluation:
         selection = self._select(selector, int(ends[0]) - back, int(ends[-1]) + ahead, look)
         self._note_archives(selection, selector)
         blocks = [block for block in selection.blocks if len(block.rows)]
-        if extension is not Extension.NONE:
-            blocks = [block for each in blocks for block in each.blocks()]
         rows = np.concatenate([block.rows for block in blocks]) if blocks else np.zeros(0, dtype=np.int64)
         self.limits.charge(len(grid) * len(rows))  # what any function of these windows will make of them
         table = LabelTable(selection.table.names, selection.table.codes[rows], self.strings)
-
-        def span(block: Block | Deferred) -> Span | DeferredSpan:
-            if isinstance(block, Deferred):
-                return DeferredSpan(block, grid.times, ends, reach)
-            if extension is Extension.NONE:
-                return span_of(block, grid.times, ends, reach)
-            return extended_span(block, grid.times, ends, reach, self._lookback, extension)
-
-        spans = tuple(map(span, blocks))
-        return Ranged(table, spans, np.zeros(len(rows), dtype=np.bool_))
+        windows = Windows(grid.times, ends, reach, extension, self._lookback)
+        return Ranged(table, tuple(blocks), windows, np.zeros(len(rows), dtype=np.bool_))
 
     def _note_archives(self, selection: Selection, selector: VectorSelector) -> None:
         archived: dict[int, int] = {}
@@ -221,38 +208,21 @@ class Evaluation:
     def _selected(self, selector: VectorSelector, grid: Grid) -> Frame:
         """The last sample of each series within the lookback."""
         if selector.extension is Extension.SMOOTHED:
-            ranged = self._windows(selector, grid, 0, Aspect.LAST, selector.extension)
-            return Frame(ranged.table, *swept(self, ranged, smoothed, []), ranged.drop).pruned()
-        frame = self._newest(selector, grid)
-        if frame is None:
-            ranged = self._windows(selector, grid, self._lookback, Aspect.INSTANT)
-            frame = Frame(ranged.table, *swept(self, ranged, _latest, []), ranged.drop)
-        values, present = frame.values, frame.present
+            ranged, kernel = self._windows(selector, grid, 0, Aspect.LAST, selector.extension), "smoothed"
+        else:
+            ranged, kernel = self._windows(selector, grid, self._lookback, Aspect.INSTANT), "latest"
+        values, present = swept(self, ranged, kernel)
         self.limits.samples += values.size if present is None else int(np.count_nonzero(present))
-        return frame.pruned()
-
-    def _newest(self, selector: VectorSelector, grid: Grid) -> Frame | None:
-        """The same where a single moment is looked back from, and samples themselves are looked at."""
-        ends = self._ends(selector.at, known(selector.offset), grid)
-        if len(ends) > 1:
-            return None
-        end = int(ends[0])
-        selection = self._select(selector, end - self._lookback, end, Look(Aspect.INSTANT, self._lookback, 0))
-        blocks = [block for block in selection.blocks if isinstance(block, Block) and len(block.rows)]
-        if len(blocks) < len(selection.blocks) or not blocks or any(block.archived for block in blocks):
-            return None
-        rows = blocks[0].rows if len(blocks) == 1 else np.concatenate([block.rows for block in blocks])
-        table = LabelTable(selection.table.names, selection.table.codes[rows], self.strings)
-        return Frame(table, *newest(blocks), np.zeros(len(rows), dtype=np.bool_))
+        return Frame(ranged.table, values, present, ranged.drop).pruned()
 
     def sample_times(self, selector: VectorSelector, grid: Grid) -> Frame:
         ranged = self._windows(selector, grid, self._lookback, Aspect.INSTANT)
-        values, present = swept(self, ranged, _latest_times, [])
+        values, present = swept(self, ranged, "time_of_latest")
         return Frame(ranged.table, values, present, ~ranged.drop).pruned()
 
     def sample_starts(self, selector: VectorSelector, grid: Grid) -> Frame:
         ranged = self._windows(selector, grid, self._lookback, Aspect.INSTANT)
-        values, present = swept(self, ranged, _latest_starts, [])
+        values, present = swept(self, ranged, "start_of_latest")
         return Frame(ranged.table, values, present, ~ranged.drop).pruned()
 
     def _subquery(self, expr: Subquery, grid: Grid) -> Ranged:
@@ -263,11 +233,12 @@ class Evaluation:
         first = (earliest // step + 1) * step
         self.limits.hold(MOMENT * max(0, (int(ends[-1]) - first) // step))
         inner = moments(first, int(ends[-1]), step)
+        windows = Windows(grid.times, ends, reach)
         if len(inner) == 0:
-            return Ranged(stacked((), self.strings), (), np.zeros(0, dtype=np.bool_))
+            return Ranged(stacked((), self.strings), (), windows, np.zeros(0, dtype=np.bool_))
         frame = self.vector(expr.expr, inner)
         self.limits.charge(len(inner) * frame.series)
-        return Ranged(frame.table, (span_of(_block(frame, inner), grid.times, ends, reach),), frame.drop)
+        return Ranged(frame.table, (_block(frame, inner),), windows, frame.drop)
 
 
 def _negated(value: Value) -> Value:
@@ -276,20 +247,6 @@ def _negated(value: Value) -> Value:
     if isinstance(value, str):
         raise QueryError("unary expression only allowed on expressions of type scalar or instant vector")
     return -value
-
-
-def _latest(windows: Windows) -> Result:
-    return by_kind(windows, lambda part: part.ending().value)
-
-
-def _latest_times(windows: Windows) -> Result:
-    return by_kind(windows, lambda part: part.ending().second)
-
-
-def _latest_starts(windows: Windows) -> Result:
-    if windows.span.block.starts is None:
-        return np.zeros(windows.shape), np.zeros(windows.shape, dtype=np.bool_)
-    return by_kind(windows, lambda part: (part.ending().of(starts_of(part)) / 1000, part.ending().present))
 
 
 def _block(frame: Frame, grid: Grid) -> Block:

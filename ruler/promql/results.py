@@ -13,12 +13,13 @@ from ruler.model.arrays import ABSENT_BITS, STALE_BITS, FloatArray, IntArray
 from ruler.model.result import Matrix, Scalar, String, Vector
 from ruler.model.table import LabelTable
 from ruler.promql.columns import dropping_metadata, group_all, label_order
-from ruler.promql.extended import bounded
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.limits import Limits
 from ruler.promql.merge import same_labels, unnamed
-from ruler.promql.scope import Ranged
-from ruler.promql.span import Span, read
+from ruler.promql.scope import Ranged, Scope
+from ruler.promql.sweep import swept
+from ruler.promql.window import Windows
+from ruler.storage import Block
 
 _CELLS = 1 << 20  # of a run
 
@@ -63,17 +64,19 @@ def _runs(series: int, steps: int, limits: Limits) -> Iterator[slice]:
         yield slice(low, low + width)
 
 
-def samples_of(ranged: Ranged, limits: Limits) -> Matrix:
-    """The samples that a range selector holds at its only step."""
+def samples_of(scope: Scope, ranged: Ranged) -> Matrix:
+    """The samples that a range selector holds at its only step; extended windows have their edges as samples."""
     parts: list[tuple[IntArray, IntArray, FloatArray]] = []
-    column = 0
-    for each in ranged.spans:
-        for span, places in read(each):
+    column, limits = 0, scope.limits
+    for each in ranged.blocks:
+        for block in each.blocks():
             limits.check()
-            limits.charge(span.block.values.size)
-            parts.append(_held(bounded(span), column + places))
+            limits.charge(block.values.size)
+            parts.append(_held(block, ranged.windows, column))
             limits.hold(len(parts[-1][0]))
-        column += len(each.block.rows)
+        column += len(each.rows)
+    if ranged.windows.extended:
+        parts += _edges(scope, ranged)
     table = dropping_metadata(ranged.table, ranged.drop)
     if not parts:
         nothing = np.zeros(0, dtype=np.int64)
@@ -86,21 +89,31 @@ def samples_of(ranged: Ranged, limits: Limits) -> Matrix:
     return _sorted(table, series, times, values)
 
 
-def _held(span: Span, columns: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
-    """The samples in the only window of a span: for each its column, its time (ms) and its value."""
-    block = span.block
-    bits = block.values.view(np.int64)
-    row = np.arange(len(block.values))[:, np.newaxis]
-    within = ((row >= span.first[0]) & (row < span.stop[0])).take(block.stream_of, axis=1)
-    series, row = np.nonzero((within & (bits != ABSENT_BITS) & (bits != STALE_BITS)).T)
-    return columns[series], block.times[row, block.stream_of[series]], block.values[row, series]
+def _held(block: Block, windows: Windows, column: int) -> tuple[IntArray, IntArray, FloatArray]:
+    """The samples of a block in the only window: for each its series, its time (ms) and its value."""
+    starts, ends = windows.edges(block)
+    bits, times = block.values.view(np.int64), block.times
+    within = (times > starts) & ((times < ends) if windows.extended else (times <= ends))
+    here = within.take(block.stream_of, axis=1) & (bits != ABSENT_BITS) & (bits != STALE_BITS)
+    series, row = np.nonzero(here.T)
+    return column + series, times[row, block.stream_of[series]], block.values[row, series]
+
+
+def _edges(scope: Scope, ranged: Ranged) -> list[tuple[IntArray, IntArray, FloatArray]]:
+    """The values where an extended window begins and ends, as samples."""
+    found, windows = [], ranged.windows
+    for kernel, time in (("left_edge", windows.ends - windows.reach), ("right_edge", windows.ends)):
+        values, present = swept(scope, ranged, kernel)
+        series = np.arange(len(ranged.table)) if present is None else np.flatnonzero(present[0])
+        found.append((series, np.full(len(series), time[0]), values[0, series]))
+    return found
 
 
 def _sorted(table: LabelTable, series: IntArray, times: IntArray, values: FloatArray) -> Matrix:
     """A matrix of the series that have samples, sorted by their labels; samples of a series may come in any order."""
     ordered = label_order(table)
     counts = np.bincount(series, minlength=len(table))
-    if not (series[1:] >= series[:-1]).all():
+    if not ((series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (times[1:] > times[:-1]))).all():
         order = np.lexsort((times, series))
         series, times, values = series[order], times[order], values[order]
     if ((times[1:] <= times[:-1]) & (series[1:] == series[:-1])).any():

@@ -12,22 +12,18 @@ from ruler.promql.ast import Call, Expr, VectorSelector
 from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.limits import Limits
 from ruler.promql.notes import Notes
-from ruler.promql.span import DeferredSpan, Span
-from ruler.storage import Aspect
+from ruler.promql.window import Windows
+from ruler.storage import Aspect, Block, Deferred
 
 
 @dataclass(frozen=True, slots=True)
 class Ranged:
-    """A Ranged is a range vector at every step: its series (columns of its spans, one span after the other)."""
+    """A Ranged is a range vector at every step: its series (columns of its blocks, one block after the other)."""
 
     table: LabelTable
-    spans: tuple[Span | DeferredSpan, ...]
+    blocks: tuple[Block | Deferred, ...]
+    windows: Windows
     drop: BoolArray
-
-    @property
-    def extended(self) -> bool:
-        """Whether its windows look beyond their edges."""
-        return any(isinstance(span, Span) and span.before is not None for span in self.spans)
 
 
 class Scope(Protocol):
@@ -67,4 +63,3 @@ class Scope(Protocol):
 
 
 Run: TypeAlias = Callable[[Scope, Call, Grid], Value]
-Kernel: TypeAlias = Callable[..., tuple[FloatArray, BoolArray | None]]

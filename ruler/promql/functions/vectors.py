@@ -15,10 +15,9 @@ from ruler.promql.ast import Call, Expr, MatrixSelector, VectorSelector
 from ruler.promql.columns import label_order
 from ruler.promql.frame import Frame, Grid, Value, empty_frame, unlabelled_frame
 from ruler.promql.functions import arithmetic
-from ruler.promql.functions.over_time import present_over_time
-from ruler.promql.functions.rows import swept
 from ruler.promql.notes import SORT_IN_RANGE
 from ruler.promql.scope import Run, Scope
+from ruler.promql.sweep import swept
 from ruler.promql.walk import bare
 
 
@@ -87,7 +86,7 @@ def absent(scope: Scope, call: Call, grid: Grid) -> Value:
 
 def absent_over_time(scope: Scope, call: Call, grid: Grid) -> Value:
     ranged = scope.ranged(call.args[0], grid)
-    values, present = swept(scope, ranged, present_over_time, [])
+    values, present = swept(scope, ranged, "present_over_time")
     seen = np.ones(values.shape, dtype=np.bool_) if present is None else present
     found: BoolArray = np.any(seen, axis=1)
     return _absence(scope, call.args[0], found)
