@@ -99,14 +99,12 @@ class Block:
 
     `rows[c]` is the row of the selection's table that column c is for; each series is in exactly one column of one
     block. `values` is float64 [rows × columns] with ABSENT where there is no sample and STALE where a series ended.
-    `times` is int64 ms [rows × streams] and `stream_of` int32 [columns]. Down a column of `times`, times never fall: a
-    row in which the stream got nothing repeats the time above it (or is int64's minimum before its first sample) and
-    has only ABSENT values. `tick` is (ms of row 0's tick, ms between ticks), or None when rows are on no grid.
-    `special` says that values may hold ±Inf or NAN (not ABSENT, not STALE); `stale` that they may hold STALE; `gaps`
-    that they may hold ABSENT. `archived` says that rows until a time (ms) are buckets of so many ms, the coarsest
-    first: such a row has what the reader asked for of its bucket, and the time of the last sample in it. `starts` is
-    int64 ms [rows × columns]: since when the sample's counter counts, 0 where that is not known, None when it nowhere
-    is.
+    `times` is int64 ms [rows × streams] and `stream_of` int32 [columns]. Down a column of `times`, times rise; a row in
+    which the stream got nothing has only ABSENT values, and its time means nothing. `tick` is (ms of row 0's tick, ms
+    between ticks), or None when rows are on no grid. `archived` says that rows until a time (ms) are buckets of so many
+    ms, the coarsest first: such a row has what the reader asked for of its bucket, and the time of the last sample in
+    it. `starts` is int64 ms [rows × columns]: since when the sample's counter counts, 0 where that is not known, None
+    when it nowhere is.
     """
 
     rows: IntArray
@@ -114,9 +112,6 @@ class Block:
     times: IntArray
     stream_of: CodeArray
     tick: tuple[int, int] | None
-    special: bool
-    stale: bool
-    gaps: bool
     archived: tuple[tuple[int, int], ...] = ()
     starts: IntArray | None = None
 
@@ -189,7 +184,7 @@ class Queryable(Protocol):
         """
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
-        """The samples of every matching series with start < time ≤ end (ms), series without any left out.
+        """The samples of every matching series with start < time ≤ end (ms); there may be series without any.
 
         With a `look`, buckets of archives stand for samples that are gone (and for very many of them, where the look
         is not as fine); those may begin some buckets before `start`.

@@ -11,4 +11,4 @@ cdef bint overlaps(Window *w, double *result) noexcept nogil
 
 cdef bint differs(double old, double new) noexcept nogil
 cdef bint starts_again(const Window *w, Py_ssize_t old, Py_ssize_t new) noexcept nogil
-cdef double lost(const Window *w, double total, Py_ssize_t first, Py_ssize_t stop) noexcept nogil
+cdef double lost(Window *w, double total, Py_ssize_t first, Py_ssize_t stop) noexcept nogil

@@ -6,9 +6,14 @@ Differences over a whole window are extrapolated to its edges as Prometheus does
 from libc.math cimport isnan
 from libc.stdint cimport int64_t
 
-from ruler.kernels.window cimport Window
+from ruler.kernels.window cimport OF_TIMES, Window
 
 cdef double CLOSE = 1.1  # a sample within so many average distances of a window's edge is taken to reach it
+
+cdef enum:  # what is known of a column, in `low`
+    UNKNOWN
+    RISES
+    FALLS
 
 
 cdef bint rate(Window *w, double *result) noexcept nogil:
@@ -23,22 +28,18 @@ cdef bint delta(Window *w, double *result) noexcept nogil:
     return _extrapolated(w, False, (w.end - w.start) / <double>w.reach, result)
 
 
-cdef bint _extrapolated(const Window *w, bint counter, double seconds, double *result) noexcept nogil:
+cdef bint _extrapolated(Window *w, bint counter, double seconds, double *result) noexcept nogil:
     """The difference of the last and the first sample, extrapolated to the window, for each of so many seconds."""
     cdef Py_ssize_t first = w.first, last = w.stop - 1
     if last < first:
         return False
-    cdef double sampled = (w.time[last] - w.time[first]) / <double>1000
-    cdef double average = sampled / (last - first if last > first else 1)
-    cdef double to_start = (w.time[first] - w.start) / <double>1000
-    cdef double to_end = (w.end - w.time[last]) / <double>1000
-    if to_start >= average * CLOSE:
-        to_start = average / 2
-    if to_end >= average * CLOSE:
-        to_end = average / 2
+    cdef double sampled, to_start, to_end, factor, counted, to_zero
+    cdef double *of_times = w.of_times + OF_TIMES * w.step
+    if not w.known:
+        _extrapolate(w, of_times, seconds)
+    sampled, to_start, to_end, factor = of_times[0], of_times[1], of_times[2], of_times[3]
 
     cdef double rise = w.value[last] - w.value[first]
-    cdef double counted, to_zero
     if counter:
         rise = lost(w, rise, first, w.stop)
         if w.begun != NULL and w.start < w.begun[first] < w.time[first]:  # it is known when it was zero
@@ -48,18 +49,44 @@ cdef bint _extrapolated(const Window *w, bint counter, double seconds, double *r
         if rise > 0 and w.value[first] >= 0:  # it was never below zero, so it has not risen for longer than from there
             to_zero = sampled * (w.value[first] / rise)
             if to_zero < to_start:
-                to_start = to_zero
-    result[0] = rise * ((sampled + to_start + to_end) / sampled / seconds)
+                factor = (sampled + to_zero + to_end) / sampled / seconds
+    result[0] = rise * factor
     return last > first
 
 
-cdef double lost(const Window *w, double total, Py_ssize_t first, Py_ssize_t stop) noexcept nogil:
+cdef void _extrapolate(const Window *w, double *of_times, double seconds) noexcept nogil:
+    """How far samples reach, how far that is from the window's start and end (s), and what to multiply rises with."""
+    cdef Py_ssize_t first = w.first, last = w.stop - 1
+    cdef double sampled = (w.time[last] - w.time[first]) / <double>1000
+    cdef double average = sampled / (last - first if last > first else 1)
+    cdef double to_start = (w.time[first] - w.start) / <double>1000
+    cdef double to_end = (w.end - w.time[last]) / <double>1000
+    if to_start >= average * CLOSE:
+        to_start = average / 2
+    if to_end >= average * CLOSE:
+        to_end = average / 2
+    of_times[0], of_times[1], of_times[2] = sampled, to_start, to_end
+    of_times[3] = (sampled + to_start + to_end) / sampled / seconds
+
+
+cdef double lost(Window *w, double total, Py_ssize_t first, Py_ssize_t stop) noexcept nogil:
     """The total and, added in order, what a counter had reached each time before it started again."""
     cdef Py_ssize_t i
-    for i in range(first + 1, stop):
-        if w.value[i] < w.value[i - 1] or (w.begun != NULL and starts_again(w, i - 1, i)):
-            total += w.value[i - 1]
+    if w.low == UNKNOWN:
+        w.low = FALLS if w.begun != NULL or _falls(w) else RISES
+    if w.low == FALLS:
+        for i in range(first + 1, stop):
+            if w.value[i] < w.value[i - 1] or (w.begun != NULL and starts_again(w, i - 1, i)):
+                total += w.value[i - 1]
     return total
+
+
+cdef bint _falls(const Window *w) noexcept nogil:
+    """Whether any sample of the column is less than the one before it: few columns have such."""
+    cdef Py_ssize_t i, falls = 0
+    for i in range(1, w.length):
+        falls += w.value[i] < w.value[i - 1]
+    return falls > 0
 
 
 cdef bint starts_again(const Window *w, Py_ssize_t old, Py_ssize_t new) noexcept nogil:

@@ -3,15 +3,20 @@
 Sums are compensated as Prometheus's are, sample by sample. NaN is a value like others: the least for `min` and `max`.
 """
 
-from libc.math cimport INFINITY, NAN, fabs, isinf, isnan, rint, sqrt
+from libc.math cimport NAN, fabs, isfinite, isinf, isnan, rint, sqrt
 from libc.stdint cimport int64_t, uint64_t
 
-from ruler.kernels.sums cimport add
+from ruler.kernels.sums cimport add, add_finite
 from ruler.kernels.window cimport Window
 
 cdef uint64_t STALE = 0x7FF0000000000002
-cdef double WHOLE = <double>(1 << 53)  # below it sums of whole numbers are exact
+cdef double EXACT = <double>(1 << 53)  # below it sums of whole numbers are exact
 cdef int WORTH_IT = 4                  # how many times each sample must be added before running sums pay
+
+cdef enum:  # what is known of a column's samples, in `low`
+    UNKNOWN
+    WHOLE
+    BROKEN
 
 
 # --- one sample -------------------------------------------------------------------------------------------------------
@@ -118,7 +123,7 @@ cdef Py_ssize_t _extreme(Window *w, double sign, bint last) noexcept nogil:
     """
     cdef Py_ssize_t i, low = w.low, high = w.high, reached = w.reached
     cdef double value
-    if w.fresh or reached < w.first:
+    if reached < w.first:
         low, high, reached = 0, 0, w.first
     while low < high and w.places[low] < w.first:
         low += 1
@@ -146,10 +151,12 @@ cdef bint sum_over_time(Window *w, double *result) noexcept nogil:
         total = w.room[w.stop] - w.room[w.first]
     else:
         for i in range(w.first, w.stop):
-            add(w.value[i], &total, &error)
-    if not isinf(total):
-        total += error
-    result[0] = total / ((w.end - w.start) / <double>w.reach)
+            add_finite(w.value[i], &total, &error)
+        if not isfinite(total):
+            total = error = 0
+            for i in range(w.first, w.stop):
+                add(w.value[i], &total, &error)
+    result[0] = (total if isinf(total) else total + error) / ((w.end - w.start) / <double>w.reach)
     return w.stop > w.first
 
 
@@ -161,7 +168,16 @@ cdef bint avg_over_time(Window *w, double *result) noexcept nogil:
     if _has_running_sums(w):
         result[0] = (w.room[w.stop] - w.room[w.first]) / count
         return True
-    cdef double total = w.value[w.first], error = 0, before, before_error, mean, share
+    cdef double total = w.value[w.first], error = 0
+    cdef Py_ssize_t i
+    for i in range(w.first + 1, w.stop):
+        add_finite(w.value[i], &total, &error)
+    result[0] = total / count + error / count if isfinite(total) else _running_mean(w)
+    return True
+
+
+cdef double _running_mean(const Window *w) noexcept nogil:
+    cdef double total = w.value[w.first], error = 0, before, before_error, count = 0, mean, share
     cdef Py_ssize_t i, j
     for i in range(w.first + 1, w.stop):
         before, before_error = total, error
@@ -174,31 +190,30 @@ cdef bint avg_over_time(Window *w, double *result) noexcept nogil:
                 share = (count - 1) / count
                 mean, error = share * mean, share * error
                 add(w.value[j] / count, &mean, &error)
-            result[0] = mean + error
-            return True
-    result[0] = total / count + error / count
-    return True
+            return mean + error
+    count = w.stop - w.first
+    return total / count + error / count
 
 
 cdef bint _has_running_sums(Window *w) noexcept nogil:
     """Whether `room[i]` is the sum of the column's first i samples: they are whole numbers, so none is rounded."""
     cdef Py_ssize_t i
     cdef double total, size
-    if w.fresh or w.low == 0:
+    if w.low == UNKNOWN:
         if w.steps * (w.stop - w.first) < WORTH_IT * w.length:
             return False
-        w.low = 1
+        w.low = WHOLE
         total = size = w.room[0] = 0
         for i in range(w.length):
             total += w.value[i]
             size += fabs(w.value[i])
             w.room[i + 1] = total
             if not w.value[i] == rint(w.value[i]):
-                w.low = 2
+                w.low = BROKEN
                 break
-        if not size < WHOLE:
-            w.low = 2
-    return w.low == 1
+        if not size < EXACT:
+            w.low = BROKEN
+    return w.low == WHOLE
 
 
 cdef bint stdvar_over_time(Window *w, double *result) noexcept nogil:

@@ -72,7 +72,7 @@ cdef int64_t *_in_order(Window *w) noexcept nogil:
     """The window's samples in order: those of the one before, `low` up to `high`, without the old and with the new."""
     cdef int64_t *ordered = <int64_t *>w.room
     cdef Py_ssize_t i, count = w.high - w.low
-    if w.fresh or w.high <= w.first or (w.first - w.low) + (w.stop - w.high) > FEW:
+    if w.high <= w.first or (w.first - w.low) + (w.stop - w.high) > FEW:
         count = w.stop - w.first
         for i in range(count):
             ordered[i] = _key(w.value[w.first + i])

@@ -11,3 +11,11 @@ cdef inline void add(double term, double *total, double *error) noexcept nogil:
     else:
         error[0] += (term - result) + total[0]
     total[0] = result
+
+
+cdef inline void add_finite(double term, double *total, double *error) noexcept nogil:
+    """The same, to the same bit, without a branch; wrong where the total is not finite, which it then stays."""
+    cdef double result = total[0] + term
+    cdef double back = result - total[0]
+    error[0] += (total[0] - (result - back)) + (term - back)
+    total[0] = result

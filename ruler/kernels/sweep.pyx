@@ -3,14 +3,15 @@
 The kernels themselves are in the files beside this one. None of this holds Python's lock.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 from ruler.kernels cimport differences, edges, folds, ordered
-from ruler.kernels.window cimport Kernel, Window
+from ruler.kernels.window cimport OF_TIMES, Kernel, Window
 
 cdef int64_t ABSENT = 0x7FF4746F6373696E
 cdef int64_t STALE = 0x7FF0000000000002
+cdef int64_t NEVER = INT64_MIN
 
 cdef dict KERNELS = {
     "avg_over_time": <size_t>folds.avg_over_time,
@@ -54,16 +55,38 @@ cdef dict KERNELS = {
 }
 
 
-cdef struct Room:
-    # What a column is laid out in: one piece of memory, for as many samples as there are rows.
-    int64_t *stamps  # the times of a stream, row by row
-    double *value
+cdef enum:
+    TILE = 8  # columns whose results are written together: a line of the cache
+
+
+cdef struct Laid:
+    # The samples of a column, or of all columns of a stream that have all of the stream's samples.
+    Py_ssize_t length
     int64_t *time
+    Py_ssize_t *row     # of each sample
+    Py_ssize_t *first   # of each window
+    Py_ssize_t *stop
+
+
+cdef struct Room:
+    # One piece of memory for all that is laid out.
+    char *memory
+    Laid stream, column
+    double *value
     int64_t *begun
     double *kept
     Py_ssize_t *places
-    double *results
+    double *of_times
+    double *results     # [tile x steps]
     uint8_t *here
+
+
+cdef struct Edges:
+    const int64_t *starts
+    const int64_t *ends
+    Py_ssize_t steps
+    bint moving         # whether each step has its own
+    int64_t early       # by how much windows end before `ends`
 
 
 def sweep(
@@ -90,81 +113,142 @@ def sweep(
     `values` and `times` are those of a Block (times of its streams), `begun` its start times or None. Windows are
     (start, end] [steps or 1], `now` the moments [steps or 1], `scalars` the function's other arguments [steps or 1 x
     arguments]. With `endings` the kernel is shown where a series ended, else those cells are no samples. Extended
-    windows look `lookback` ms beyond their edges. Gives how many samples all windows hold, and how many results there are.
+    windows look `lookback` ms beyond their edges. Gives how many samples all windows hold, and how many results there
+    are.
     """
     cdef Kernel kernel = <Kernel><size_t>KERNELS[name]
     cdef Py_ssize_t rows = values.shape[0], columns = values.shape[1], steps = into.shape[0]
-    cdef Py_ssize_t column, step, edge, found = 0
+    cdef Py_ssize_t column, step, each, left = 0, found = 0
     cdef int64_t samples = 0
     cdef int32_t stream = -1
-    cdef Room room
+    cdef bint now_moves = now.shape[0] > 1, scalars_move = scalars.shape[0] > 1, clean
+    cdef Laid *laid
+    cdef Edges edges
     cdef Window w
-    cdef size_t cells = <size_t>(rows + 1) * 6 + steps
-    cdef char *memory = <char *>malloc(cells * 8 + steps)
-    if memory == NULL:
-        raise MemoryError(f"a column of {rows} rows")
-    room.stamps = <int64_t *>memory
-    room.value = <double *>(room.stamps + rows + 1)
-    room.time = <int64_t *>(room.value + rows + 1)
-    room.begun = room.time + rows + 1
-    room.kept = <double *>(room.begun + rows + 1)
-    room.places = <Py_ssize_t *>(room.kept + rows + 1)
-    room.results = <double *>(room.places + rows + 1)
-    room.here = <uint8_t *>(room.results + steps)
-    w.value, w.time, w.room, w.places = room.value, room.time, room.kept, room.places
+    cdef Room room = _room(rows, steps)
+    edges.starts, edges.ends, edges.steps, edges.moving = &starts[0], &ends[0], steps, ends.shape[0] > 1
+    edges.early = 1 if smoothed and reach else 0  # what is at the very end counts among what is after it
+    w.value, w.room, w.places, w.of_times = room.value, room.kept, room.places, room.of_times
     w.begun = NULL if begun is None else room.begun
     w.reach, w.lookback, w.smoothed, w.steps = reach, lookback, smoothed, steps
-    cdef bint moving = ends.shape[0] > 1, now_moves = now.shape[0] > 1, scalars_move = scalars.shape[0] > 1
-    cdef int64_t before_end = 1 if smoothed and reach else 0
     with nogil:
-        for column in range(columns):
-            if stream_of[column] != stream:
-                stream = stream_of[column]
-                for step in range(rows):
-                    room.stamps[step] = times[step, stream]
-            w.length = _laid_out(values, column, begun, endings, &room)
-            w.first = w.stop = 0
-            w.low = w.high = w.reached = 0
+        while left < columns:
+            for column in range(left, min(left + TILE, columns)):
+                if stream_of[column] != stream:
+                    stream = stream_of[column]
+                    _lay_out_stream(times, stream, &edges, &room.stream)
+                    w.known = False
+                clean = _take_all(values, column, &room)
+                if not clean:
+                    _lay_out_column(values, times, column, stream, endings, &edges, &room)
+                    w.known = False
+                laid = &room.stream if clean else &room.column
+                if begun is not None:
+                    for each in range(laid.length):
+                        room.begun[each] = begun[laid.row[each], column]
+                w.time, w.length = laid.time, laid.length
+                w.low = w.high = w.reached = 0
+                for step in range(steps):
+                    each = step if edges.moving else 0
+                    w.start, w.end, w.first, w.stop = starts[each], ends[each], laid.first[each], laid.stop[each]
+                    w.now = now[step if now_moves else 0]
+                    w.scalar = &scalars[step if scalars_move else 0, 0] if scalars.shape[1] else NULL
+                    w.step = step
+                    samples += w.stop - w.first
+                    each = (column - left) * steps + step
+                    room.here[each] = kernel(&w, &room.results[each])
+                    found += room.here[each]
+                w.known = clean
             for step in range(steps):
-                edge = step if moving else 0
-                w.now = now[step if now_moves else 0]
-                w.start, w.end = starts[edge], ends[edge]
-                w.scalar = &scalars[step if scalars_move else 0, 0] if scalars.shape[1] else NULL
-                w.fresh = step == 0
-                while w.first < w.length and w.time[w.first] <= w.start:
-                    w.first += 1
-                if w.stop < w.first:
-                    w.stop = w.first
-                while w.stop < w.length and w.time[w.stop] <= w.end - before_end:
-                    w.stop += 1
-                samples += w.stop - w.first
-                room.here[step] = kernel(&w, &room.results[step])
-            for step in range(steps):
-                into[step, places[column]] = room.results[step]
-                present[step, places[column]] = room.here[step]
-                found += room.here[step]
-    free(memory)
+                for column in range(left, min(left + TILE, columns)):
+                    into[step, places[column]] = room.results[(column - left) * steps + step]
+                    present[step, places[column]] = room.here[(column - left) * steps + step]
+            left += TILE
+    free(room.memory)
     return samples, found
 
 
-cdef Py_ssize_t _laid_out(
-    const double[:, :] values, Py_ssize_t column, const int64_t[:, :] begun, bint endings, Room *room
-) noexcept nogil:
-    """Lay a column's samples and their times side by side; how many there are."""
-    cdef Py_ssize_t row, count = 0
-    cdef double value
+cdef Room _room(Py_ssize_t rows, Py_ssize_t steps) except *:
+    cdef Room room
+    cdef size_t numbers = 8 * <size_t>(rows + 1) + (4 + OF_TIMES + TILE) * <size_t>steps
+    room.memory = <char *>malloc(numbers * 8 + TILE * steps)
+    if room.memory == NULL:
+        raise MemoryError(f"a column of {rows} rows")
+    cdef int64_t *place = <int64_t *>room.memory
+    room.stream.time, place = place, place + rows + 1
+    room.stream.row, place = <Py_ssize_t *>place, place + rows + 1
+    room.stream.first, place = <Py_ssize_t *>place, place + steps
+    room.stream.stop, place = <Py_ssize_t *>place, place + steps
+    room.column.time, place = place, place + rows + 1
+    room.column.row, place = <Py_ssize_t *>place, place + rows + 1
+    room.column.first, place = <Py_ssize_t *>place, place + steps
+    room.column.stop, place = <Py_ssize_t *>place, place + steps
+    room.value, place = <double *>place, place + rows + 1
+    room.begun, place = place, place + rows + 1
+    room.kept, place = <double *>place, place + rows + 1
+    room.places, place = <Py_ssize_t *>place, place + rows + 1
+    room.of_times, place = <double *>place, place + OF_TIMES * steps
+    room.results, place = <double *>place, place + TILE * steps
+    room.here = <uint8_t *>place
+    return room
+
+
+cdef void _lay_out_stream(const int64_t[:, :] times, int32_t stream, const Edges *edges, Laid *laid) noexcept nogil:
+    """The rows in which a stream got something."""
+    cdef Py_ssize_t row
+    laid.length = 0
+    for row in range(times.shape[0]):
+        laid.time[laid.length] = times[row, stream]
+        laid.row[laid.length] = row
+        # A row that repeats the time before it, or has none, got nothing.
+        laid.length += times[row, stream] > (laid.time[laid.length - 1] if laid.length else NEVER)
+    _find_windows(edges, laid)
+
+
+cdef bint _take_all(const double[:, :] values, Py_ssize_t column, Room *room) noexcept nogil:
+    """Take the cells of a column in all rows in which its stream got something; whether each is a sample."""
+    cdef Py_ssize_t each, odd = 0
     cdef int64_t bits
+    cdef double value
+    for each in range(room.stream.length):
+        value = values[room.stream.row[each], column]
+        bits = (<int64_t *>&value)[0]
+        room.value[each] = value
+        odd += (bits == ABSENT) | (bits == STALE)
+    return odd == 0
+
+
+cdef void _lay_out_column(
+    const double[:, :] values,
+    const int64_t[:, :] times,
+    Py_ssize_t column,
+    int32_t stream,
+    bint endings,
+    const Edges *edges,
+    Room *room,
+) noexcept nogil:
+    """Lay a column's own samples side by side; with `endings` among them where the series ended."""
+    cdef Py_ssize_t row, count = 0
+    cdef int64_t bits
+    cdef double value
     for row in range(values.shape[0]):
         value = values[row, column]
         bits = (<int64_t *>&value)[0]
         room.value[count] = value
-        room.time[count] = room.stamps[row]
+        room.column.time[count] = times[row, stream]
+        room.column.row[count] = row
         count += (bits != ABSENT) & ((bits != STALE) | endings)
-    if begun is not None:
-        count = 0
-        for row in range(values.shape[0]):
-            value = values[row, column]
-            bits = (<int64_t *>&value)[0]
-            room.begun[count] = begun[row, column]
-            count += (bits != ABSENT) & ((bits != STALE) | endings)
-    return count
+    room.column.length = count
+    _find_windows(edges, &room.column)
+
+
+cdef void _find_windows(const Edges *edges, Laid *laid) noexcept nogil:
+    """Which samples each window holds: edges rise from step to step, so no sample is looked at twice."""
+    cdef Py_ssize_t step, first = 0, stop = 0
+    for step in range(edges.steps if edges.moving else 1):
+        while first < laid.length and laid.time[first] <= edges.starts[step]:
+            first += 1
+        stop = max(first, stop)
+        while stop < laid.length and laid.time[stop] <= edges.ends[step] - edges.early:
+            stop += 1
+        laid.first[step], laid.stop[step] = first, stop

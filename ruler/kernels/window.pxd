@@ -16,11 +16,18 @@ cdef struct Window:
     bint smoothed          # whether it looks beyond its end, too
     const double *scalar   # the function's other arguments
 
-    # What a kernel may keep from one window of a column to the next, which never begins before it.
-    Py_ssize_t steps       # windows that there are of a column
-    bint fresh             # whether this is the column's first window
+    Py_ssize_t step, steps # which window this is, of how many
+
+    # What a kernel may keep from one window of a column to the next, which never begins before it; first all are 0.
     Py_ssize_t low, high, reached
     double *room           # for `length` + 1 numbers
     Py_ssize_t *places     # the same
+
+    # What it may keep for other columns that have samples at the same times: OF_TIMES numbers for each step.
+    bint known             # whether they are there
+    double *of_times
+
+cdef enum:
+    OF_TIMES = 4
 
 ctypedef bint (*Kernel)(Window *w, double *result) noexcept nogil

@@ -259,7 +259,4 @@ def _block(frame: Frame, grid: Grid) -> Block:
         times=grid.times[:, np.newaxis],
         stream_of=np.zeros(frame.series, dtype=np.int32),
         tick=(int(grid.times[0]), grid.step),
-        special=True,
-        stale=False,
-        gaps=frame.present is not None,
     )

@@ -153,10 +153,9 @@ def _samples(place: _Place) -> SeriesSamples:
     stream_of: CodeArray = place.block.stream_of
     times = place.times[stream_of[place.column]]
     values = np.ascontiguousarray(place.block.values[:, place.column])
-    if place.block.gaps:
-        present = values.view(np.int64) != ABSENT_BITS
-        if not present.all():
-            times, values = times[present], values[present]
+    present = values.view(np.int64) != ABSENT_BITS
+    if not present.all():
+        times, values = times[present], values[present]
     return SeriesSamples(place.labels, times, values)
 
 

@@ -55,9 +55,6 @@ class OneBlock:
             block.times[first:stop].copy(),
             block.stream_of,
             tick,
-            special=block.special,
-            stale=block.stale,
-            gaps=block.gaps,
         )
         return Selection(self._table, (cut,))
 
@@ -94,9 +91,7 @@ def one_block(*, missing: float = 0.0, resets: float = 0.0) -> OneBlock:
     table = table_of(
         [labels_of(target, index) for target in range(TARGETS) for index in range(PER_TARGET)], StringPool()
     )
-    block = Block(
-        np.arange(width), values, times, stream_of, (START, TICK), special=False, stale=False, gaps=missing > 0
-    )
+    block = Block(np.arange(width), values, times, stream_of, (START, TICK))
     return OneBlock(table, block)
 
 

@@ -188,7 +188,6 @@ def _anywhere(layers: list[Layer]) -> BoolArray:
 def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> Block | None:
     """The block of series that are merged by time: each is its own stream, and rows count its samples."""
     parts: list[Part] = []
-    flags = 0
     for page, all_columns, low, high, _, erasures in sorted(layers, key=lambda layer: layer.page.order):
         here = np.flatnonzero(all_columns[rows])
         columns = all_columns[rows[here]]
@@ -200,7 +199,6 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
         bits = cells[low - first : high - first, places].T
         column, row = np.nonzero((real > start) & (real <= end) & (bits != 0))
         parts.append(Part(page.order, page.interval, here[column], real[column, row], bits[column, row]))
-        flags |= int(np.bitwise_or.reduce(page.flags[columns]))
     if not parts:
         return None
     which, when, what = in_order(parts, len(rows))
@@ -213,11 +211,7 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
     stamps = np.zeros((height, len(rows)), dtype=np.uint64)
     values[row, which] = what ^ ABSENT_CELL
     stamps[row, which] = when.view(np.uint64) ^ _SIGN
-    np.maximum.accumulate(stamps, axis=0, out=stamps)
-    held = np.zeros(len(rows), dtype=np.bool_)
-    held[which] = True
-    stream_of = np.arange(len(rows), dtype=np.int32)
-    return block_of(rows, values, stamps, stream_of, None, flags, held, gaps=len(which) < values.size)
+    return block_of(rows, values, stamps, np.arange(len(rows), dtype=np.int32), None)
 
 
 def selection(selected: Selected, blocks: Sequence[Block | Deferred]) -> Selection:

@@ -70,7 +70,7 @@ class Piece:
         if not held.any():
             return None
         tick = None if block.tick is None else (block.tick[0] + rows.start * block.tick[1], block.tick[1])
-        whole = replace(block, values=values, times=times, stream_of=stream_of.astype(np.int32), tick=tick, gaps=True)
+        whole = replace(block, values=values, times=times, stream_of=stream_of.astype(np.int32), tick=tick)
         return Piece(_columns(whole, held), None if extra is None else extra[:, held], self.resolution, until)
 
 
@@ -86,7 +86,7 @@ def piece_of(block: Block, others: Sequence[Block] | None, resolution: int, aspe
     if aspect is Aspect.COUNT:
         block = replace(block, values=np.abs(block.values))  # keeps the patterns of absent and stale
     elif aspect is Aspect.INSTANT:
-        if extra is not None and block.stale:
+        if extra is not None:
             block = replace(block, values=np.where(extra < 0, STALE, block.values))
         extra = None
     return Piece(block, extra, resolution)
@@ -95,10 +95,8 @@ def piece_of(block: Block, others: Sequence[Block] | None, resolution: int, aspe
 def _counted(block: Block) -> Block:
     """The block with one for each sample."""
     bits = block.values.view(np.int64)
-    sampled = bits != ABSENT_BITS
-    if block.stale:
-        sampled &= bits != STALE_BITS
-    return replace(block, values=np.where(sampled, 1.0, ABSENT), special=False, stale=False, gaps=True)
+    sampled = (bits != ABSENT_BITS) & (bits != STALE_BITS)
+    return replace(block, values=np.where(sampled, 1.0, ABSENT))
 
 
 def _beside(block: Block, others: Sequence[Block]) -> FloatArray:
@@ -163,9 +161,6 @@ def _stacked(rows: IntArray, parts: Sequence[Piece], aspect: Aspect) -> Block:
             times=times,
             stream_of=stream_of.astype(np.int32),
             tick=None,
-            special=any(block.special for block in blocks),
-            stale=any(block.stale for block in blocks),
-            gaps=True,
             archived=archived,
         )
     height = sum(len(part.block.values) for part in parts if part.resolution)

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from ruler.storage import Block, Selection
-from ruler.tsdb.files.page import ABSENT_CELL, OPEN, SPECIAL, STALES, TIME_SIGN, Bits, Leaf
+from ruler.tsdb.files.page import ABSENT_CELL, OPEN, TIME_SIGN, Bits, Leaf
 from ruler.tsdb.labels.selected import Selected
 from ruler.tsdb.write.ring import Ring
 
@@ -26,7 +26,7 @@ def select_one(selected: Selected, rings: Sequence[Ring], start: int, end: int) 
     pages = _pages(selected, rings, start, end)
     if not pages:
         return None
-    times, cells, flags, until = [], [], 0, -_FAR
+    times, cells, until = [], [], -_FAR
     for page, column, low, high in pages:
         slot, writes = page.slot_of[column], page.writes
         if until >= page.first + int(page.slot_first[slot]):
@@ -38,10 +38,9 @@ def select_one(selected: Selected, rings: Sequence[Ring], start: int, end: int) 
         times.append(stamps[sampled])
         found, places, first = page.cells_of(np.array([column]), low, high)
         cells.append(found[low - first : high - first, places[0]][sampled])
-        flags |= int(page.flags[column])
         if writes & 1 or writes != page.writes:
             return None  # a row may have been half written
-    return _selection(selected, _joined(times), _joined(cells), flags)
+    return _selection(selected, _joined(times), _joined(cells))
 
 
 def rows_about(rings: Sequence[Ring], start: int, end: int) -> int:
@@ -87,11 +86,10 @@ def _joined(parts: list[Bits]) -> Bits:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _selection(selected: Selected, stamps: Bits, cells: Bits, flags: int) -> Selection | None:
+def _selection(selected: Selected, stamps: Bits, cells: Bits) -> Selection | None:
     if not cells.any() or (stamps[1:] <= stamps[:-1]).any():
         return None
     values = (cells ^ ABSENT_CELL).view(np.float64)[:, np.newaxis]
     times = (stamps ^ _SIGN).view(np.int64)[:, np.newaxis]
-    special, stale, gaps = bool(flags & SPECIAL), bool(flags & STALES), not cells.all()
-    block = Block(_ROWS, values, times, _STREAMS, None, special=special, stale=stale, gaps=gaps)
+    block = Block(_ROWS, values, times, _STREAMS, None)
     return Selection(selected.table, (block,))

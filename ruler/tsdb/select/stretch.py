@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
+from ruler.model.arrays import CodeArray, IntArray
 from ruler.storage import Block
-from ruler.tsdb.files.page import ABSENT_CELL, SPECIAL, STALES, TIME_SIGN, Bits
+from ruler.tsdb.files.page import ABSENT_CELL, TIME_SIGN, Bits
 from ruler.tsdb.select.gathering import Gatherer, Layer, of_columns
 
 NEAR_ROWS = 3  # before that of a moment, where the last sample before it is looked for first
@@ -77,13 +77,9 @@ class Stretch:
         top, bottom = _inhabited(times)
         if top == bottom:
             return []
-        flags = 0
-        for layer in layers:
-            flags |= int(np.bitwise_or.reduce(layer.page.flags[layer.columns]))
         gatherer = Gatherer(layers, writes, base, times, stream_of, edges)
-        read = _Read(self.interval, base, flags, times, gatherer, np.arange(self.width), stream_of)
-        found = [read.block(top, bottom)] if self.moment is None else read.since(self.moment, top, bottom)
-        return [block for block in found if block is not None]
+        read = _Read(self.interval, base, times, gatherer, np.arange(self.width), stream_of)
+        return [read.block(top, bottom)] if self.moment is None else read.since(self.moment, top, bottom)
 
     def _cropped(self, times: Bits, base: int) -> list[int]:
         """Remove the times that are not in (start, end]; the rows in which there were any."""
@@ -109,25 +105,23 @@ class _Read:
 
     interval: int
     base: int
-    flags: int
     times: Bits
     gatherer: Gatherer
     rows: IntArray
     stream_of: CodeArray
-    shared: bool = False  # `times`, with another block
 
-    def since(self, moment: int, top: int, bottom: int) -> list[Block | None]:
+    def since(self, moment: int, top: int, bottom: int) -> list[Block]:
         """The blocks of the rows [top, bottom), without those above the last sample that is not after a moment."""
         last = min(max(moment // self.interval - self.base, top), bottom - 1)
         low = max(top, last - NEAR_ROWS)
         if low - top < NEAR_ROWS:
             return [self.block(top, bottom)]
-        cells, held, gaps = self.gatherer.cells(slice(low, last + 1), slice(0, len(self.rows)))
+        values = self.gatherer.values(slice(low, last + 1))
         stored = self.times[low : last + 1]
         taken = (stored != 0) & (stored <= np.uint64(moment + TIME_SIGN))
-        near = ((cells != ABSENT_CELL) & taken[:, self.stream_of]).any(axis=0)
+        near = ((values != ABSENT_CELL) & taken[:, self.stream_of]).any(axis=0)
         if near.all():
-            return [self._decoded(low, cells, held, gaps=gaps) if last + 1 == bottom else self.block(low, bottom)]
+            return [self._block_of(low, values) if last + 1 == bottom else self.block(low, bottom)]
         if not near.any():
             return [self.block(top, bottom)]
         far = np.flatnonzero(~near)
@@ -135,22 +129,15 @@ class _Read:
 
     def _among(self, columns: IntArray) -> _Read:
         rows, stream_of = self.rows[columns], self.stream_of[columns]
-        return replace(self, gatherer=self.gatherer.among(columns), rows=rows, stream_of=stream_of, shared=True)
+        return replace(self, gatherer=self.gatherer.among(columns), rows=rows, stream_of=stream_of)
 
-    def block(self, top: int, bottom: int) -> Block | None:
-        """The block of the rows [top, bottom), if there is anything."""
-        cells, held, gaps = self.gatherer.cells(slice(top, bottom), slice(0, len(self.rows)))
-        return self._decoded(top, cells, held, gaps=gaps)
+    def block(self, top: int, bottom: int) -> Block:
+        """The block of the rows [top, bottom)."""
+        return self._block_of(top, self.gatherer.values(slice(top, bottom)))
 
-    def _decoded(self, top: int, cells: Bits, held: BoolArray, *, gaps: bool) -> Block | None:
-        times = self.times[top : top + len(cells)]
-        if self.shared:
-            times = times.copy()
-        for row in np.flatnonzero(np.logical_not(times.all(axis=1))).tolist():
-            if row:
-                np.maximum(times[row], times[row - 1], out=times[row])
-        tick = ((self.base + top) * self.interval, self.interval)
-        return block_of(self.rows, cells, times, self.stream_of, tick, self.flags, held, gaps=gaps)
+    def _block_of(self, top: int, values: Bits) -> Block:
+        times = self.times[top : top + len(values)]
+        return block_of(self.rows, values, times, self.stream_of, ((self.base + top) * self.interval, self.interval))
 
 
 def streams_of(slots_of: list[CodeArray]) -> tuple[tuple[IntArray, ...], CodeArray]:
@@ -185,23 +172,6 @@ def _inhabited(times: Bits) -> tuple[int, int]:
     return top, bottom
 
 
-def block_of(
-    rows: IntArray,
-    values: Bits,
-    times: Bits,
-    stream_of: CodeArray,
-    tick: tuple[int, int] | None,
-    flags: int,
-    held: BoolArray,
-    *,
-    gaps: bool,
-) -> Block | None:
-    """A block of decoded cells and stored times (which it takes over), without the columns that hold nothing."""
-    times ^= _SIGN
-    floats: FloatArray = values.view(np.float64)
-    if not held.all():
-        if not held.any():
-            return None
-        rows, floats, stream_of = rows[held], floats[:, held], stream_of[held]
-    real = times.view(np.int64)
-    return Block(rows, floats, real, stream_of, tick, bool(flags & SPECIAL), bool(flags & STALES), gaps)
+def block_of(rows: IntArray, values: Bits, stored: Bits, stream_of: CodeArray, tick: tuple[int, int] | None) -> Block:
+    """A block of values and stored times."""
+    return Block(rows, values.view(np.float64), (stored ^ _SIGN).view(np.int64), stream_of, tick)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from common.labels import Labels
-from ruler.model.arrays import ABSENT, NAN, absent, is_absent, is_stale
+from ruler.model.arrays import ABSENT, NAN, absent
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, StringPool, table_of
 from ruler.storage import Block, Look, Selection
@@ -82,18 +82,12 @@ class MemoryStorage:
             for time, value in samples:
                 values[rows[self.stream[labels]][time], column] = value
                 starts[rows[self.stream[labels]][time], column] = self.starts.get(labels, {}).get(time, 0)
-        missing = is_absent(values)
-        stale = is_stale(values)
-        odd = ~np.isfinite(values) & ~missing & ~stale
         return Block(
             rows=np.arange(len(found)),
             values=values,
             times=times,
             stream_of=np.array([streams.index(self.stream[labels]) for labels in found], dtype=np.int32),
             tick=None if self.interval is None else (base, self.interval),
-            special=bool(odd.any()),
-            stale=bool(stale.any()),
-            gaps=bool(missing.any()),
             starts=starts if starts.any() else None,
         )
 

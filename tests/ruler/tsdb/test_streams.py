@@ -162,7 +162,6 @@ def test_fleet_is_one_block_on_one_grid() -> None:
     (block,) = selection.blocks
     assert selection.table.codes.shape == (5000, 3)
     assert (block.values.shape, block.times.shape, block.tick) == ((5, 5000), (5, 50), (BASE, INTERVAL))
-    assert (block.gaps, block.stale, block.special) == (False, False, False)
     assert (block.values == np.arange(5.0)[:, None]).all()
 
 
