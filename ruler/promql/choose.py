@@ -8,19 +8,19 @@ from dataclasses import replace
 import numpy as np
 
 from common.errors import QueryError
+from ruler.kernels.best import keep_best, keep_first
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.model.golang import format_float
 from ruler.model.numbers import number_texts
 from ruler.model.table import NO_LABEL
-from ruler.promql.aggregate import aggregated, by_size, grouping_names
+from ruler.promql.aggregate import aggregated, grouping_names
 from ruler.promql.ast import Aggregation
-from ruler.promql.columns import group_all, group_by, is_any_label_name, keeping, setting
+from ruler.promql.columns import group_all, group_by, grouped, is_any_label_name, keeping, setting
 from ruler.promql.frame import Frame, Grid, empty_frame
 from ruler.promql.merge import merged
 from ruler.promql.notes import invalid_ratio
 from ruler.promql.scope import Scope
 
-_FEW = 4  # of so many times as many series it pays to look for the best first
 _PLAIN = (1e-4, 1e15)  # numbers between these are written without an exponent by whatever writes them
 _INT64 = 9223372036854774784  # the largest float that is an int64
 
@@ -33,17 +33,24 @@ def chosen(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray, gri
     wanted = _checked_count(param)
     if frame.series == 0 or not (wanted >= 1).any():
         return empty_frame(scope.strings)
-    steps = max(len(frame.values), len(wanted))
-    frame = frame.spread(steps)
-    if expr.op != "limitk":
-        frame = frame.take(_contenders(expr, frame, int(wanted.max())))
-    place = _places(expr, frame)
-    kept = frame.mask & (place < wanted[:, np.newaxis])
+    frame = frame.spread(max(len(frame.values), len(wanted)))
+    groups = group_by(frame.table, grouping_names(frame, expr))
+    sign = -1.0 if expr.op == "bottomk" else 1.0
+    kept = np.zeros(frame.values.shape, dtype=np.bool_)
+    if expr.op == "limitk":
+        keep_first(wanted, frame.values, frame.bytes, groups.of, len(groups), kept.view(np.uint8))
+    else:
+        keep_best(sign, wanted, frame.values, frame.bytes, groups.of, len(groups), kept.view(np.uint8))
     result = Frame(frame.table, frame.values, kept, frame.drop)
     if grid.instant and expr.op != "limitk":
-        groups = group_by(frame.table, grouping_names(frame, expr))
-        result = result.take(np.lexsort((place[0], groups.of)))
+        return result.take(_best_first(sign * frame.values[0], groups.of, np.flatnonzero(kept))).pruned()
     return result.pruned()
+
+
+def _best_first(keys: FloatArray, group_of: IntArray, kept: IntArray) -> IntArray:
+    """The series that are kept, group by group, the greatest first and NaN last."""
+    keys = keys[kept]
+    return kept[np.lexsort((-keys, np.isnan(keys), group_of[kept]))]
 
 
 def _checked_count(param: FloatArray) -> IntArray:
@@ -56,38 +63,6 @@ def _checked_count(param: FloatArray) -> IntArray:
     if param.max() >= _INT64:
         raise QueryError(f"Scalar value {format_float(float(param.max()), 'g')} overflows int64")
     return param.astype(np.int64)
-
-
-def _contenders(expr: Aggregation, frame: Frame, most: int) -> IntArray:
-    """The series that may be among the `most` best of their group at any step: few of a large one, and soon told."""
-    groups = group_by(frame.table, grouping_names(frame, expr))
-    contending = np.ones(frame.series, dtype=np.bool_)
-    for _, members in by_size(groups):
-        if members.shape[1] > _FEW * most:
-            keys = frame.values[:, members]
-            keys = np.where(frame.mask[:, members] & ~np.isnan(keys), -keys if expr.op == "topk" else keys, np.inf)
-            worst = np.partition(keys, most - 1, axis=2)[:, :, most - 1 : most]
-            contending[members] = (keys <= worst).any(axis=0)
-    return np.flatnonzero(contending)
-
-
-def _places(expr: Aggregation, frame: Frame) -> IntArray:
-    """Where each series stands within its group at each step, the best at 0 and those without a sample behind."""
-    groups = group_by(frame.table, grouping_names(frame, expr))
-    place = np.zeros(frame.values.shape, dtype=np.int64)
-    for _, members in by_size(groups):
-        missing = ~frame.mask[:, members]
-        if expr.op == "limitk":
-            order = np.argsort(missing, axis=2, kind="stable")
-        else:
-            values = frame.values[:, members]
-            keys = -values if expr.op == "topk" else values
-            # NaN is behind every number, and what has no sample is behind NaN.
-            order = np.lexsort((np.where(np.isnan(keys), 0.0, keys), np.isnan(keys), missing), axis=2)
-        standing = np.empty(order.shape, dtype=np.int64)
-        np.put_along_axis(standing, order, np.broadcast_to(np.arange(order.shape[2]), order.shape), axis=2)
-        place[:, members] = standing
-    return place
 
 
 def _in_ratio(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray) -> BoolArray:
@@ -130,19 +105,21 @@ def count_values(scope: Scope, expr: Aggregation, frame: Frame, label: str) -> F
     names = grouping_names(frame, expr)
     base = keeping(frame.table, (name for name in names if name != label))
     groups = group_all(base)
-    mask = frame.mask
-    step, series = np.nonzero(mask)
-    samples = np.broadcast_to(frame.values, mask.shape)[mask]
-    samples = np.where(np.isnan(samples), np.nan, samples)
-    bits, which = np.unique(samples.view(np.int64), return_inverse=True)  # by which 0 is not -0
-    distinct = bits.view(np.float64)
-    pair, column = np.unique(groups.of[series] * len(distinct) + which, return_inverse=True)
-    scope.limits.charge(len(mask) * len(pair))
-    counts = np.zeros((len(mask), len(pair)))
-    np.add.at(counts, (step, column), 1)
-    codes = np.array([scope.strings.code(text) for text in _texts(distinct)], dtype=np.int32)[pair % len(distinct)]
-    table = setting(base.take(groups.first[pair // len(distinct)]), label, codes)
-    return merged(Frame(table, counts, counts > 0, np.zeros(len(pair), dtype=np.bool_)))
+    step, series = np.nonzero(frame.mask)
+    samples = frame.values[step, series]
+    samples[np.isnan(samples)] = np.nan
+    halves = samples.view(np.int32)  # of the bits, by which 0 is not -0
+    scope.limits.check()
+    pairs = grouped((groups.of[series].astype(np.int32), halves[::2], halves[1::2]), len(samples))
+    scope.limits.charge(len(frame.values) * len(pairs))
+    cells = np.bincount(step * len(pairs) + pairs.of, minlength=len(frame.values) * len(pairs))
+    counts = cells.reshape(len(frame.values), len(pairs)).astype(np.float64)
+    scope.limits.check()
+    distinct = grouped((halves[::2][pairs.first], halves[1::2][pairs.first]), len(pairs))
+    texts = _texts(samples[pairs.first[distinct.first]])
+    codes = np.array([scope.strings.code(text) for text in texts], dtype=np.int32)[distinct.of]
+    table = setting(base.take(groups.first[groups.of[series[pairs.first]]]), label, codes)
+    return merged(Frame(table, counts, counts > 0, np.zeros(len(pairs), dtype=np.bool_)))
 
 
 def _texts(values: FloatArray) -> list[str]:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.labels import METRIC_NAME
+from ruler.kernels.numbering import Numbering
+from ruler.kernels.sorting import sort_by
 from ruler.model.arrays import BoolArray, CodeArray, IntArray
 from ruler.model.table import NO_LABEL, LabelTable, Strings
 
 # What a metric is called, of what type and in what unit: all three go where Prometheus drops the name.
 METADATA = frozenset((METRIC_NAME, "__type__", "__unit__"))
-
-_KEY_LIMIT = 1 << 62
-_COUNTED = 1 << 16  # ranges of keys up to this size are counted instead of sorted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,62 +34,48 @@ class Groups:
         return len(self.first)
 
 
-def _keys(columns: Sequence[CodeArray], length: int) -> tuple[IntArray, int]:
-    """One number for each row, equal where all columns are equal, and a bound on the numbers."""
-    key = np.zeros(length, dtype=np.int64)
-    bound = 1
-    for column in columns:
-        low, high = int(column.min()), int(column.max())
-        if low == high:
-            continue
-        size = high - low + 1
-        if bound * size >= _KEY_LIMIT:
-            distinct, key = np.unique(key, return_inverse=True)
-            bound = len(distinct)
-        key = key * size + (column - np.int64(low))
-        bound *= size
-    return key, bound
+class Grouping:
+    """A Grouping puts the series of any number of tables into groups of equal labels, a table at a time."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = tuple(names)
+        self._numbering = Numbering(len(self._names))
+
+    def __len__(self) -> int:
+        """How many groups there are so far."""
+        return len(self._numbering)
+
+    def add(self, table: LabelTable) -> Groups:
+        """The groups of a table's series; `first` has those alone that begin a group which had not been seen."""
+        places = [table.names.index(name) if name in table.names else -1 for name in self._names]
+        return _numbered(self._numbering, table.codes, places)
+
+
+def _numbered(numbering: Numbering, codes: CodeArray, places: Sequence[int]) -> Groups:
+    of, first = np.empty(len(codes), dtype=np.int64), np.empty(len(codes), dtype=np.int64)
+    return Groups(of, first[: numbering.number(codes, places, of, first)])
 
 
 def grouped(columns: Sequence[CodeArray], length: int) -> Groups:
     """The groups of rows that are equal in all columns."""
-    if length == 0:
-        nothing = np.zeros(0, dtype=np.int64)
-        return Groups(nothing, nothing)
-    key, bound = _keys(columns, length)
-    if bound == 1:
-        return Groups(key, np.zeros(1, dtype=np.int64))
-    if bound <= _COUNTED:
-        first = np.full(bound, length, dtype=np.int64)
-        np.minimum.at(first, key, np.arange(length))
-        used = np.flatnonzero(first < length)
-        used = used[np.argsort(first[used])]
-        number = np.empty(bound, dtype=np.int64)
-        number[used] = np.arange(len(used))
-        return Groups(number[key], first[used])
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    number = np.empty(len(order), dtype=np.int64)
-    number[order] = np.arange(len(order))
-    return Groups(number[inverse], first[order])
+    codes = np.stack(columns, axis=1) if columns else np.empty((length, 0), dtype=np.int32)
+    return _numbered(Numbering(len(columns)), codes, range(len(columns)))
 
 
 def group_by(table: LabelTable, names: Iterable[str]) -> Groups:
     """The groups of series with equal values of these labels."""
-    present = [name for name in dict.fromkeys(names) if name in table.names]
-    return grouped([table.column(name) for name in present], len(table))
+    return Grouping(dict.fromkeys(names)).add(table)
 
 
 def group_all(table: LabelTable) -> Groups:
     """The groups of series with the same labels."""
-    return group_by(table, table.names)
+    return _numbered(Numbering(len(table.names)), table.codes, range(len(table.names)))
 
 
 def group_both(left: LabelTable, right: LabelTable, names: Sequence[str]) -> tuple[IntArray, IntArray, int]:
     """For each series of both sides the number of its group by these labels, and how many groups there are."""
-    columns = [np.concatenate((left.column(name), right.column(name))) for name in names]
-    groups = grouped(columns, len(left) + len(right))
-    return groups.of[: len(left)], groups.of[len(left) :], len(groups)
+    grouping = Grouping(names)
+    return grouping.add(left).of, grouping.add(right).of, len(grouping)
 
 
 def is_any_label_name(name: str) -> bool:
@@ -143,6 +128,14 @@ def dropping_metadata(table: LabelTable, where: BoolArray) -> LabelTable:
     return LabelTable(table.names, changed, table.strings)
 
 
+def is_constant(table: LabelTable, name: str) -> bool:
+    """Whether a label tells no series from another."""
+    if name not in table.names or len(table) < 2:
+        return True
+    column = table.column(name)
+    return bool(column.min() == column.max())
+
+
 def stacked(tables: Sequence[LabelTable], strings: Strings) -> LabelTable:
     """The series of all these tables, one after the other."""
     names = names_of(*tables) if tables else ()
@@ -155,27 +148,29 @@ def stacked(tables: Sequence[LabelTable], strings: Strings) -> LabelTable:
     return LabelTable(names, codes, strings)
 
 
-def ranks(column: CodeArray, strings: Strings) -> IntArray:
-    """For each row where its string stands among the column's distinct strings in sorted order."""
-    distinct, inverse = np.unique(column, return_inverse=True)
-    texts = [strings.text(code) for code in distinct.tolist()]
+def ranks(column: CodeArray, strings: Strings) -> tuple[IntArray, int]:
+    """For each row where its string stands among the column's distinct strings in sorted order; how many those are."""
+    groups = grouped((column,), len(column))
+    texts = [strings.text(code) for code in column[groups.first].tolist()]
     rank = np.empty(len(texts), dtype=np.int64)
     rank[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
-    return rank[inverse]
+    return rank[groups.of], len(texts)
 
 
 def label_order(table: LabelTable) -> IntArray:
     """The order of the series by their labels, as Prometheus compares them: name by name, then value by value."""
+    order = np.arange(len(table))
     if len(table) < 2:
-        return np.arange(len(table))
-    keys: list[IntArray] = []
+        return order
     more_follows = np.zeros(len(table), dtype=np.bool_)
     for name in reversed(table.names):
         column = table.column(name)
-        rank = ranks(column, table.strings)
         absent = column == NO_LABEL
-        # A series without this label is less if it has no label after it either (it is a prefix), else greater.
-        rank[absent] = np.where(more_follows[absent], len(table) + 1, -1)
-        keys.append(rank)
+        rank, distinct = ranks(column, table.strings)
+        if distinct > 1:
+            # A series without this label is less if it has no label after it either (it is a prefix), else greater.
+            rank[absent & more_follows] = distinct
+            order, before = np.empty_like(order), order
+            sort_by(rank, distinct + 1, before, order)
         more_follows |= ~absent
-    return np.lexsort(keys) if keys else np.arange(len(table))
+    return order

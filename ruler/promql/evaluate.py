@@ -13,7 +13,7 @@ import numpy as np
 from common.errors import QueryError
 from ruler.model.arrays import ABSENT, FloatArray, IntArray
 from ruler.model.table import LabelTable, Overlay, Strings
-from ruler.promql.aggregate import OPERATORS, aggregated, check_share
+from ruler.promql.aggregate import aggregated, check_share
 from ruler.promql.ast import (
     Aggregation,
     At,
@@ -146,7 +146,7 @@ class Evaluation:
             return by_stretches(self.limits, counted, self.vector(expr.expr, grid), cells=CELLS // 8)
         param = None if expr.param is None else self.scalar(expr.param, grid)
         frame = self.vector(expr.expr, grid)
-        if param is None or expr.op in OPERATORS:
+        if param is None:
             return by_stretches(self.limits, partial(aggregated, expr), frame)
         if expr.op == "quantile":
             check_share(self, expr, param)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.model.table import LabelTable, Strings
@@ -56,6 +57,11 @@ class Frame:
     def mask(self) -> BoolArray:
         """Where there are samples, as an array."""
         return np.ones(self.values.shape, dtype=np.bool_) if self.present is None else self.present
+
+    @property
+    def bytes(self) -> npt.NDArray[np.uint8] | None:
+        """Where there are samples, as kernels take it."""
+        return None if self.present is None else self.present.view(np.uint8)
 
     def take(self, columns: IntArray | BoolArray) -> Frame:
         """Only these series, in this order."""

@@ -12,8 +12,10 @@ import numpy as np
 
 from common.errors import BadMatching
 from common.labels import METRIC_NAME, Labels, is_label_name, quote
+from ruler.kernels.sorting import sort_by
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.table import LabelTable
+from ruler.promql.aggregate import folded
 from ruler.promql.ast import Binary, Cardinality, Matching
 from ruler.promql.columns import METADATA, dropping, group_both, grouped, keeping, names_of, setting, stacked
 from ruler.promql.frame import Frame, empty_frame
@@ -29,15 +31,14 @@ def _matching_names(left: LabelTable, right: LabelTable, matching: Matching) -> 
     return tuple(name for name in names_of(left, right) if name not in gone)
 
 
-def _seen(mask: BoolArray, group: IntArray, groups: int) -> IntArray:
+def _seen(frame: Frame, group: IntArray, groups: int) -> FloatArray:
     """How many series of each group have a sample at each step, [steps × groups]."""
-    if len(group) == 0:
-        return np.zeros((len(mask), groups), dtype=np.int64)
-    order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-    seen = np.zeros((len(mask), groups), dtype=np.int64)
-    seen[:, group[order][starts]] = np.add.reduceat(mask.take(order, axis=1), starts, axis=1, dtype=np.int64)
-    return seen
+    return folded("count", frame, group, groups)[0]
+
+
+def _have_equals(group: IntArray, groups: int) -> bool:
+    """Whether any group has several series."""
+    return len(group) > groups or bool((np.bincount(group, minlength=groups) > 1).any())
 
 
 # --- and, or, unless -------------------------------------------------------------------------------------------------
@@ -49,10 +50,10 @@ def combined(scope: Scope, expr: Binary, left: Frame, right: Frame) -> Frame:
     names = _matching_names(left.table, right.table, matching)
     left_group, right_group, groups = group_both(left.table, right.table, names)
     if expr.op == "or":
-        taken = _seen(left.mask, left_group, groups).take(right_group, axis=1) > 0
+        taken = _seen(left, left_group, groups).take(right_group, axis=1) > 0
         rest = Frame(right.table, *_masked(right, ~taken), right.drop).pruned()
         return left if rest.series == 0 else merged(side_by_side(scope, left, rest))
-    matches = _seen(right.mask, right_group, groups).take(left_group, axis=1) > 0
+    matches = _seen(right, right_group, groups).take(left_group, axis=1) > 0
     return Frame(left.table, *_masked(left, matches if expr.op == "and" else ~matches), left.drop).pruned()
 
 
@@ -135,20 +136,21 @@ def matched(scope: Scope, expr: Binary, left: Frame, right: Frame) -> Frame:
 def _paired(expr: Binary, matching: Matching, sides: _Sides) -> _Pairs:
     """All series of the many side with those of the same group on the one side."""
     of_many, of_one = _joined(sides.many_group, sides.one_group, sides.groups)
-    many = sides.many
-    if not np.array_equal(of_many, np.arange(many.series)):
-        many = many.take(of_many)
-    one = sides.one.take(of_one)
+    many, one = _taken(sides.many, of_many), _taken(sides.one, of_one)
     values, kept = _operated(expr, sides, many.values, one.values)
     present = one.present if many.present is None else many.present if one.present is None else many.mask & one.mask
     table = _result_table(expr, matching, many.table, {name: one.table.column(name) for name in matching.include})
     return _pairs(expr, table, values, present, many.drop, sides.many_group[of_many], kept)
 
 
+def _taken(frame: Frame, series: IntArray) -> Frame:
+    return frame if np.array_equal(series, np.arange(frame.series)) else frame.take(series)
+
+
 def _lonely_many(expr: Binary, matching: Matching, sides: _Sides, fill: float) -> _Pairs:
     """Samples of the many side whose group has none on the one side, with the value that stands in for it."""
     many = sides.many
-    lonely = (_seen(sides.one.mask, sides.one_group, sides.groups).take(sides.many_group, axis=1) == 0) & many.mask
+    lonely = (_seen(sides.one, sides.one_group, sides.groups).take(sides.many_group, axis=1) == 0) & many.mask
     values, kept = _operated(expr, sides, many.values, np.full((1, 1), fill))
     include = {
         name: many.table.column(name) if name in sides.names else np.zeros(many.series, dtype=np.int32)
@@ -161,7 +163,7 @@ def _lonely_many(expr: Binary, matching: Matching, sides: _Sides, fill: float) -
 def _lonely_one(expr: Binary, matching: Matching, sides: _Sides, fill: float) -> _Pairs:
     """Samples of the one side whose group has none on the many side, with the value that stands in for it."""
     one = sides.one
-    lonely = (_seen(sides.many.mask, sides.many_group, sides.groups).take(sides.one_group, axis=1) == 0) & one.mask
+    lonely = (_seen(sides.many, sides.many_group, sides.groups).take(sides.one_group, axis=1) == 0) & one.mask
     values, kept = _operated(expr, sides, np.full((1, 1), fill), one.values)
     include = {name: one.table.column(name) for name in matching.include}
     table = _result_table(expr, matching, keeping(one.table, sides.names), include)
@@ -214,7 +216,8 @@ def _cells(sides: _Sides) -> int:
 
 def _joined(many_group: IntArray, one_group: IntArray, groups: int) -> tuple[IntArray, IntArray]:
     """All pairs (series of the many side, series of the one side) of the same group."""
-    order = np.argsort(one_group, kind="stable")
+    order = np.empty(len(one_group), dtype=np.int64)
+    sort_by(one_group, groups, np.arange(len(one_group)), order)
     counts = np.bincount(one_group, minlength=groups)
     starts = np.cumsum(counts) - counts
     partners = counts[many_group]
@@ -225,13 +228,18 @@ def _joined(many_group: IntArray, one_group: IntArray, groups: int) -> tuple[Int
 
 def _check_one_side(sides: _Sides, *, filling: bool) -> None:
     """Refuse two samples of one group on the one side, at a step where the operation has something to do."""
-    if not (np.bincount(sides.one_group, minlength=sides.groups) > 1).any():
+    if not _have_equals(sides.one_group, sides.groups):
         return
     active = sides.one.mask
     if not filling:
         busy: BoolArray = np.any(sides.many.mask, axis=1, keepdims=True)
         active = active & busy
-    step, clash = np.nonzero(_seen(active, sides.one_group, sides.groups) > 1)
+    seen = _seen(
+        Frame(sides.one.table, np.broadcast_to(sides.one.values, active.shape), active, sides.one.drop),
+        sides.one_group,
+        sides.groups,
+    )
+    step, clash = np.nonzero(seen > 1)
     if len(step) == 0:
         return
     doubled = [np.flatnonzero(active[step[0]] & (sides.one_group == group)) for group in clash[step == step[0]]]
@@ -264,5 +272,5 @@ def _check_pairs(pairs: _Pairs, matching: Matching) -> None:
         alike = grouped([*columns, pairs.group.astype(np.int32)], pairs.frame.series)
         group, count = alike.of, len(alike)
         problem = "grouping labels must ensure unique matches"
-    if (np.bincount(group) > 1).any() and (_seen(pairs.frame.mask, group, count) > 1).any():
+    if _have_equals(group, count) and (_seen(pairs.frame, group, count) > 1).any():
         raise BadMatching(f"multiple matches for labels: {problem}")

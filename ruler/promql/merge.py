@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from common.errors import QueryError
-from ruler.model.arrays import BoolArray, FloatArray
-from ruler.promql.columns import dropping_metadata, group_all
+from ruler.promql.aggregate import folded
+from ruler.promql.columns import METADATA, dropping_metadata, group_all, is_constant
 from ruler.promql.frame import Frame
 
 
@@ -17,19 +17,13 @@ def merged(frame: Frame) -> Frame:
     groups = group_all(frame.table)
     if len(groups) == frame.series:
         return frame
-    order = np.argsort(groups.of, kind="stable")
-    starts = np.flatnonzero(np.diff(groups.of[order], prepend=-1))
-    mask = frame.mask.take(order, axis=1)
-    if (np.add.reduceat(mask, starts, axis=1, dtype=np.int64) > 1).any():
+    counts, present = folded("count", frame, groups.of, len(groups))
+    if (counts > 1).any():
         raise same_labels()
-    shape = np.broadcast_shapes(frame.values.shape, mask.shape)
-    kept: FloatArray = np.where(
-        mask, np.broadcast_to(frame.values, shape).take(order, axis=1), -0.0
-    )  # adds nothing, not even to -0
-    values = np.add.reduceat(kept, starts, axis=1)
-    present: BoolArray = np.logical_or.reduceat(mask, starts, axis=1)
-    begins = np.lexsort((np.argmax(frame.mask, axis=0), groups.of))
-    return Frame(frame.table.take(groups.first), values, present, frame.drop[begins[starts]])
+    values, _ = folded("max", frame, groups.of, len(groups))
+    order = np.lexsort((np.argmax(frame.mask, axis=0), groups.of))
+    leading = order[np.flatnonzero(np.diff(groups.of[order], prepend=-1))]
+    return Frame(frame.table.take(groups.first), values, present, frame.drop[leading])
 
 
 def same_labels() -> QueryError:
@@ -38,5 +32,9 @@ def same_labels() -> QueryError:
 
 def unnamed(frame: Frame) -> Frame:
     """The frame at the end of a query: without the names that were to be dropped."""
+    if not frame.drop.any():
+        return frame
     table = dropping_metadata(frame.table, frame.drop)
-    return merged(Frame(table, frame.values, frame.present, np.zeros_like(frame.drop)))
+    named = Frame(table, frame.values, frame.present, np.zeros_like(frame.drop))
+    told_apart = frame.drop.all() and all(is_constant(frame.table, name) for name in METADATA)
+    return named if told_apart else merged(named)

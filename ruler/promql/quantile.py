@@ -1,7 +1,4 @@
-"""Quantiles: of samples side by side, and of the buckets of classic histograms.
-
-Everything here is about cells (a window, a group, a histogram at a step) and takes all of them at once.
-"""
+"""Quantiles of classic histograms, from their buckets: those of all cells (a histogram at a step) at once."""
 
 from __future__ import annotations
 
@@ -12,31 +9,6 @@ import numpy as np
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 
 _SMALL = 1e-12  # relative differences up to this between buckets are rounding, not observations
-
-
-def quantile_of(samples: FloatArray, counts: IntArray, share: FloatArray) -> FloatArray:
-    """The quantile over the first axis of `samples`, NaN where there is none; `counts` says how many there are.
-
-    NaN samples are less than all others, as Prometheus sorts them.
-    """
-    ordered = np.sort(samples, axis=0)
-    numbers = np.count_nonzero(~np.isnan(ordered), axis=0)
-    nans = counts - numbers
-    rank = share * (counts - 1)
-    low = np.maximum(np.floor(rank), 0)
-    high = np.minimum(counts - 1, low + 1)
-    weight = rank - np.floor(rank)
-    result = _nth(ordered, low - nans) * (1 - weight) + _nth(ordered, high - nans) * weight
-    result = np.where(share < 0, -np.inf, np.where(share > 1, np.inf, result))
-    return np.where(np.isnan(share) | (counts == 0), np.nan, result)
-
-
-def _nth(ordered: FloatArray, place: FloatArray) -> FloatArray:
-    valid = place >= 0
-    index = np.clip(np.nan_to_num(place), 0, len(ordered) - 1).astype(np.int64)
-    index = np.broadcast_to(index, np.broadcast_shapes(index.shape, ordered.shape[1:]))
-    source = np.broadcast_to(ordered, (len(ordered), *index.shape))
-    return np.where(valid, np.take_along_axis(source, index[np.newaxis], axis=0)[0], np.nan)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,16 @@ from typing import Final
 import numpy as np
 
 from ruler.model.arrays import BoolArray, FloatArray
-from ruler.promql.columns import group_all, stacked
+from ruler.promql.columns import Grouping, names_of, stacked
 from ruler.promql.frame import Frame, Value
 from ruler.promql.limits import Limits
 
 CELLS: Final = 1 << 20  # of a stretch, where series are put into order or compared with each other
+FOLDED_CELLS: Final = 1 << 22  # where they are brought together in groups
 PLAIN_CELLS: Final = 1 << 23  # where each cell is looked at by itself
 
 
-def by_stretches(limits: Limits, run: Callable[..., Value], *sides: Value, cells: int = CELLS) -> Frame:
+def by_stretches(limits: Limits, run: Callable[..., Value], *sides: Value, cells: int = FOLDED_CELLS) -> Frame:
     """What `run` makes of frames and scalars of the same steps, worked out in stretches of so many cells."""
     steps = max(map(_steps, sides))
     width = max(each.series if isinstance(each, Frame) else 1 for each in sides)
@@ -58,21 +59,26 @@ def end_to_end(parts: Sequence[Frame], limits: Limits) -> Frame:
         whole = all(part.present is None for part in parts)
         mask = None if whole else np.concatenate([part.mask for part in parts])
         return Frame(first.table, np.concatenate([part.values for part in parts]), mask, first.drop)
-    table = stacked([part.table for part in parts], first.table.strings)
-    groups = group_all(table)
+    grouping = Grouping(names_of(*(part.table for part in parts)))
     steps = sum(len(part.values) for part in parts)
-    limits.charge(steps * len(groups))
-    values: FloatArray = np.zeros((steps, len(groups)))
-    present: BoolArray = np.zeros((steps, len(groups)), dtype=np.bool_)
-    row = column = 0
+    columns, tables, drops = [], [], []
     for part in parts:
-        columns = groups.of[column : column + part.series]
+        limits.check()
+        groups = grouping.add(part.table)
+        limits.charge(steps * len(grouping))
+        columns.append(groups.of)
+        tables.append(part.table.take(groups.first))
+        drops.append(part.drop[groups.first])
+    values: FloatArray = np.zeros((steps, len(grouping)))
+    present: BoolArray = np.zeros((steps, len(grouping)), dtype=np.bool_)
+    row = 0
+    for part, places in zip(parts, columns, strict=True):
+        limits.check()
         rows = slice(row, row + len(part.values))
-        values[rows, columns] = part.values
-        present[rows, columns] = part.mask
-        row, column = row + len(part.values), column + part.series
-    drop = np.concatenate([part.drop for part in parts])[groups.first]
-    return Frame(table.take(groups.first), values, present, drop).pruned()
+        values[rows, places] = part.values
+        present[rows, places] = part.mask
+        row = rows.stop
+    return Frame(stacked(tables, first.table.strings), values, present, np.concatenate(drops)).pruned()
 
 
 def _alike(one: Frame, other: Frame) -> bool:

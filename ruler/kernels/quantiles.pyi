@@ -1,0 +1,13 @@
+import numpy as np
+import numpy.typing as npt
+
+from ruler.model.arrays import FloatArray, IntArray
+
+def quantiles(
+    shares: FloatArray,
+    values: FloatArray,
+    present: npt.NDArray[np.uint8] | None,
+    group_of: IntArray,
+    into: FloatArray,
+    found: npt.NDArray[np.uint8],
+) -> None: ...

@@ -1,0 +1,3 @@
+from ruler.model.arrays import IntArray
+
+def sort_by(ranks: IntArray, bound: int, order: IntArray, into: IntArray) -> None: ...
