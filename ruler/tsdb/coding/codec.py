@@ -3,8 +3,9 @@
     cells  → gaps set apart → constants told from the rest → integers (decimals.py) → residuals → pcodec (integers.py)
     times  → gaps set apart → distance to the tick of the row, then the same
 
-Both directions work on whole matrices. A block does not carry its shape: who reads it knows that. What is damaged
-raises ValueError or gives an array of the right shape.
+What is read stays residuals, a quarter of the size of cells and less, from which a kernel computes the columns that are
+wanted. A block does not carry its shape: who reads it knows that. What is damaged raises ValueError, or other numbers
+come of it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ruler.kernels.residuals import Residuals
 from ruler.model.arrays import ABSENT_BITS, BoolArray, IntArray
 from ruler.tsdb.coding import gaps, integers
-from ruler.tsdb.coding.decimals import as_floats, as_integers
+from ruler.tsdb.coding.decimals import FORMS, as_integers
 from ruler.tsdb.coding.packing import expansion, joined, parted, squeezed
 
 Bits = npt.NDArray[np.uint64]
@@ -29,7 +31,6 @@ TIME_SIGN: Final = np.uint64(1 << 63)
 NO_TIME: Final = np.uint64(0)
 # In a column's note, beside its form: whether it never changes, and whether it has gaps.
 ALL_NUMBERS, CONSTANT, GAPS = np.uint8(0), np.uint8(0x40), np.uint8(0x80)
-FORM: Final = np.uint8(0x3F)
 
 
 class Codec(IntEnum):
@@ -56,11 +57,6 @@ def encode_cells(cells: Bits, codec: Codec) -> bytes:
     return _encoded(cells, values, ~np.isfinite(values.view(np.float64)), as_integers, codec)
 
 
-def decode_cells(data: bytes | memoryview, columns: int, rows: int) -> Bits:
-    """The stored cells [columns × rows] of a block. May raise ValueError."""
-    return _decoded(data, columns, rows, lambda forms, numbers: as_floats(forms, numbers) ^ ABSENT_CELL)
-
-
 def encode_times(times: Bits, interval: int, first: int) -> bytes:
     """Compress stored times [slots × rows]; row r belongs to tick `first + r` of the interval, or (0) to none."""
     distances = (times ^ TIME_SIGN) - _ticks(times.shape[1], interval, first)
@@ -71,10 +67,22 @@ def encode_times(times: Bits, interval: int, first: int) -> bytes:
     return _encoded(times, distances, times == NO_TIME, as_distances, Codec.FAST)
 
 
-def decode_times(data: bytes | memoryview, slots: int, rows: int, interval: int, first: int) -> Bits:
-    """The stored times [slots × rows] of a block. May raise ValueError."""
-    ticks = _ticks(rows, interval, first)
-    return _decoded(data, slots, rows, lambda _, distances: (distances.view(np.uint64) + ticks) ^ TIME_SIGN)
+def decode_times(data: bytes | memoryview, interval: int, first: int, into: Bits) -> None:
+    """Write to `into` [rows × slots] the times that were encoded. May raise ValueError."""
+    rows, slots = into.shape
+    if into.size:
+        residuals_of(data, slots, rows).times(interval, first, into)
+
+
+def residuals_of(data: bytes | memoryview, columns: int, rows: int) -> Residuals:
+    """What a block of cells or times is computed from. May raise ValueError."""
+    noted, numbered, apart = parted(data, 3)
+    notes = expansion(noted, np.uint8, columns)
+    still, moving = np.flatnonzero(notes & CONSTANT), np.flatnonzero(~notes & CONSTANT)
+    packed = integers.unpack(numbered, len(still), len(moving), rows)
+    gapped = int(np.count_nonzero(notes & GAPS))
+    missing = gaps.unpack(apart, gapped, rows) if gapped else None
+    return Residuals(rows, FORMS, notes, still, moving, *packed, missing)
 
 
 def _ticks(rows: int, interval: int, first: int) -> Bits:
@@ -102,24 +110,3 @@ def _encoded(
     return joined(
         (squeezed(notes), integers.pack(constants[:, 0], numbers, codec.level, compare=codec is Codec.DENSE), apart)
     )
-
-
-def _decoded(data: bytes | memoryview, columns: int, rows: int, stored_of: Callable[[Bytes, IntArray], Bits]) -> Bits:
-    stored = np.empty((columns, rows), dtype=np.uint64)
-    if not stored.size:
-        return stored
-    noted, numbered, apart = parted(data, 3)
-    notes = expansion(noted, np.uint8, columns)
-    forms = notes & FORM
-    still, moving = np.flatnonzero(notes & CONSTANT), np.flatnonzero(~notes & CONSTANT)
-    constants, order, numbers = integers.unpack(numbered, len(still), len(moving), rows)
-    moving = moving[order]
-    stored[still] = stored_of(forms[still], constants[:, None])
-    stored[moving] = stored_of(forms[moving], numbers)
-    gapped = np.flatnonzero(notes & GAPS)
-    if len(gapped):
-        missing, contents = gaps.unpack(apart, len(gapped), rows)
-        whole = stored[gapped]
-        whole[missing] = contents
-        stored[gapped] = whole
-    return stored

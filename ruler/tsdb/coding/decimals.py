@@ -18,14 +18,14 @@ Bits = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]
 
 # n ÷ 10^k; n × 10^-k, which rounds differently (Go's `* 0.001`); n ÷ 1000 ÷ 1000, as node_exporter does for pressure
-_FORMS: Final = np.array(
+FORMS: Final = np.array(
     [(1.0, 1.0, 1.0, 1.0)]
     + [(1.0, 10.0**k, 1.0, 10.0**k) for k in range(1, 10)]
     + [(float(f"1e-{k}"), 1.0, 1.0, 10.0**k) for k in (1, 2, 3, 6, 9)]
     + [(1.0, 1e3, 1e3, 1e6), (1.0, 1.0, 1.0, 1.0)]
 )
-MULTIPLY, DIVIDE, AGAIN, INVERSE = (np.ascontiguousarray(column) for column in _FORMS.T)
-WHOLE, BITS = 0, len(_FORMS) - 1
+_MULTIPLY, _DIVIDE, _AGAIN, _INVERSE = (np.ascontiguousarray(column) for column in FORMS.T)
+WHOLE, BITS = 0, len(FORMS) - 1
 COMPUTED: Final = np.arange(WHOLE + 1, BITS)
 SAMPLED: Final = 8  # rows that rule forms out before one is tried on all rows
 
@@ -42,19 +42,6 @@ def as_integers(values: Bits) -> tuple[Bytes, IntArray]:
         if values.shape[1] > 1:  # a constant is not worth a search
             _search(floats, left, forms, numbers)
     return forms, numbers
-
-
-def as_floats(forms: Bytes, numbers: IntArray) -> Bits:
-    """The bits of the columns that as_integers took apart. Raises ValueError for a form that does not exist."""
-    if (forms > BITS).any():
-        raise ValueError(f"block: no such form: {forms.max()}")
-    floats = numbers.astype(np.float64)
-    computed = np.flatnonzero((forms != WHOLE) & (forms != BITS))
-    floats[computed] = _arithmetic(floats[computed], forms[computed, None])
-    values = floats.view(np.uint64)
-    plain = np.flatnonzero(forms == BITS)
-    values[plain] = ordered(numbers[plain]).view(np.uint64)
-    return values
 
 
 def ordered(bits: IntArray) -> IntArray:
@@ -79,12 +66,12 @@ def _search(floats: FloatArray, left: IntArray, forms: Bytes, numbers: IntArray)
 
 def _computed(floats: FloatArray, form: IntArray) -> tuple[IntArray, BoolArray]:
     """The whole numbers that floats come from in these forms, and where they do so in every bit."""
-    whole = np.rint(floats * INVERSE[form]).astype(np.int64)
+    whole = np.rint(floats * _INVERSE[form]).astype(np.int64)
     back = _arithmetic(whole.astype(np.float64), form)
     same: BoolArray = np.equal(back.view(np.uint64), floats.view(np.uint64))
     return whole, same
 
 
 def _arithmetic(whole: FloatArray, form: IntArray | Bytes) -> FloatArray:
-    result: FloatArray = whole * MULTIPLY[form] / DIVIDE[form] / AGAIN[form]
+    result: FloatArray = whole * _MULTIPLY[form] / _DIVIDE[form] / _AGAIN[form]
     return result

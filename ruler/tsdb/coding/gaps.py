@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ruler.kernels.gaps import Gaps
 from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS, BoolArray
 from ruler.tsdb.coding.packing import LENGTH, expansion, joined, parted, squeezed
 
@@ -41,28 +42,24 @@ def pack(gaps: BoolArray, stored: Bits) -> bytes:
     return joined([counts, *map(squeezed, arrays)])
 
 
-def unpack(data: bytes, columns: int, rows: int) -> tuple[BoolArray, Bits]:
-    """Which cells [columns × rows] have no number, and what each of them holds, in order. May raise ValueError."""
-    counts, *parts = parted(data, 5)
+def unpack(data: bytes, columns: int, rows: int) -> Gaps:
+    """The gaps that were packed of so many columns, for the kernel that puts them in. May raise ValueError."""
+    counts, which, distances, kinds, others = parted(data, 5)
     if len(counts) != 2 * LENGTH.size:
         raise ValueError(f"block: counts of gaps in {len(counts)} bytes")
     patterns, places = np.frombuffer(counts, dtype="<u4").tolist()
     if not (patterns <= columns and places <= patterns * rows):
         raise ValueError(f"block: {patterns} patterns with {places} gaps in {columns} columns of {rows} rows")
-    which = expansion(parts[0], np.uint32, columns)
-    at = np.cumsum(expansion(parts[1], np.uint32, places), dtype=np.int64) - 1
-    kinds = expansion(parts[2], np.uint8, places)
-    if (which >= patterns).any() or (at >= patterns * rows).any() or (kinds > OTHER).any():
-        raise ValueError("block: a gap outside of the block, or of no known kind")
-    distinct = np.zeros(patterns * rows, dtype=np.uint8)
-    distinct[at] = kinds
-    everywhere = distinct.reshape(patterns, rows)[which]
-    gaps = everywhere > 0
-    kinds = everywhere[gaps]
-    contents = np.concatenate((KINDS, KINDS[:1]))[kinds - 1]
-    strange = np.flatnonzero(kinds == OTHER)
-    contents[strange] = expansion(parts[3], np.uint64, len(strange))
-    return gaps, contents
+    found = Gaps(
+        rows,
+        patterns,
+        expansion(which, np.uint32, columns),
+        expansion(distances, np.uint32, places),
+        expansion(kinds, np.uint8, places),
+        KINDS,
+    )
+    found.fill(expansion(others, np.uint64, found.strange))
+    return found
 
 
 def fill(values: npt.NDArray[np.uint64], gaps: BoolArray) -> None:

@@ -8,13 +8,13 @@ table of pcodec. Arithmetic is modulo 2⁶⁴, so nothing is lost whatever the n
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ruler.model.arrays import IntArray
-from ruler.tsdb.coding.kin import find_kin, join_kin, part_from_kin
+from ruler.tsdb.coding.kin import Kin, find_kin, part_from_kin
 from ruler.tsdb.coding.packing import expansion, joined, parted, squeezed
 
 Bytes = npt.NDArray[np.uint8]
@@ -27,6 +27,15 @@ STEPS: Final = np.uint8(0x20)  # residuals are differences from row to row
 LARGEST: Final = 31
 NONE: Final = np.empty(0, dtype=np.uint16)
 KINDS: Final = 2 * len(WIDTHS)
+
+
+class Packed(NamedTuple):
+    """Packed is what lies in the parts of a block: bases, keys and shifts, kin, and the residuals of each width."""
+
+    bases: IntArray
+    keys_and_shifts: Bytes
+    kin: Kin
+    residuals: tuple[npt.NDArray[Any], ...]
 
 
 def pack(constants: IntArray, columns: IntArray, level: int, *, compare: bool = False) -> bytes:
@@ -47,28 +56,17 @@ def pack(constants: IntArray, columns: IntArray, level: int, *, compare: bool = 
     return joined(parts)
 
 
-def unpack(data: bytes, constants: int, columns: int, rows: int) -> tuple[IntArray, IntArray, IntArray]:
-    """The numbers of the constant columns, and an order of the others with [columns × rows] in that order.
-
-    May raise ValueError.
-    """
+def unpack(data: bytes, constants: int, columns: int, rows: int) -> Packed:
+    """What was packed of so many constant and other columns, for the kernel that undoes it. May raise ValueError."""
     based, described, related, *parts = parted(data, 3 + len(WIDTHS))
-    bases = expansion(based, np.int64, constants + columns)
-    keys, shifts = expansion(described, np.uint8, 2 * columns).reshape(2, columns)
-    order = np.argsort(keys, kind="stable")
-    numbers = np.zeros((columns, rows), dtype=np.int64)
-    start = 0
-    for width, (levels, steps), part in zip(WIDTHS, _counts(keys), parts, strict=True):
-        middle, end = start + levels, start + levels + steps
-        residuals = expansion(part, width, (end - start) * (rows - 1)).reshape(end - start, rows - 1)
-        numbers[start:middle, 1:] = residuals[:levels]
-        np.cumsum(residuals[levels:], axis=1, dtype=np.int64, out=numbers[middle:end, 1:])
-        start = end
-    numbers <<= (shifts[order] & np.uint8(63)).astype(np.int64)[:, None]
-    numbers += bases[constants:][order, None]
-    if related:
-        join_kin(numbers, order, expansion(related, np.uint16, columns))
-    return bases[:constants], order, numbers
+    keys_and_shifts = expansion(described, np.uint8, 2 * columns)
+    counts = [(levels + steps) * (rows - 1) for levels, steps in _counts(keys_and_shifts[:columns])]
+    return Packed(
+        expansion(based, np.int64, constants + columns),
+        keys_and_shifts,
+        expansion(related, np.uint16, columns if related else 0),
+        tuple(map(expansion, parts, WIDTHS, counts)),
+    )
 
 
 def _residuals(columns: IntArray) -> tuple[Bytes, Bytes, IntArray]:

@@ -53,24 +53,9 @@ def find_kin(columns: IntArray) -> Kin:
 
 def part_from_kin(columns: IntArray, kin: Kin) -> None:
     """Leave of each column what its kin does not say."""
-    related, other, added = _related(kin)
-    columns[related] -= added * columns[other]
-
-
-def join_kin(columns: IntArray, order: IntArray, kin: Kin) -> None:
-    """Undo part_from_kin for columns that lie in another order. Raises ValueError when a kin is no column."""
-    related, other, added = _related(kin)
-    if ((other < 0) | (other >= len(columns))).any():
-        raise ValueError("block: a column that belongs to one outside of the block")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    columns[place[related]] += added * columns[place[other]]
-
-
-def _related(kin: Kin) -> tuple[IntArray, IntArray, IntArray]:
-    """The columns that have a kin, the kin, and the sign with which it was taken away."""
     related = np.flatnonzero(kin)
-    return related, (kin[related] // 2).astype(np.int64) - 1, 1 - 2 * (kin[related] % 2).astype(np.int64)[:, None]
+    other, added = kin[related] // 2 - 1, 1 - 2 * (kin[related] % 2).astype(np.int64)
+    columns[related] -= added[:, None] * columns[other]
 
 
 def _centred(numbers: IntArray) -> npt.NDArray[np.float32]:

@@ -17,15 +17,16 @@ from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from ruler.kernels.residuals import Residuals
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
-from ruler.tsdb.coding.codec import decode_cells, decode_times
+from ruler.tsdb.coding.codec import decode_times, residuals_of
 from ruler.tsdb.files.chunkfile import CorruptChunkError, Header, read_meta
 from ruler.tsdb.files.dictionary import Dictionary
-from ruler.tsdb.files.page import Bits, Leaf
+from ruler.tsdb.files.page import ABSENT_CELL, Bits, Leaf
 from ruler.tsdb.files.parity import SEGMENT, restored
 from ruler.tsdb.labels.index import Index
 
@@ -159,15 +160,13 @@ class Chunk:
         self._cache.forget(lambda key: isinstance(key, tuple) and key[0] == self.number)
 
 
-class Part(NamedTuple):
-    """A Part is the cells of some columns that a block of a chunk has: which of those asked for, and which in `cells`.
+class Lost:
+    """A Lost stands for a block that cannot be read: it has no values."""
 
-    `cells` are [rows × columns]; nobody may write to them.
-    """
+    nbytes = 100
 
-    into: IntArray | slice
-    cells: Bits
-    within: IntArray | slice
+    def values(self, columns: IntArray, low: int, high: int, into: Bits, places: IntArray) -> None:  # noqa: ARG002
+        into[:, places] = ABSENT_CELL
 
 
 class OpenChunk(Leaf):
@@ -207,13 +206,12 @@ class OpenChunk(Leaf):
         self.last_row = np.concatenate([none, arrays["last_row"]])
         self.flags = np.concatenate([np.zeros(1, np.uint8), arrays["flags"]])
         self.ahead, self.behind = arrays["reach"].tolist()
-        stored = decode_times(arrays["times"].tobytes(), header.slots - 1, header.rows, header.interval, header.first)
-        times = np.concatenate([np.zeros((1, header.rows), np.uint64), stored])
-        published = times != 0
+        self.times = np.zeros((header.rows, header.slots), dtype=np.uint64)
+        decode_times(arrays["times"].tobytes(), header.interval, header.first, self.times[:, 1:])
+        published = np.ascontiguousarray((self.times != 0).T)
         some = published.any(axis=1)
         self.slot_first = np.where(some, published.argmax(axis=1), self.rows).astype(np.int32)
         self.slot_last = np.where(some, self.rows - 1 - published[:, ::-1].argmax(axis=1), -1).astype(np.int32)
-        self.times = np.ascontiguousarray(times.T)
         self._width = int(arrays["block_width"][0])
         self._blocks, self._stretches, self._checks = arrays["blocks"], arrays["stretches"], arrays["checks"]
         self.torn = None
@@ -243,39 +241,40 @@ class OpenChunk(Leaf):
         return self.taken(columns, low, high, self.plane), np.arange(len(columns)), low
 
     def taken(self, columns: IntArray, low: int, high: int, plane: int = 0) -> Bits:
-        """The cells of these columns (0: absent) in the rows [low, high), as [rows × columns]."""
-        out = np.zeros((high - low, len(columns)), dtype=np.uint64)
-        for into, cells, within in self.parts_of(columns, plane):
-            out[:, into] = cells[low:high, within]
-        return out
+        """The cells of these columns (0: none) in the rows [low, high), as [rows × columns]."""
+        cells: Bits = np.empty((len(columns), high - low), dtype=np.uint64).T
+        self.read(columns, low, high, cells, plane)
+        cells ^= ABSENT_CELL
+        return cells
 
-    def parts_of(self, columns: IntArray, plane: int = 0) -> list[Part]:
-        """Where the cells of these columns are."""
+    def read(self, columns: IntArray, low: int, high: int, into: Bits, plane: int) -> None:
+        """Write the values of these columns (0: none) in the rows [low, high) to `into` [rows × columns].
+
+        It is quickest where the rows of a column lie one after another.
+        """
         place = np.flatnonzero(columns)
+        if len(place) < len(columns):
+            into[:, columns == 0] = ABSENT_CELL
         wanted = columns[place] - 1
-        if len(wanted) > 1 and (wanted[1:] < wanted[:-1]).any():
-            order = np.argsort(wanted)
-            place, wanted = place[order], wanted[order]
         block_of = wanted // self._width
-        edges = [0, *(np.flatnonzero(np.diff(block_of)) + 1).tolist(), len(wanted)]
-        parts = []
-        for start, stop in pairwise(edges):
+        if (block_of[1:] < block_of[:-1]).any():
+            order = np.argsort(block_of, kind="stable")
+            place, wanted, block_of = place[order], wanted[order], block_of[order]
+        for start, stop in pairwise([0, *(np.flatnonzero(np.diff(block_of)) + 1).tolist(), len(wanted)]):
             if start < stop:
                 block = int(block_of[start])
                 within = wanted[start:stop] - block * self._width
-                parts.append(Part(_slice(place[start:stop]), self._block(plane, block), _slice(within)))
-        return parts
+                self._block(plane, block).values(within, low, high, into, place[start:stop])
 
-    def _block(self, plane: int, block: int) -> Bits:
-        cells: Bits = self._cache.get((self.number, plane, block), lambda: self._decoded(plane, block))
-        return cells
+    def _block(self, plane: int, block: int) -> Residuals | Lost:
+        found: Residuals | Lost = self._cache.get((self.number, plane, block), lambda: self._loaded(plane, block))
+        return found
 
-    def _decoded(self, plane: int, block: int) -> Bits:
-        columns = min(self._width, self.used - 1 - block * self._width)
+    def _loaded(self, plane: int, block: int) -> Residuals | Lost:
         data = self._intact(block * self.header.planes + plane)
         if data is None:
-            return np.zeros((self.rows, columns), dtype=np.uint64)
-        return np.ascontiguousarray(decode_cells(data, columns, self.rows).T)
+            return Lost()
+        return residuals_of(data, min(self._width, self.used - 1 - block * self._width), self.rows)
 
     def _intact(self, number: int) -> bytes | None:
         """The bytes of a block, restored when they are damaged; None when they cannot be. Damage is reported once."""
@@ -333,9 +332,3 @@ class OpenChunk(Leaf):
                 self._content.forget(at + length - begin, begin)
                 return at + length - begin, number + 1 if number + 1 < len(self._blocks) else None
         return 0, None
-
-
-def _slice(places: IntArray) -> IntArray | slice:
-    """`places` as a slice where they are neighbours, which numpy copies faster."""
-    neighbours = bool((places[1:] - places[:-1] == 1).all())
-    return slice(int(places[0]), int(places[-1]) + 1) if neighbours else places

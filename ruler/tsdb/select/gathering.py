@@ -84,21 +84,14 @@ def _take(layer: Layer, low: int, into: Bits, *, beside: bool) -> None:
     """Take rows of a layer, from `low` on; `beside` cells of other streams that are in their places already."""
     page, columns, *_, erasures = layer
     high = low + len(into)
-    if not erasures and isinstance(page, OpenChunk):
-        if not beside and not columns.all():
-            into[:] = ABSENT_CELL
-        for part in page.parts_of(columns, page.plane):
-            gather(part.cells[low:high], _numbers(part.within), into, _numbers(part.into), beside=beside)
+    if not erasures and not beside and isinstance(page, OpenChunk):
+        page.read(columns, low, high, into, page.plane)
         return
     cells, places, first = spared(page, columns, low, high, erasures)
     rows = cells[low - first : high - first]
     if page.torn is not None:
         rows, places = _sure(page, page.torn, low, rows[:, places], columns), np.arange(len(columns))
     gather(rows, places, into, np.arange(len(columns)), beside=beside)
-
-
-def _numbers(places: IntArray | slice) -> IntArray:
-    return np.arange(places.start, places.stop) if isinstance(places, slice) else places
 
 
 def _sure(page: Leaf, torn: BoolArray, low: int, cells: Bits, columns: IntArray) -> Bits:

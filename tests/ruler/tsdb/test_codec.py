@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS
-from ruler.tsdb.coding.codec import Codec, decode_cells, decode_times, encode_cells, encode_times
+from ruler.tsdb.coding.codec import Codec, decode_times, encode_cells, encode_times, residuals_of
 
 Bits = npt.NDArray[np.uint64]
 
@@ -29,6 +29,21 @@ def stored(values: npt.ArrayLike) -> Bits:
 def times_at(due: npt.ArrayLike) -> Bits:
     """Times as they are stored."""
     return np.ascontiguousarray(due, dtype=np.int64).view(np.uint64) ^ np.uint64(1 << 63)
+
+
+def decode_cells(data: bytes | memoryview, columns: int, rows: int) -> Bits:
+    """Cells [columns × rows] as they are stored."""
+    values = np.empty((columns, rows), dtype=np.uint64)
+    every = np.arange(columns)
+    residuals_of(data, columns, rows).values(every, 0, rows, values.T, every)
+    return values ^ np.uint64(ABSENT_BITS)
+
+
+def times_of(data: bytes, slots: int, rows: int, interval: int, first: int) -> Bits:
+    """Times [slots × rows] as they are stored."""
+    times = np.empty((rows, slots), dtype=np.uint64)
+    decode_times(data, interval, first, times)
+    return times.T
 
 
 def size_of(cells: Bits, codec: Codec) -> float:
@@ -122,7 +137,7 @@ def test_times_come_back_bit_for_bit(drawn: tuple[Bits, int, int]) -> None:
     """Times on a grid, beside it, on none, or missing come back as they were."""
     times, interval, first = drawn
     data = encode_times(times, interval, first)
-    assert times.tobytes() == decode_times(data, len(times), times.shape[1], interval, first).tobytes()
+    assert times.tobytes() == times_of(data, len(times), times.shape[1], interval, first).tobytes()
 
 
 @given(blocks(), st.sampled_from(Codec), st.data())
@@ -158,7 +173,7 @@ def test_damaged_times_are_an_error_or_of_the_right_shape(drawn: tuple[Bits, int
     bit = data.draw(st.integers(0, 8 * len(block) - 1))
     block[bit // 8] ^= 1 << bit % 8
     try:
-        decoded = decode_times(bytes(block), len(times), times.shape[1], interval, first)
+        decoded = times_of(bytes(block), len(times), times.shape[1], interval, first)
     except ValueError:
         return
     assert times.shape == decoded.shape
@@ -170,18 +185,45 @@ def test_garbage_is_refused(garbage: bytes) -> None:
     with pytest.raises(ValueError, match="block"):
         decode_cells(garbage, 4, 4)
     with pytest.raises(ValueError, match="block"):
-        decode_times(garbage, 4, 4, INTERVAL, FIRST)
+        times_of(garbage, 4, 4, INTERVAL, FIRST)
 
 
 def test_blocks_without_cells_are_empty() -> None:
-    """No columns or no rows cost nothing and come back as such."""
+    """No columns or no rows cost nothing, and no times come back from nothing."""
     for shape in ((0, 5), (5, 0), (0, 0)):
         nothing = np.empty(shape, dtype=np.uint64)
         assert (b"", b"") == (encode_cells(nothing, Codec.FAST), encode_times(nothing, INTERVAL, FIRST))
-        assert (shape, shape) == (
-            decode_cells(b"", *shape).shape,
-            decode_times(b"", shape[0], shape[1], INTERVAL, FIRST).shape,
-        )
+        assert shape == times_of(b"", *shape, INTERVAL, FIRST).shape
+
+
+@given(blocks(), st.sampled_from(Codec), st.data())
+@settings(deadline=None, max_examples=150)
+def test_any_columns_and_rows_are_read_anywhere(cells: Bits, codec: Codec, data: st.DataObject) -> None:
+    """Some rows of some columns, in any order and more than once, come into the places they are meant for, whichever
+    way those lie in memory, and nothing else is touched.
+    """
+    count, rows = cells.shape
+    columns = np.array(data.draw(st.lists(st.integers(0, count - 1), max_size=6)), dtype=np.int64)
+    low = data.draw(st.integers(0, rows))
+    high = data.draw(st.integers(low, rows))
+    places = np.array(data.draw(st.permutations(range(8)))[: len(columns)], dtype=np.int64)
+    into = np.full((high - low, 8), 7, dtype=np.uint64, order=data.draw(st.sampled_from("CF")))
+    expected = into.copy()
+    expected[:, places] = cells[columns, low:high].T ^ np.uint64(ABSENT_BITS)
+    residuals_of(encode_cells(cells, codec), count, rows).values(columns, low, high, into, places)
+    assert expected.tolist() == into.tolist()
+
+
+@pytest.mark.parametrize(
+    ("columns", "low", "high", "places"),
+    [([3], 0, 4, [0]), ([-1], 0, 4, [0]), ([0], 0, 4, [2]), ([0], 0, 4, [-1]), ([0], 1, 5, [0]), ([0], -1, 3, [0]),
+     ([0], 3, 1, [0]), ([0], 0, 3, [0]), ([0, 1], 0, 4, [0])],
+)  # fmt: skip
+def test_what_is_not_there_is_not_read(columns: list[int], low: int, high: int, places: list[int]) -> None:
+    """Columns and rows that a block does not have, and places that there are not, are an IndexError."""
+    block = residuals_of(encode_cells(stored(np.arange(12.0).reshape(3, 4)), Codec.FAST), 3, 4)
+    with pytest.raises(IndexError, match="block"):
+        block.values(np.array(columns), low, high, np.empty((4, 2), dtype=np.uint64), np.array(places))
 
 
 @pytest.mark.parametrize(
