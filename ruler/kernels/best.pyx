@@ -4,16 +4,23 @@ Arrays are as in groups.pyx; `wanted` [steps or 1] says how many series of a gro
 which holds zeros, where they are. None of this holds Python's lock.
 """
 
+from libc.math cimport NAN, isnan
 from libc.stdint cimport int64_t, uint8_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from ruler.kernels.frames cimport check_frame, check_results
-from ruler.kernels.keys cimport key
 
 cdef struct Contender:
-    int64_t key
+    double value
     Py_ssize_t series
+
+
+cdef struct Heap:
+    # Those of a group that are kept as yet; when they are as many as wanted, the worst comes first.
+    Contender *contenders
+    int64_t count
+    double bar  # no value up to it is kept; NaN, which is no bar, while there is room or the worst is NaN
 
 
 def keep_best(
@@ -26,54 +33,55 @@ def keep_best(
     uint8_t[:, ::1] kept,
 ):
     """Keep the greatest, or with a sign of -1 the least: NaN last, and of equal ones the first."""
-    cdef Py_ssize_t series = group_of.shape[0], step, place, group
+    cdef Py_ssize_t series = group_of.shape[0], step, place, group, end = 0
     cdef int64_t most
-    cdef Contender one
-    cdef Contender *heap
+    cdef double value
     check_frame(values, present, group_of)
     check_results(values, kept.shape[0], wanted.shape[0])
-    cdef Contender *contenders = <Contender *>malloc(series * sizeof(Contender) + (2 * groups + 1) * sizeof(Py_ssize_t))
-    if contenders == NULL:
+    cdef Heap *heaps = <Heap *>calloc((groups + 1) * sizeof(Heap) + series * sizeof(Contender), 1)
+    if heaps == NULL:
         raise MemoryError(f"{series} series")
-    cdef Py_ssize_t *starts = <Py_ssize_t *>(contenders + series)  # where the group's contenders are
-    cdef Py_ssize_t *counts = starts + groups + 1                  # how many there are of them
+    cdef Contender *contenders = <Contender *>(heaps + groups + 1)
     with nogil:
-        memset(starts, 0, (groups + 1) * sizeof(Py_ssize_t))
         for place in range(series):
-            starts[group_of[place] + 1] += 1
+            heaps[group_of[place]].count += 1
         for group in range(groups):
-            starts[group + 1] += starts[group]
+            heaps[group].contenders = contenders + end
+            end += heaps[group].count
         for step in range(values.shape[0]):
             most = wanted[step if wanted.shape[0] > 1 else 0]
             if most < 1:
                 continue
-            memset(counts, 0, groups * sizeof(Py_ssize_t))
-            for place in range(series):
-                if present is not None and not present[step, place]:
-                    continue
-                group = group_of[place]
-                heap = contenders + starts[group]
-                one.key, one.series = key(sign * values[step, place] + 0.0), place  # 0 for -0, which equals it
-                if counts[group] < most:
-                    heap[counts[group]] = one
-                    counts[group] += 1
-                    if counts[group] == most:
-                        _make_heap(heap, most)
-                elif one.key > heap[0].key:
-                    heap[0] = one
-                    _sink(heap, 0, most)
             for group in range(groups):
-                for place in range(starts[group], starts[group] + counts[group]):
-                    kept[step, contenders[place].series] = True
-    free(contenders)
+                heaps[group].count, heaps[group].bar = 0, NAN
+            for place in range(series):
+                if present is None or present[step, place]:
+                    value = sign * values[step, place]
+                    if not value <= heaps[group_of[place]].bar:
+                        _offer(&heaps[group_of[place]], most, value, place)
+            for group in range(groups):
+                for place in range(heaps[group].count):
+                    kept[step, heaps[group].contenders[place].series] = True
+    free(heaps)
 
 
-cdef void _make_heap(Contender *heap, Py_ssize_t count) noexcept nogil:
-    """The worst of them comes first."""
-    cdef Py_ssize_t place = count // 2
-    while place > 0:
-        place -= 1
-        _sink(heap, place, count)
+cdef void _offer(Heap *heap, int64_t most, double value, Py_ssize_t series) noexcept nogil:
+    cdef Contender one
+    cdef int64_t place
+    one.value, one.series = value, series
+    if heap.count < most:
+        heap.contenders[heap.count] = one
+        heap.count += 1
+        if heap.count < most:
+            return
+        place = most // 2
+        while place > 0:
+            place -= 1
+            _sink(heap.contenders, place, most)
+    elif _worse(heap.contenders[0], one):
+        heap.contenders[0] = one
+        _sink(heap.contenders, 0, most)
+    heap.bar = heap.contenders[0].value
 
 
 cdef void _sink(Contender *heap, Py_ssize_t place, Py_ssize_t count) noexcept nogil:
@@ -90,7 +98,11 @@ cdef void _sink(Contender *heap, Py_ssize_t place, Py_ssize_t count) noexcept no
 
 
 cdef inline bint _worse(Contender one, Contender other) noexcept nogil:
-    return one.key < other.key or (one.key == other.key and one.series > other.series)
+    if one.value < other.value or one.value > other.value:
+        return one.value < other.value
+    if isnan(one.value) != isnan(other.value):
+        return isnan(one.value)
+    return one.series > other.series
 
 
 def keep_first(

@@ -8,6 +8,7 @@ import numpy as np
 
 from common.labels import METRIC_NAME
 from ruler.kernels.groups import fold
+from ruler.kernels.presence import mark_groups
 from ruler.kernels.quantiles import quantiles
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.promql.ast import Aggregation
@@ -31,6 +32,12 @@ def folded(operator: str, frame: Frame, group_of: IntArray, groups: int) -> tupl
     found = np.empty(values.shape, dtype=np.bool_)
     fold(operator, frame.values, frame.bytes, group_of, values, found.view(np.uint8))
     return values, found
+
+
+def presence(frame: Frame, group_of: IntArray, groups: int) -> tuple[BoolArray, bool]:
+    """Where a group has samples, [steps × groups], and whether any group has two at a step."""
+    found = np.zeros((len(frame.values), groups), dtype=np.bool_)
+    return found, mark_groups(frame.values, frame.bytes, group_of, found.view(np.uint8))
 
 
 def aggregated(expr: Aggregation, frame: Frame, share: FloatArray | None = None) -> Frame:

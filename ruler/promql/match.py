@@ -12,10 +12,10 @@ import numpy as np
 
 from common.errors import BadMatching
 from common.labels import METRIC_NAME, Labels, is_label_name, quote
-from ruler.kernels.sorting import sort_by
+from ruler.kernels.pairing import Pairing
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.table import LabelTable
-from ruler.promql.aggregate import folded
+from ruler.promql.aggregate import folded, presence
 from ruler.promql.ast import Binary, Cardinality, Matching
 from ruler.promql.columns import METADATA, dropping, group_both, grouped, keeping, names_of, setting, stacked
 from ruler.promql.frame import Frame, empty_frame
@@ -29,11 +29,6 @@ def _matching_names(left: LabelTable, right: LabelTable, matching: Matching) -> 
         return tuple(sorted(set(matching.labels)))
     gone = {*matching.labels, METRIC_NAME}
     return tuple(name for name in names_of(left, right) if name not in gone)
-
-
-def _seen(frame: Frame, group: IntArray, groups: int) -> FloatArray:
-    """How many series of each group have a sample at each step, [steps × groups]."""
-    return folded("count", frame, group, groups)[0]
 
 
 def _have_equals(group: IntArray, groups: int) -> bool:
@@ -50,10 +45,10 @@ def combined(scope: Scope, expr: Binary, left: Frame, right: Frame) -> Frame:
     names = _matching_names(left.table, right.table, matching)
     left_group, right_group, groups = group_both(left.table, right.table, names)
     if expr.op == "or":
-        taken = _seen(left, left_group, groups).take(right_group, axis=1) > 0
+        taken = presence(left, left_group, groups)[0].take(right_group, axis=1)
         rest = Frame(right.table, *_masked(right, ~taken), right.drop).pruned()
         return left if rest.series == 0 else merged(side_by_side(scope, left, rest))
-    matches = _seen(right, right_group, groups).take(left_group, axis=1) > 0
+    matches = presence(right, right_group, groups)[0].take(left_group, axis=1)
     return Frame(left.table, *_masked(left, matches if expr.op == "and" else ~matches), left.drop).pruned()
 
 
@@ -119,8 +114,10 @@ def matched(scope: Scope, expr: Binary, left: Frame, right: Frame) -> Frame:
     if swapped:
         sides = _Sides(right, left, right_group, left_group, groups, names, swapped=True)
     _check_one_side(sides, filling=fill_many is not None or fill_one is not None)
-    scope.limits.charge(_cells(sides))
-    pairs = _paired(expr, matching, sides)
+    pairing = Pairing(sides.many_group, sides.one_group, groups)
+    # Many, where groups are large on both sides: each pair's results, and the numbers of its series.
+    scope.limits.charge(len(pairing) * (2 + max(len(left.values), len(right.values))))
+    pairs = _paired(expr, matching, sides, pairing)
     _check_pairs(pairs, matching)
 
     whole = pairs.results()
@@ -133,24 +130,23 @@ def matched(scope: Scope, expr: Binary, left: Frame, right: Frame) -> Frame:
     return merged(whole.pruned())
 
 
-def _paired(expr: Binary, matching: Matching, sides: _Sides) -> _Pairs:
+def _paired(expr: Binary, matching: Matching, sides: _Sides, pairing: Pairing) -> _Pairs:
     """All series of the many side with those of the same group on the one side."""
-    of_many, of_one = _joined(sides.many_group, sides.one_group, sides.groups)
-    many, one = _taken(sides.many, of_many), _taken(sides.one, of_one)
+    of_many, of_one = np.empty(len(pairing), dtype=np.int64), np.empty(len(pairing), dtype=np.int64)
+    all_many, all_one = pairing.write(of_many, of_one)
+    many = sides.many if all_many else sides.many.take(of_many)
+    one = sides.one if all_one else sides.one.take(of_one)
     values, kept = _operated(expr, sides, many.values, one.values)
     present = one.present if many.present is None else many.present if one.present is None else many.mask & one.mask
     table = _result_table(expr, matching, many.table, {name: one.table.column(name) for name in matching.include})
     return _pairs(expr, table, values, present, many.drop, sides.many_group[of_many], kept)
 
 
-def _taken(frame: Frame, series: IntArray) -> Frame:
-    return frame if np.array_equal(series, np.arange(frame.series)) else frame.take(series)
-
-
 def _lonely_many(expr: Binary, matching: Matching, sides: _Sides, fill: float) -> _Pairs:
     """Samples of the many side whose group has none on the one side, with the value that stands in for it."""
     many = sides.many
-    lonely = (_seen(sides.one, sides.one_group, sides.groups).take(sides.many_group, axis=1) == 0) & many.mask
+    answered, _ = presence(sides.one, sides.one_group, sides.groups)
+    lonely = ~answered.take(sides.many_group, axis=1) & many.mask
     values, kept = _operated(expr, sides, many.values, np.full((1, 1), fill))
     include = {
         name: many.table.column(name) if name in sides.names else np.zeros(many.series, dtype=np.int32)
@@ -163,7 +159,8 @@ def _lonely_many(expr: Binary, matching: Matching, sides: _Sides, fill: float) -
 def _lonely_one(expr: Binary, matching: Matching, sides: _Sides, fill: float) -> _Pairs:
     """Samples of the one side whose group has none on the many side, with the value that stands in for it."""
     one = sides.one
-    lonely = (_seen(sides.many, sides.many_group, sides.groups).take(sides.one_group, axis=1) == 0) & one.mask
+    answered, _ = presence(sides.many, sides.many_group, sides.groups)
+    lonely = ~answered.take(sides.one_group, axis=1) & one.mask
     values, kept = _operated(expr, sides, np.full((1, 1), fill), one.values)
     include = {name: one.table.column(name) for name in matching.include}
     table = _result_table(expr, matching, keeping(one.table, sides.names), include)
@@ -208,43 +205,22 @@ def _result_table(expr: Binary, matching: Matching, many: LabelTable, include: d
     return table
 
 
-def _cells(sides: _Sides) -> int:
-    """How many cells the pairs will have, and their series' numbers: many where groups are large on both sides."""
-    pairs = int(np.bincount(sides.one_group, minlength=sides.groups)[sides.many_group].sum())
-    return pairs * (2 + max(len(sides.many.values), len(sides.one.values)))
-
-
-def _joined(many_group: IntArray, one_group: IntArray, groups: int) -> tuple[IntArray, IntArray]:
-    """All pairs (series of the many side, series of the one side) of the same group."""
-    order = np.empty(len(one_group), dtype=np.int64)
-    sort_by(one_group, groups, np.arange(len(one_group)), order)
-    counts = np.bincount(one_group, minlength=groups)
-    starts = np.cumsum(counts) - counts
-    partners = counts[many_group]
-    of_many = np.repeat(np.arange(len(many_group)), partners)
-    place = np.arange(len(of_many)) - np.repeat(np.cumsum(partners) - partners, partners)
-    return of_many, order[starts[many_group[of_many]] + place]
-
-
 def _check_one_side(sides: _Sides, *, filling: bool) -> None:
     """Refuse two samples of one group on the one side, at a step where the operation has something to do."""
     if not _have_equals(sides.one_group, sides.groups):
         return
-    active = sides.one.mask
+    one, active = sides.one, sides.one.mask
     if not filling:
         busy: BoolArray = np.any(sides.many.mask, axis=1, keepdims=True)
         active = active & busy
-    seen = _seen(
-        Frame(sides.one.table, np.broadcast_to(sides.one.values, active.shape), active, sides.one.drop),
-        sides.one_group,
-        sides.groups,
-    )
-    step, clash = np.nonzero(seen > 1)
+    active_ones = Frame(one.table, np.broadcast_to(one.values, active.shape), active, one.drop)
+    counts, _ = folded("count", active_ones, sides.one_group, sides.groups)
+    step, clash = np.nonzero(counts > 1)
     if len(step) == 0:
         return
     doubled = [np.flatnonzero(active[step[0]] & (sides.one_group == group)) for group in clash[step == step[0]]]
     first, second = min(((int(series[0]), int(series[1])) for series in doubled), key=lambda pair: pair[1])
-    table = sides.one.table
+    table = one.table
     pair = ", ".join(sorted((shown(table.labels(first)), shown(table.labels(second)))))
     raise BadMatching(
         f"found duplicate series for the match group {shown(keeping(table, sides.names).labels(first))} on the "
@@ -272,5 +248,5 @@ def _check_pairs(pairs: _Pairs, matching: Matching) -> None:
         alike = grouped([*columns, pairs.group.astype(np.int32)], pairs.frame.series)
         group, count = alike.of, len(alike)
         problem = "grouping labels must ensure unique matches"
-    if _have_equals(group, count) and (_seen(pairs.frame, group, count) > 1).any():
+    if _have_equals(group, count) and presence(pairs.frame, group, count)[1]:
         raise BadMatching(f"multiple matches for labels: {problem}")

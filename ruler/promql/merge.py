@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from common.errors import QueryError
-from ruler.promql.aggregate import folded
+from ruler.promql.aggregate import folded, presence
 from ruler.promql.columns import METADATA, dropping_metadata, group_all, is_constant
 from ruler.promql.frame import Frame
 
@@ -17,8 +17,8 @@ def merged(frame: Frame) -> Frame:
     groups = group_all(frame.table)
     if len(groups) == frame.series:
         return frame
-    counts, present = folded("count", frame, groups.of, len(groups))
-    if (counts > 1).any():
+    present, twice = presence(frame, groups.of, len(groups))
+    if twice:
         raise same_labels()
     values, _ = folded("max", frame, groups.of, len(groups))
     order = np.lexsort((np.argmax(frame.mask, axis=0), groups.of))
