@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -66,8 +67,8 @@ def parted(data: bytes | memoryview, count: int) -> list[bytes]:
     at = LENGTH.size * count
     if len(data) < at:
         raise ValueError(f"block: shorter than its head: {len(data)} bytes")
-    ends = at + np.cumsum(np.frombuffer(data, dtype="<u4", count=count), dtype=np.int64)
-    if ends[-1] != len(data):
-        raise ValueError(f"block: {len(data)} bytes where {ends[-1]} are expected")
-    starts = [at, *ends[:-1].tolist()]
-    return [bytes(data[start:end]) for start, end in zip(starts, ends.tolist(), strict=True)]
+    lengths = struct.unpack_from(f"<{count}I", data)
+    if at + sum(lengths) != len(data):
+        raise ValueError(f"block: {len(data)} bytes where {at + sum(lengths)} are expected")
+    ends = [*accumulate(lengths, initial=at)]
+    return [bytes(data[start:end]) for start, end in pairwise(ends)]
