@@ -45,6 +45,9 @@ __all__ = [
 ]
 
 
+_SCALAR, _VECTOR = ValueType.SCALAR, ValueType.VECTOR  # looked up once: an enumeration takes its time
+
+
 class AtEdge(Enum):
     """`@ start()` and `@ end()`."""
 
@@ -319,8 +322,7 @@ class Binary(Node):
     type: Final[ValueType] = field(init=False)
 
     def __post_init__(self) -> None:
-        scalar = self.left.type is ValueType.SCALAR and self.right.type is ValueType.SCALAR
-        self.type = ValueType.SCALAR if scalar else ValueType.VECTOR  # type: ignore[misc]  # where it is made
+        self.type = _SCALAR if self.left.type is _SCALAR and self.right.type is _SCALAR else _VECTOR  # type: ignore[misc]  # where it is made
 
     def pieces(self) -> tuple[str | Node, ...]:
         modifiers = (" bool" if self.bool_result else "") + str(self.matching or "")

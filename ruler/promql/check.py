@@ -12,12 +12,13 @@ from ruler.model.matcher import Matcher
 from ruler.promql.ast import Cardinality, Expr, Matching, VectorSelector
 from ruler.promql.signatures import AGGREGATIONS, PARAMETERS, SIGNATURES, Signature, ValueType
 
+ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "%", "^", "atan2"})
 SET_OPERATORS: Final = frozenset({"and", "or", "unless"})
 _COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _CLOSE: Final = 0.8  # how much of a name has to be right to be taken for another
 _LONG_NAME: Final = 100
 _RENAMED: Final = {"holt_winters": "double_exponential_smoothing"}
-_OPERANDS: Final = (ValueType.SCALAR, ValueType.VECTOR)
+OPERANDS: Final = (ValueType.SCALAR, ValueType.VECTOR)
 
 
 class Complaint(NamedTuple):
@@ -41,7 +42,7 @@ def binary(op: str, at: int, left: Expr, right: Expr, bool_result: bool, matchin
                 problem = f"label {quote(label)} must not occur in ON and GROUP clause at once"
                 yield Complaint(problem, at)
     for side in (left, right):
-        if side.type not in _OPERANDS:
+        if side.type not in OPERANDS:
             problem = "binary expression must contain only scalar and instant vector types"
             yield Complaint(problem, side.start)
     filled = matching.fill_left is not None or matching.fill_right is not None
@@ -62,7 +63,7 @@ def binary(op: str, at: int, left: Expr, right: Expr, bool_result: bool, matchin
 
 def unary(start: int, expr: Expr) -> Complaint | None:
     """What is wrong with a sign before `expr`."""
-    if expr.type in _OPERANDS:
+    if expr.type in OPERANDS:
         return None
     got = quote(expr.type.documented)
     return Complaint(f"unary expression only allowed on expressions of type scalar or instant vector, got {got}", start)

@@ -4,85 +4,44 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from typing import Final, Protocol
+from functools import lru_cache
+from typing import Final
 
 from common.durations import parse_duration
 from common.errors import ParseError
+from ruler.kernels.tokens import DURATION, MOST_PARTS, ODD, Tokens
 from ruler.model.golang import format_float, quote, unescape
-from ruler.promql.lexer import DURATION, END, ODD, Token, describe
-from ruler.promql.quick import MATCHERS, RANGE
+from ruler.promql.lexer import FILLS, WORDS, describe, what_is_odd
 
-MOST_PARTS: Final = 10_000
 LONGEST_SECONDS: Final = (1 << 63) / 1e9  # what Go's time.Duration holds
+_SHORT: Final = 24  # characters of a duration, of which the latest are kept
 _LONG_STRING: Final = 10_000
 _LATER: Final = {"</": "the histogram trim operator </", ">/": "the histogram trim operator >/"}
 _NUMBERED_ESCAPES: Final = tuple(f"\\{letter}" for letter in "xuU01234567")
 _MISPLACED = re.compile(r"_(?![0-9a-f])|(?<![0-9a-fx])_")
-_BEGINNINGS: Final = {MATCHERS: ("{", "{"), RANGE: ("[", "[")}
-_AFTER_PARENTHESES: Final = (")", END)  # which have to be counted to say what is wrong there
 _UNKNOWN_UNIT = re.compile(r"(?<=[0-9])(?!(?:ms|[smhdwy])(?![A-Za-z._]))[A-Za-z._]+")
+
+
+_kept_duration = lru_cache(maxsize=256)(parse_duration)
 
 
 class Excess(ParseError):  # noqa: N818  (of a limit: no mistake)
     """A text beyond what is parsed."""
 
 
-class Tokens(Protocol):
-    """Tokens are what a text is made of."""
+class Cursor(Tokens):
+    """A Cursor hands out the tokens of a query in turn, words the complaints about them and counts what they make."""
 
-    @property
-    def mistake(self) -> ParseError:
-        """What is wrong with the ODD token, when that has been handed out."""
+    __slots__ = ("aggregations",)
 
-    @property
-    def counts(self) -> bool:
-        """Whether a parenthesis without its other half is an ODD token."""
-
-    def tokens(self) -> Iterator[Token]: ...
-
-
-class Cursor:
-    """A Cursor hands out the tokens of a query in turn, words the complaints about them and counts what they make.
-
-    `kind`, `piece` and `start` are those of the next token, `end` is that of the last one taken. An ODD token is next
-    when there is a mistake, which is told only if the parser wants to go on there.
-    """
-
-    __slots__ = ("_lexer", "_parts", "_tokens", "aggregations", "end", "kind", "piece", "start", "text")
-
-    def __init__(self, text: str, lexer: Tokens) -> None:
-        self.text = text
-        self.end = 0
+    def __init__(self, text: str) -> None:
+        super().__init__(text, WORDS, FILLS)
         self.aggregations = 0  # those that it is in
-        self._parts = 0
-        self._lexer = lexer
-        self._tokens = lexer.tokens()
-        self.kind, self.piece, self.start = next(self._tokens)
-
-    def advance(self) -> None:
-        """Take the next token."""
-        self.end = self.start + len(self.piece)
-        self.kind, self.piece, self.start = next(self._tokens)
-
-    def accept(self, kind: str) -> bool:
-        """Take the next token if it is of this kind."""
-        if self.kind != kind:
-            return False
-        self.advance()
-        return True
-
-    def node(self, start: int) -> tuple[int, int]:
-        """From `start` to the last token taken: where a node stands, which is counted."""
-        self._parts += 1
-        if self._parts > MOST_PARTS:
-            self.count(0, start)
-        return start, self.end
 
     def count(self, parts: int, start: int) -> None:
         """Count what is no node and takes as much time as so many; raises Excess."""
-        self._parts += parts
-        if self._parts > MOST_PARTS:
+        self.parts += parts
+        if self.parts > MOST_PARTS:
             raise Excess(f"expression has more than {MOST_PARTS} parts", text=self.text, position=start)
 
     # --- complaints ---------------------------------------------------------------------------------------------------
@@ -92,12 +51,11 @@ class Cursor:
 
     def unexpected(self, context: str = "", expected: str = "", hint: str = "") -> ParseError:
         """The complaint about the next token, in Prometheus's words."""
-        if self.kind == ODD or (self.kind in _AFTER_PARENTHESES and not self._lexer.counts):
-            return self._lexer.mistake
+        if self.kind == ODD:
+            return self.error(what_is_odd(self), self.start)
         where = f" in {context}" if context else ""
         wanted = f", expected {expected}" if expected else ""
-        described = describe(*_BEGINNINGS.get(self.kind, (self.kind, self.piece)))
-        return self.error(f"unexpected {described}{where}{wanted}{hint}", self.start)
+        return self.error(f"unexpected {describe(self.kind, self.piece)}{where}{wanted}{hint}", self.start)
 
     def stray(self) -> ParseError:
         """The complaint about a next token that cannot stand there."""
@@ -105,10 +63,6 @@ class Cursor:
             return self.error(f"{_LATER[self.kind]} is not supported yet", self.start)
         hint = '; did you mean "=="?' if self.kind == "=" else ""
         return self.unexpected("aggregation" if self.aggregations else "", hint=hint)
-
-    def odd(self) -> ParseError:
-        """The complaint about a token that has to be looked at more closely than a QuickLexer does."""
-        return self._lexer.mistake
 
     # --- what a token says --------------------------------------------------------------------------------------------
 
@@ -146,7 +100,7 @@ class Cursor:
 
     def _seconds(self, piece: str) -> float:
         try:
-            return parse_duration(piece) / 1000
+            return (_kept_duration(piece) if len(piece) <= _SHORT else parse_duration(piece)) / 1000
         except ParseError as error:
             problem = error.problem if "out of range" in error.problem else _duration_problem(piece)
             raise self.error(problem, self.start) from None

@@ -6,18 +6,13 @@ A literal is told from arithmetic here and nowhere else; what the arithmetic com
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
-from common.durations import parse_duration
-from common.errors import ParseError
+from ruler.kernels.tokens import DURATION, NUMBER, ODD
 from ruler.promql.ast import DurationExpr, DurationTerm, Extent, Number
 from ruler.promql.cursor import Cursor
-from ruler.promql.lexer import DURATION, NUMBER, ODD
-from ruler.promql.quick import RANGE
 
 _DEEPEST = 64
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
-_SHORT = 24  # of such texts the latest are kept
 _UNARY = 2  # binds like `*`: -2 ^ 2 is -4
 _CHOICES = {"min": "min_of", "max": "max_of", "min_of": "min_of", "max_of": "max_of"}
 _BY_ZERO = {"/": "division by zero", "%": "modulo by zero"}
@@ -27,8 +22,6 @@ _LITERAL = "number, duration, step(), or range()"
 
 def brackets(cursor: Cursor) -> tuple[Extent, Extent | None, bool]:
     """What stands in `[…]`, which is next: range and step, and whether there was a colon."""
-    if cursor.kind == RANGE:
-        return _usual_brackets(cursor)
     cursor.advance()
     reach = _positive(cursor, "subquery or range selector", _LITERAL)
     colon = cursor.accept(":")
@@ -39,28 +32,6 @@ def brackets(cursor: Cursor) -> tuple[Extent, Extent | None, bool]:
         complaint = ("subquery selector", '"]"') if colon else ("subquery or range", '":" or "]"')
         raise cursor.unexpected(*complaint)
     return reach, step, colon
-
-
-def _usual_brackets(cursor: Cursor) -> tuple[Extent, Extent | None, bool]:
-    """The same of a single token, which holds durations alone."""
-    piece = cursor.piece
-    try:
-        read = _durations_of(piece) if len(piece) <= _SHORT else _read_durations(piece)
-    except ParseError:
-        raise cursor.odd() from None
-    cursor.advance()
-    return read
-
-
-def _read_durations(piece: str) -> tuple[int, int | None, bool]:
-    reach, colon, every = (part.strip() for part in piece[1:-1].partition(":"))
-    read = parse_duration(reach), parse_duration(every) if every else None, colon == ":"
-    if read[0] == 0 or read[1] == 0:
-        raise ParseError("duration must be greater than 0", text=piece)
-    return read
-
-
-_durations_of = lru_cache(maxsize=256)(_read_durations)
 
 
 def _positive(cursor: Cursor, context: str, expected: str) -> Extent:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeAlias, TypeVar
 
+from ruler.kernels.tokens import DURATION, NUMBER
 from ruler.promql import check, extents
 from ruler.promql.ast import (
     At,
@@ -20,9 +21,8 @@ from ruler.promql.ast import (
     VectorSelector,
 )
 from ruler.promql.cursor import Cursor, Excess
-from ruler.promql.lexer import DURATION, FILLS, NUMBER
+from ruler.promql.lexer import FILLS
 from ruler.promql.names import grouping_labels
-from ruler.promql.quick import RANGE
 
 PLAIN: Final = Matching()
 SECONDS: Final = (NUMBER, DURATION)
@@ -30,13 +30,12 @@ SIGNS: Final = ("+", "-")
 _PAIRINGS: Final = {"group_left": Cardinality.MANY_TO_ONE, "group_right": Cardinality.ONE_TO_MANY}
 _EXTENSIONS: Final = {"anchored": Extension.ANCHORED, "smoothed": Extension.SMOOTHED}
 _AT_EDGES: Final = {"start": AtEdge.START, "end": AtEdge.END}
-_BRACKETS: Final = ("[", RANGE)
 _MOST_IN_A_ROW: Final = 128
 
 OF_OPERATORS: Final = frozenset({"bool", "on", "ignoring", *FILLS})
 """The kinds of tokens that begin a modifier of an operator."""
 
-BEHIND: Final = frozenset({*_BRACKETS, "offset", "@", *_EXTENSIONS})
+BEHIND: Final = frozenset({"[", "offset", "@", *_EXTENSIONS})
 """The kinds of tokens that begin a modifier of the operand before them."""
 
 Complain: TypeAlias = Callable[[check.Complaint | None], None]
@@ -96,7 +95,7 @@ def behind(cursor: Cursor, expr: Expr, complain: Complain) -> Expr:
         if modifiers > _MOST_IN_A_ROW:
             problem = f"more than {_MOST_IN_A_ROW} modifiers in a row"
             raise Excess(problem, text=cursor.text, position=expr.start)
-        if kind in _BRACKETS:
+        if kind == "[":
             expr = _bracketed(cursor, expr, complain)
             continue
         cursor.advance()

@@ -2,54 +2,30 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from common.errors import ParseError
 from common.labels import METRIC_NAME
-from ruler.model.golang import EscapeError, unquote
+from ruler.kernels.tokens import IDENTIFIER, STRING
 from ruler.model.matcher import Matcher, MatchOp, weight
-from ruler.promql.cursor import Cursor, Excess
-from ruler.promql.lexer import IDENTIFIER, LABEL_NAMES, STRING
-from ruler.promql.quick import MATCHERS, STRINGS
+from ruler.promql.cursor import Cursor
+from ruler.promql.lexer import LABEL_NAMES
 
 _OPERATORS: Final = {op.value: op for op in MatchOp}
+_SHORT: Final = 100  # characters of a name, of which the latest are kept
 _REGEXES: Final = (MatchOp.REGEX, MatchOp.NOT_REGEX)
-_MATCHER: Final = re.compile(rf"([A-Za-z0-9_]++)[ \t\n\r]*(=~|!~|!=|=)[ \t\n\r]*({STRINGS})")
 
 
 def label_matchers(cursor: Cursor) -> list[Matcher]:
     """The matchers in `{…}`, which is next."""
-    if cursor.kind == MATCHERS:
-        return _usual_matchers(cursor)
     cursor.advance()
     matchers: list[Matcher] = []
     while not cursor.accept("}"):
         matchers.append(_label_matcher(cursor))
         if not cursor.accept(",") and cursor.kind != "}":
             raise cursor.unexpected("label matching", '"," or "}"')
-    return matchers
-
-
-def _usual_matchers(cursor: Cursor) -> list[Matcher]:
-    """The same of a single token."""
-    start, matchers = cursor.start, []
-    for match in _MATCHER.finditer(cursor.piece):
-        name, op, text = match.groups()
-        value, operator = text[1:-1], _OPERATORS[op]
-        cursor.count(1, start)
-        try:
-            if "\\" in value and text[0] != "`":
-                cursor.count_escapes(value)
-                value = unquote(value, text[0])
-            if operator in _REGEXES:
-                cursor.count(_parts(value), start)
-            matchers.append(Matcher(name, operator, value))
-        except Excess:
-            raise
-        except (EscapeError, ParseError):
-            raise cursor.odd() from None
-    cursor.advance()
     return matchers
 
 
@@ -84,9 +60,19 @@ def _parts(regex: str) -> int:
     return 10 + heavy // 8 if heavy else 0
 
 
-def with_name(name: str, written: list[Matcher]) -> tuple[Matcher, ...]:
+def with_name(name: str, written: Sequence[Matcher]) -> tuple[Matcher, ...]:
     """The matchers of a selector: those in braces, then that of its bare name."""
-    return (*written, Matcher(METRIC_NAME, MatchOp.EQUAL, name)) if name else tuple(written)
+    if not name:
+        return tuple(written)
+    named = _kept_name(name) if len(name) <= _SHORT else _of_name(name)
+    return (*written, *named) if written else named
+
+
+def _of_name(name: str) -> tuple[Matcher]:
+    return (Matcher(METRIC_NAME, MatchOp.EQUAL, name),)
+
+
+_kept_name = lru_cache(maxsize=1024)(_of_name)
 
 
 def grouping_labels(cursor: Cursor) -> tuple[str, ...]:

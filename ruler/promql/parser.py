@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from common.errors import ParseError
+from ruler.kernels.tokens import DURATION, END, IDENTIFIER, ODD, STRING
 from ruler.model.matcher import Matcher
 from ruler.promql import check
 from ruler.promql.ast import (
@@ -24,10 +25,9 @@ from ruler.promql.ast import (
     VectorSelector,
 )
 from ruler.promql.cursor import Cursor, Excess
-from ruler.promql.lexer import DURATION, END, IDENTIFIER, METRIC_NAMES, ODD, STRING, Lexer
+from ruler.promql.lexer import METRIC_NAMES
 from ruler.promql.modifiers import BEHIND, OF_OPERATORS, PLAIN, SECONDS, SIGNS, behind, of_operator
 from ruler.promql.names import grouping_labels, label_matchers, with_name
-from ruler.promql.quick import MATCHERS, Odd, QuickLexer
 from ruler.promql.signatures import AGGREGATIONS, PARAMETERS, SIGNATURES, Signature, ValueType
 
 LONGEST_TEXT: Final = 1 << 20
@@ -47,34 +47,27 @@ _POWER: Final = _PRECEDENCE["^"]
 _ALL_TO_ALL: Final = Matching(Cardinality.MANY_TO_MANY)
 _UNMODIFIED: Final = (False, PLAIN)
 
+_VECTOR: Final = ValueType.VECTOR
+
 # Kinds of tokens by what they begin.
-_BRACES: Final = ("{", MATCHERS)
 _OPENING: Final = ("(", "by", "without")
 _AFTER_AGGREGATIONS: Final = ("by", "without", ODD)
 _CALLABLE_WORDS: Final = frozenset({IDENTIFIER, "start", "end", "step", "range"})
-_OPERANDS: Final = METRIC_NAMES | {"(", STRING, *_BRACES, *SIGNS, *SECONDS}
+_OPERANDS: Final = METRIC_NAMES | {"(", STRING, "{", *SIGNS, *SECONDS}
 
 
 def parse(text: str) -> Expr:
     """The expression that `text` writes; raises ParseError."""
     if len(text) > LONGEST_TEXT:
         raise Excess(f"query longer than {LONGEST_TEXT} characters", text="")
-    try:
-        return _Parser(Cursor(text, QuickLexer(text))).whole()
-    except Odd:
-        return parse_exactly(text)
-
-
-def parse_exactly(text: str) -> Expr:
-    """The same, slower, of a text that holds something unusual."""
-    return _Parser(Cursor(text, Lexer(text))).whole()
+    return _Parser(Cursor(text)).whole()
 
 
 def parse_selector(text: str) -> tuple[Matcher, ...]:
     """The matchers of a series selector (`match[]` of the API) and nothing more; raises ParseError."""
     if len(text) > LONGEST_TEXT:
         raise Excess(f"selector longer than {LONGEST_TEXT} characters", text="")
-    return _Parser(Cursor(text, Lexer(text))).selector_alone().matchers
+    return _Parser(Cursor(text)).selector_alone().matchers
 
 
 class _Parser:
@@ -84,7 +77,6 @@ class _Parser:
         self._cursor = cursor
         self._depth = 0
         self._type_error: ParseError | None = None
-        self._selections: dict[tuple[str, str], tuple[Matcher, ...]] = {}
 
     def whole(self) -> Expr:
         if self._cursor.kind == END:
@@ -136,18 +128,14 @@ class _Parser:
         return left
 
     def _binary(self, op: str, at: int, left: Expr, right: Expr, bool_result: bool, matching: Matching) -> Expr:
-        span = self._cursor.node(left.span[0])
-        if left.type is not ValueType.VECTOR or right.type is not ValueType.VECTOR:
-            for complaint in check.binary(op, at, left, right, bool_result, matching):
-                self._complain(complaint)
-            return Binary(op, left, right, bool_result, span=span)
-        if matching is PLAIN and not bool_result:
-            return Binary(op, left, right, False, _ALL_TO_ALL if op in check.SET_OPERATORS else matching, span=span)
-        for complaint in check.binary(op, at, left, right, bool_result, matching):
-            self._complain(complaint)
+        vectors = left.type is _VECTOR and right.type is _VECTOR
+        usual = vectors or (op in check.ARITHMETIC and left.type in check.OPERANDS and right.type in check.OPERANDS)
+        if not usual or bool_result or matching is not PLAIN:
+            self._complain(next(check.binary(op, at, left, right, bool_result, matching), None))
         if op in check.SET_OPERATORS:
-            matching = replace(matching, cardinality=Cardinality.MANY_TO_MANY)
-        return Binary(op, left, right, bool_result, matching, span=span)
+            matching = replace(matching, cardinality=Cardinality.MANY_TO_MANY) if matching is not PLAIN else _ALL_TO_ALL
+        span = self._cursor.node(left.span[0])
+        return Binary(op, left, right, bool_result, matching if vectors else None, span=span)
 
     def _unary(self) -> Expr:
         cursor = self._cursor
@@ -185,7 +173,7 @@ class _Parser:
             written, start = cursor.string(), cursor.start
             cursor.advance()
             expr = Text(written, span=cursor.node(start))
-        elif kind in _BRACES:
+        elif kind == "{":
             expr = self._selector()
         else:
             raise cursor.stray()
@@ -200,6 +188,8 @@ class _Parser:
             return self._aggregation(kind, start)
         if cursor.kind == "(" and kind in _CALLABLE_WORDS:
             return self._call(name if kind == IDENTIFIER else kind, start)
+        if cursor.kind != "{":
+            return VectorSelector(name, with_name(name, ()), span=cursor.node(start))
         return self._selector(name, start)
 
     def _selector(self, name: str = "", start: int = -1) -> VectorSelector:
@@ -210,22 +200,10 @@ class _Parser:
             if cursor.kind in METRIC_NAMES:
                 name = cursor.piece
                 cursor.advance()
-        if cursor.kind == "{":
-            matchers = self._matchers(name, start)
-        else:  # by the text that writes them, matchers are made once
-            key = name, cursor.piece if cursor.kind == MATCHERS else ""
-            known = self._selections.get(key)
-            if known is None:
-                known = self._selections[key] = self._matchers(name, start)
-            elif key[1]:
-                cursor.advance()
-            matchers = known
-        return VectorSelector(name, matchers, span=cursor.node(start))
-
-    def _matchers(self, name: str, start: int) -> tuple[Matcher, ...]:
-        written = label_matchers(self._cursor) if self._cursor.kind in _BRACES else []
-        self._complain(check.selector(start, name, written))
-        return with_name(name, written)
+        written = label_matchers(cursor) if cursor.kind == "{" else []
+        if written or not name:
+            self._complain(check.selector(start, name, written))
+        return VectorSelector(name, with_name(name, written), span=cursor.node(start))
 
     def _call(self, function: str, start: int) -> Expr:
         before = self._type_error
@@ -243,8 +221,7 @@ class _Parser:
         if miscounted is not None:
             self._type_error = before  # Prometheus counts the arguments before it looks at them
             self._complain(miscounted)
-        for complaint in check.arguments(signature, args):
-            self._complain(complaint)
+        self._complain(next(check.arguments(signature, args), None))
 
     def _arguments(self, before: ParseError | None = None, function: str = "") -> tuple[Expr, ...]:
         cursor = self._cursor
@@ -286,9 +263,8 @@ class _Parser:
             problem = "wrong number of arguments for aggregate expression provided"
             raise cursor.error(f"{problem}, expected {wanted}, got {len(args)}", start)
         param = args[0] if wanted == 2 else None
-        if param is not None or args[0].type is not ValueType.VECTOR:
-            for complaint in check.aggregation(op, args[-1], param):
-                self._complain(complaint)
+        if param is not None or args[0].type is not _VECTOR:
+            self._complain(next(check.aggregation(op, args[-1], param), None))
         return Aggregation(op, args[-1], param, grouping or (), without, span=cursor.node(start))
 
     def _grouping(self) -> tuple[tuple[str, ...], bool]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ParseError
-from ruler.promql.lexer import END, ODD, Lexer, Token
-from ruler.promql.quick import MATCHERS, RANGE, QuickLexer
+from ruler.kernels.tokens import END, ODD
+from ruler.promql.cursor import Cursor
+
+Token = tuple[str, str, int]
 
 
 def tokens(text: str) -> list[Token]:
@@ -21,9 +23,11 @@ def tokens(text: str) -> list[Token]:
 
 def tokens_before_error(text: str) -> tuple[list[Token], ParseError | None]:
     """The tokens of `text` up to its first mistake, and what that is."""
-    lexer = Lexer(text)
-    *read, last = lexer.tokens()
-    return read, lexer.mistake if last[0] == ODD else None
+    cursor, read = Cursor(text), []
+    while cursor.kind not in (END, ODD):
+        read.append((cursor.kind, cursor.piece, cursor.start))
+        cursor.advance()
+    return read, cursor.unexpected() if cursor.kind == ODD else None
 
 
 def kinds(text: str) -> list[str]:
@@ -113,16 +117,33 @@ def test_covers_the_text(text: str) -> None:
         assert text[start:end] == piece
 
 
-@given(st.text(alphabet=" \t\r\n#abSUMby5m.e+-_0x(){}[]=~!<>\"'`\\,:@$é", max_size=60))
-@example("sum by(a)(rate(x{a=\"b\", c=~'d'}[5m]))")
-def test_a_quick_lexer_reads_the_same(text: str) -> None:
-    """Up to the first odd token, a QuickLexer gives the tokens of a Lexer, whole braces and brackets as one."""
-    exact, mistake = tokens_before_error(text)
-    ends = {start + len(piece): (kind, piece) for kind, piece, start in exact}
-    starts = {start for _, _, start in exact}
-    for kind, piece, start in QuickLexer(text).tokens():
-        end = start + len(piece)
-        if kind in (ODD, END) or (mistake is not None and end >= mistake.position):
-            break
-        assert start in starts
-        assert ends[end] == ((kind, piece) if kind not in (MATCHERS, RANGE) else (piece[-1], piece[-1]))
+@pytest.mark.parametrize("char", ["a", "é", "€", "\U0001f514"])
+def test_counts_characters(char: str) -> None:
+    """Places are in characters, however many bytes each takes in memory."""
+    assert [("identifier", "a", 0), ("=", "=", 2), ("string", f'"{char}"', 4), ("number", "1", 8)] == tokens(
+        f'a = "{char}" 1'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("1" * 1000, "number"),
+        ("1" * 500 + "." + "1" * 499, "number"),
+        ("1h" * 500, "duration"),
+        ("0x" + "f" * 998, "number"),
+    ],
+    ids=range(4),
+)
+def test_numbers_have_an_end(text: str, kind: str) -> None:
+    """A number or a duration of 1,000 characters is read, a longer one refused with its beginning."""
+    assert [(kind, text, 0)] == tokens(text)
+    longer = text[:2] + text
+    assert f'1:1: parse error: bad number or duration syntax: "{longer[:20]}"...' == complaint(longer)
+
+
+@pytest.mark.parametrize("escape", ["x41", "101", "u00fc", "U0010ffff", "a", "n", "\\", '"'])
+def test_escapes(escape: str) -> None:
+    """A string may hold every escape of Go, and goes on behind it; one that is cut short is refused."""
+    assert [("string", f'"\\{escape}b"', 0)] == tokens(f'"\\{escape}b"')
+    assert complaint(f'"\\{escape[:-1]}').startswith("1:1: parse error: escape sequence not terminated")
