@@ -255,8 +255,8 @@ class OpenChunk(Leaf):
         It is quickest where the rows of a column lie one after another.
         """
         if len(columns) == 1 and columns[0]:  # so often that it is worth a short cut
-            block, within = divmod(int(columns[0]) - 1, self._width)
-            self._block(plane, block).values(np.array([within]), low, high, into, FIRST)
+            block, place_in = divmod(int(columns[0]) - 1, self._width)
+            self._block(plane, block).values(np.array([place_in]), low, high, into, FIRST)
             return
         place = np.flatnonzero(columns)
         if len(place) < len(columns):
