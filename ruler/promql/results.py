@@ -5,10 +5,9 @@ Large matrices are laid out a run of series at a time, between which a query may
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
+from ruler.kernels.endtoend import count_cells, lay_end_to_end
 from ruler.model.arrays import ABSENT_BITS, STALE_BITS, FloatArray, IntArray
 from ruler.model.result import Matrix, Scalar, String, Vector
 from ruler.model.table import LabelTable
@@ -39,29 +38,17 @@ def over_steps(frame: Frame, grid: Grid, limits: Limits) -> Matrix:
     steps = len(grid)
     frame = unnamed(frame.pruned())
     limits.charge(steps * frame.series)
-    order = label_order(frame.table)
-    frame, table = frame.spread(steps), frame.table.take(order)
-    if frame.present is None:
-        values = np.empty((frame.series, steps))
-        for run in _runs(frame.series, steps, limits):
-            values[run] = frame.values[:, order[run]].T
-        times = np.broadcast_to(grid.times, values.shape).reshape(-1)
-        return Matrix(table, np.arange(frame.series + 1) * steps, times, values.reshape(-1))
-    counts, parts, moments = [np.zeros(1, dtype=np.int64)], [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
-    for run in _runs(frame.series, steps, limits):
-        here = frame.present[:, order[run]].T
-        series, step = here.nonzero()
-        counts.append(np.count_nonzero(here, axis=1))
-        parts.append(frame.values[:, order[run]].T[series, step])
-        moments.append(grid.times[step])
-    return Matrix(table, np.cumsum(np.concatenate(counts)), np.concatenate(moments), np.concatenate(parts))
-
-
-def _runs(series: int, steps: int, limits: Limits) -> Iterator[slice]:
+    order, frame = label_order(frame.table), frame.spread(steps)
+    offsets = np.arange(frame.series + 1) * steps
+    if frame.bytes is not None:
+        count_cells(frame.bytes, order, np.zeros_like(order), offsets)
+    times, values = np.empty(offsets[-1], dtype=np.int64), np.empty(offsets[-1])
     width = max(1, _CELLS // max(1, steps))
-    for low in range(0, series, width):
+    for low in range(0, frame.series, width):
         limits.check()
-        yield slice(low, low + width)
+        high = min(low + width, frame.series)
+        lay_end_to_end(frame.values, frame.bytes, grid.times, order, offsets, low, high, times, values)
+    return Matrix(frame.table.take(order), offsets, times, values)
 
 
 def samples_of(scope: Scope, ranged: Ranged) -> Matrix:
