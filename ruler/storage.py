@@ -99,12 +99,12 @@ class Block:
 
     `rows[c]` is the row of the selection's table that column c is for; each series is in exactly one column of one
     block. `values` is float64 [rows × columns] with ABSENT where there is no sample and STALE where a series ended.
-    `times` is int64 ms [rows × streams] and `stream_of` int32 [columns]. Down a column of `times`, times rise; a row in
-    which the stream got nothing has only ABSENT values, and its time means nothing. `tick` is (ms of row 0's tick, ms
-    between ticks), or None when rows are on no grid. `archived` says that rows until a time (ms) are buckets of so many
-    ms, the coarsest first: such a row has what the reader asked for of its bucket, and the time of the last sample in
-    it. `starts` is int64 ms [rows × columns]: since when the sample's counter counts, 0 where that is not known, None
-    when it nowhere is.
+    `times` is int64 ms [rows × streams] and `stream_of` int32 [columns]. Down a column of `times`, times rise; in a row
+    in which the stream got nothing the time is NEVER, or that above it, and what stands in its cells means nothing.
+    `tick` is (ms of row 0's tick, ms between ticks), or None when rows are on no grid. `archived` says that rows until
+    a time (ms) are buckets of so many ms, the coarsest first: such a row has what the reader asked for of its bucket,
+    and the time of the last sample in it. `starts` is int64 ms [rows × columns]: since when the sample's counter
+    counts, 0 where that is not known, None when it nowhere is.
     """
 
     rows: IntArray

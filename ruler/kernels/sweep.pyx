@@ -140,7 +140,7 @@ def sweep(
                     w.known = False
                 clean = _take_all(values, column, &room)
                 if not clean:
-                    _lay_out_column(values, times, column, stream, endings, &edges, &room)
+                    _lay_out_column(values, column, endings, &edges, &room)
                     w.known = False
                 laid = &room.stream if clean else &room.column
                 if begun is not None:
@@ -220,22 +220,21 @@ cdef bint _take_all(const double[:, :] values, Py_ssize_t column, Room *room) no
 
 cdef void _lay_out_column(
     const double[:, :] values,
-    const int64_t[:, :] times,
     Py_ssize_t column,
-    int32_t stream,
     bint endings,
     const Edges *edges,
     Room *room,
 ) noexcept nogil:
     """Lay a column's own samples side by side; with `endings` among them where the series ended."""
-    cdef Py_ssize_t row, count = 0
+    cdef Py_ssize_t each, row, count = 0
     cdef int64_t bits
     cdef double value
-    for row in range(values.shape[0]):
+    for each in range(room.stream.length):
+        row = room.stream.row[each]
         value = values[row, column]
         bits = (<int64_t *>&value)[0]
         room.value[count] = value
-        room.column.time[count] = times[row, stream]
+        room.column.time[count] = room.stream.time[each]
         room.column.row[count] = row
         count += (bits != ABSENT) & ((bits != STALE) | endings)
     room.column.length = count

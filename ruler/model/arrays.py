@@ -35,6 +35,8 @@ ABSENT: Final = _float_of(ABSENT_BITS)
 STALE: Final = _float_of(STALE_BITS)
 NAN: Final = _float_of(NAN_BITS)
 
+NEVER: Final = -(1 << 63)  # a time (ms) that is none
+
 
 def is_absent(values: FloatArray) -> BoolArray:
     """Where there is no sample."""

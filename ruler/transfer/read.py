@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common.labels import METRIC_NAME, Labels
-from ruler.model.arrays import ABSENT_BITS, CodeArray, IntArray
+from ruler.model.arrays import ABSENT_BITS, NEVER, CodeArray, IntArray
 from ruler.model.matcher import Matcher, MatchOp
 from ruler.storage import Block, Queryable
 from ruler.transfer.series import SeriesSamples
@@ -153,7 +153,7 @@ def _samples(place: _Place) -> SeriesSamples:
     stream_of: CodeArray = place.block.stream_of
     times = place.times[stream_of[place.column]]
     values = np.ascontiguousarray(place.block.values[:, place.column])
-    present = values.view(np.int64) != ABSENT_BITS
+    present = (values.view(np.int64) != ABSENT_BITS) & (times != NEVER)
     if not present.all():
         times, values = times[present], values[present]
     return SeriesSamples(place.labels, times, values)

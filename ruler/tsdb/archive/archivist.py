@@ -17,10 +17,10 @@ import numpy.typing as npt
 from common.durations import DAY, HOUR
 from common.labels import METRIC_NAME
 from common.logs import facts
-from ruler.model.arrays import ABSENT_BITS, STALE_BITS, BoolArray, FloatArray, IntArray
+from ruler.model.arrays import ABSENT_BITS, NEVER, STALE_BITS, BoolArray, FloatArray, IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable
-from ruler.tsdb.archive.buckets import NEVER, Plane, Stretch, bucketed, last_times
+from ruler.tsdb.archive.buckets import Plane, Stretch, bucketed, last_times
 from ruler.tsdb.archive.rules import Rules
 from ruler.tsdb.coding.codec import Codec, encode_cells
 from ruler.tsdb.config import Archive

@@ -14,9 +14,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from ruler.model.arrays import ABSENT_BITS, STALE, STALE_BITS, BoolArray, CodeArray, FloatArray, IntArray, absent
-
-NEVER = np.iinfo(np.int64).min
+from ruler.model.arrays import ABSENT_BITS, NEVER, STALE, STALE_BITS, BoolArray, CodeArray, FloatArray, IntArray, absent
 
 
 class Plane(IntEnum):

@@ -10,9 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ruler.model.arrays import ABSENT, FloatArray, IntArray, absent
+from ruler.model.arrays import ABSENT, NEVER, FloatArray, IntArray, absent
 from ruler.storage import Block
-from ruler.tsdb.archive.buckets import NEVER
 
 
 def rising(values: FloatArray, lost: FloatArray, height: int) -> FloatArray:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ruler.model.arrays import BoolArray, IntArray
+from ruler.model.arrays import ABSENT, NEVER, BoolArray, IntArray, absent
 from ruler.storage import Aspect, Block, Deferred, Look, Selection
 from ruler.tsdb.files.chunk import OpenChunk
 from ruler.tsdb.files.page import ABSENT_CELL, OPEN, TIME_SIGN
@@ -19,7 +19,7 @@ from ruler.tsdb.keep.erase import erased, spared, touching
 from ruler.tsdb.labels.selected import Selected
 from ruler.tsdb.select.gathering import Layer
 from ruler.tsdb.select.merging import Part, in_order
-from ruler.tsdb.select.stretch import Stretch, block_of
+from ruler.tsdb.select.stretch import Stretch
 from ruler.tsdb.write.ring import Ring
 
 MOST_HOLES = 4  # rows of a stack for each row that there is
@@ -34,17 +34,15 @@ _SIGN = np.uint64(TIME_SIGN)
 
 
 def select(selected: Selected, rings: Sequence[Ring], start: int, end: int, look: Look | None = None) -> Selection:
-    """The samples of the selected series in (start, end], or of those that the look takes the last of."""
-    moment = start + look.reach if look is not None and look.aspect is Aspect.INSTANT else None
+    """The samples of the selected series in (start, end]; of those that a single look takes the last of, only that."""
+    last = look is not None and look.aspect is Aspect.INSTANT and not look.step
     found: list[Block | Deferred] = []
-    stretches, merged = _parted(selected, rings, start, end, 0, moment)
+    stretches, merged = _parted(selected, rings, start, end, 0, last=last)
     for rows, stretch in stretches:
-        if stretch.most * stretch.width <= AT_ONCE:
-            found += _placed(replace(stretch, moment=None).blocks(), rows)  # it does not pay to leave rows out
-        elif stretch.height * stretch.width <= AT_ONCE:
+        height = stretch.height
+        if height * stretch.width <= AT_ONCE:
             found += _placed(stretch.blocks(), rows)
         else:
-            height = stretch.height
             width = min(MOST_SERIES, max(LEAST_SERIES, SHARE // height))
             for left in range(0, len(rows), width):
                 part = slice(left, left + width)
@@ -53,9 +51,17 @@ def select(selected: Selected, rings: Sequence[Ring], start: int, end: int, look
 
 
 def stacked(selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int = 0) -> list[Block]:
-    """The same as blocks whose rows are those of the selected series; of archives, one of their planes."""
-    stretches, merged = _parted(selected, rings, start, end, plane, None)
-    return [block for rows, stretch in stretches for block in _placed(stretch.blocks(), rows)] + merged
+    """The same as blocks whose rows are those of the selected series; of archives, one of their planes.
+
+    Cells without a time are ABSENT.
+    """
+    stretches, merged = _parted(selected, rings, start, end, plane, last=False)
+    found = [block for rows, stretch in stretches for block in _placed(stretch.blocks(), rows)]
+    for block in found:
+        never = block.times == NEVER
+        for row in np.flatnonzero(never.any(axis=1)).tolist():
+            block.values[row, never[row, block.stream_of]] = ABSENT
+    return found + merged
 
 
 def _placed(blocks: list[Block], rows: IntArray) -> list[Block]:
@@ -63,7 +69,7 @@ def _placed(blocks: list[Block], rows: IntArray) -> list[Block]:
 
 
 def _parted(
-    selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int, moment: int | None
+    selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int, *, last: bool
 ) -> tuple[list[tuple[IntArray, Stretch]], list[Block]]:
     """The series that can be read row by row, those of each ring a stretch, and the others merged by time."""
     start, end = max(start, -FAR), min(end, FAR)
@@ -76,7 +82,7 @@ def _parted(
     for ring, layers in gridded:
         rows, framed = _framed(selected, layers, merged)
         if framed:
-            stretches.append((rows, Stretch(ring.interval, tuple(framed), start, end, moment)))
+            stretches.append((rows, Stretch(ring.interval, tuple(framed), start, end, last)))
     if merged is None:
         return stretches, []
     every = [layer for _, layers in gridded for layer in layers] + free
@@ -207,11 +213,11 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
     starts = np.searchsorted(which, np.arange(len(rows)))
     row = np.arange(len(which)) - starts[which]
     height = int(row.max()) + 1
-    values = np.full((height, len(rows)), ABSENT_CELL)
-    stamps = np.zeros((height, len(rows)), dtype=np.uint64)
-    values[row, which] = what ^ ABSENT_CELL
-    stamps[row, which] = when.view(np.uint64) ^ _SIGN
-    return block_of(rows, values, stamps, np.arange(len(rows), dtype=np.int32), None)
+    values = absent(height, len(rows))
+    times = np.full(values.shape, NEVER)
+    values.view(np.uint64)[row, which] = what ^ ABSENT_CELL
+    times[row, which] = when
+    return Block(rows, values, times, np.arange(len(rows), dtype=np.int32), None)
 
 
 def selection(selected: Selected, blocks: Sequence[Block | Deferred]) -> Selection:

@@ -1,7 +1,4 @@
-"""The cells of a frame, taken from its leaves: some rows, a run of columns at a time, whoever asks and whenever.
-
-What is gathered twice is the same: only a time that was there when the rows were chosen makes a cell a sample.
-"""
+"""Values of layers, gathered into one array that lies in memory as its readers go through it, column by column."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ruler.kernels.gather import gather
-from ruler.model.arrays import BoolArray, CodeArray, IntArray
+from ruler.kernels.gather import gather_cells, gather_last
+from ruler.model.arrays import BoolArray, IntArray
 from ruler.tsdb.files.chunk import OpenChunk
 from ruler.tsdb.files.page import ABSENT_CELL, Bits, Leaf
 from ruler.tsdb.keep.erase import Erasure, spared
@@ -31,67 +28,57 @@ class Layer(NamedTuple):
         return self._replace(columns=self.columns[columns])
 
 
-class Gatherer:
-    """A Gatherer gives the cells of a frame as they were when it was made.
-
-    `stored` are the times [rows × streams] of its rows, the first of which is the tick `base`: 0 where there is none,
-    or none that is asked for; `edges` are the rows in which some were taken out. `writes` says for each layer what had
-    been written to its page before the times were read.
-    """
-
-    def __init__(
-        self,
-        layers: Sequence[Layer],
-        writes: Sequence[int],
-        base: int,
-        stored: Bits,
-        stream_of: CodeArray,
-        edges: Sequence[int],
-    ) -> None:
-        self._layers, self._writes, self._base = layers, writes, base
-        self._stored, self._stream_of, self._edges = stored, stream_of, edges
-
-    def among(self, columns: IntArray) -> Gatherer:
-        """The same for some of the columns."""
-        layers = [layer.among(columns) for layer in self._layers]
-        return Gatherer(layers, self._writes, self._base, self._stored, self._stream_of[columns], self._edges)
-
-    def values(self, rows: slice) -> Bits:
-        """The values of some rows [rows × columns], ABSENT where there is none; columns lie side by side in memory."""
-        values = np.empty((len(self._stream_of), rows.stop - rows.start), dtype=np.uint64).T
-        filled, base = 0, self._base + rows.start
-        for layer in self._layers:
-            offset = layer.page.first - base
-            begin, end = max(0, layer.low + offset), min(len(values), layer.high + offset)
-            if begin < end:
-                values[filled:begin] = ABSENT_CELL
-                between = min(max(begin, filled), end)  # rows above it hold cells of other streams already
-                for low, high in ((begin, between), (between, end)):
-                    if low < high:
-                        _take(layer, low - offset, values[low:high], beside=low < between)
-                filled = max(filled, end)
-        values[filled:] = ABSENT_CELL
-        written = [layer.page.writes for layer in self._layers]
-        settled = all(was == now and not was & 1 for was, now in zip(self._writes, written, strict=True))
-        # A row may have been half written: only its time makes it a sample.
-        for row in self._edges if settled else range(rows.start, rows.stop):
-            if rows.start <= row < rows.stop:
-                values[row - rows.start, (self._stored[row] == 0)[self._stream_of]] = ABSENT_CELL
-        return values
+def gathered(layers: Sequence[Layer], base: int, height: int) -> Bits:
+    """The values of all series in `height` rows from the tick `base` on, ABSENT where there is none."""
+    values = np.empty((len(layers[0].columns), height), dtype=np.uint64).T
+    filled = 0
+    for layer in layers:
+        offset = layer.page.first - base
+        begin, end = max(0, layer.low + offset), min(height, layer.high + offset)
+        if begin < end:
+            values[filled:begin] = ABSENT_CELL
+            between = min(max(begin, filled), end)  # rows above it hold cells of other streams already
+            for low, high in ((begin, between), (between, end)):
+                if low < high:
+                    _take(layer, low - offset, values[low:high], beside=low < between)
+            filled = max(filled, end)
+    values[filled:] = ABSENT_CELL
+    return values
 
 
 def _take(layer: Layer, low: int, into: Bits, *, beside: bool) -> None:
     """Take rows of a layer, from `low` on; `beside` cells of other streams that are in their places already."""
+    page, high = layer.page, low + len(into)
+    if isinstance(page, OpenChunk) and not beside and not layer.erasures:
+        page.read(layer.columns, low, high, into, page.plane)
+    else:
+        gather_cells(*_stored(layer, low, high), into, beside=beside)
+
+
+def last_of(layers: Sequence[Layer], start: int, end: int) -> tuple[Bits, IntArray]:
+    """The last value of each series with a time in (start, end], ABSENT where there is none, and that time (ms)."""
+    width = len(layers[0].columns)
+    values, times = np.full(width, ABSENT_CELL), np.zeros(width, dtype=np.int64)
+    wanted = np.arange(width)
+    for layer in reversed(layers):
+        page, low, high = layer.page, layer.low, layer.high
+        some = layer if len(wanted) == width else layer.among(wanted)
+        slots = page.slot_of[some.columns]
+        gather_last(*_stored(some, low, high), page.times[low:high], slots, values, times, wanted, start, end)
+        wanted = np.flatnonzero(values == ABSENT_CELL)
+        if not len(wanted):
+            break
+    return values, times
+
+
+def _stored(layer: Layer, low: int, high: int) -> tuple[Bits, IntArray]:
+    """Stored cells in the rows [low, high) of a layer, and the column of each series among them."""
     page, columns, *_, erasures = layer
-    high = low + len(into)
-    if not erasures and not beside and isinstance(page, OpenChunk):
-        page.read(columns, low, high, into, page.plane)
-        return
-    cells, places, first = spared(page, columns, low, high, erasures)
+    cells, within, first = spared(page, columns, low, high, erasures)
     rows = cells[low - first : high - first]
-    if page.torn is not None:
-        rows, places = _sure(page, page.torn, low, rows[:, places], columns), np.arange(len(columns))
-    gather(rows, places, into, np.arange(len(columns)), beside=beside)
+    if page.torn is None:
+        return rows, within
+    return _sure(page, page.torn, low, rows[:, within], columns), np.arange(len(columns))
 
 
 def _sure(page: Leaf, torn: BoolArray, low: int, cells: Bits, columns: IntArray) -> Bits:
@@ -99,13 +86,3 @@ def _sure(page: Leaf, torn: BoolArray, low: int, cells: Bits, columns: IntArray)
     for row in np.flatnonzero(torn[low : low + len(cells)]).tolist():
         cells[row, page.times[low + row, page.slot_of[columns]] == 0] = 0
     return cells
-
-
-def of_columns(rows: Bits, columns: IntArray) -> Bits:
-    """Some columns of these rows; a view where they are neighbours."""
-    return rows[:, columns[0] : columns[-1] + 1] if neighbours(columns) else rows[:, columns]
-
-
-def neighbours(columns: IntArray) -> bool:
-    """Whether each of these columns is the one after that before it."""
-    return bool(columns[-1] - columns[0] == len(columns) - 1 and (columns[1:] > columns[:-1]).all())

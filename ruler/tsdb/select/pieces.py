@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from ruler.model.arrays import ABSENT, ABSENT_BITS, STALE, STALE_BITS, FloatArray, IntArray, absent
+from ruler.model.arrays import ABSENT, ABSENT_BITS, NEVER, STALE, STALE_BITS, FloatArray, IntArray, absent
 from ruler.storage import Aspect, Block
-from ruler.tsdb.archive.buckets import NEVER, Plane
+from ruler.tsdb.archive.buckets import Plane
 from ruler.tsdb.archive.rising import doubled, rising
 
 PLANE: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from common.labels import Labels
-from ruler.model.arrays import ABSENT_BITS
+from ruler.model.arrays import ABSENT_BITS, NEVER
 from ruler.model.matcher import Matcher, MatchOp
 from ruler.storage import Block, Queryable
 
@@ -34,18 +34,16 @@ def read(db: Queryable, start: int, end: int, matchers: tuple[Matcher, ...] = EV
             times = block.times[:, block.stream_of[column]].tolist()
             cells = block.values[:, column].view(np.int64).tolist()
             assert str(each) not in found
-            found[str(each)] = [(t, bits) for t, bits in zip(times, cells, strict=True) if bits != ABSENT_BITS]
+            pairs = zip(times, cells, strict=True)
+            found[str(each)] = [(t, bits) for t, bits in pairs if t != NEVER and bits != ABSENT_BITS]
     assert len(found) == len(selection.table)
     return {labels: samples for labels, samples in found.items() if samples}
 
 
 def check(block: Block, start: int, end: int) -> None:
-    cells = block.values.view(np.int64)
     times = block.times
     assert block.values.shape == (len(times), len(block.rows))
-    never = np.iinfo(np.int64).min
-    assert (cells[(times == never)[:, block.stream_of]] == ABSENT_BITS).all()
     for stream in times.T:
-        real = stream[stream != never]
+        real = stream[stream != NEVER]
         assert (real[1:] > real[:-1]).all()
         assert ((real > start) & (real <= end)).all()

@@ -1,0 +1,127 @@
+"""Range functions over wide blocks: each window of each column gives what its samples alone give, one by one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ruler.kernels.sweep import sweep
+from ruler.model.arrays import ABSENT, NAN, NEVER, STALE, FloatArray, IntArray, is_absent, is_stale
+from tests.ruler.promql.oracle.windows import WINDOWED, Samples
+
+TICK = 1_000
+SCALARS = {"quantile_over_time": (0.9,), "predict_linear": (60.0,), "double_exponential_smoothing": (0.3, 0.6)}
+
+
+@st.composite
+def blocks(draw: st.DrawFn) -> tuple[FloatArray, IntArray, IntArray]:
+    """Values, times and streams: rows that streams missed, holes and ends of series, in either order of memory."""
+    random = np.random.default_rng(draw(st.integers(0, 1 << 30)))
+    streams, per_stream, rows = draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 9])), draw(st.integers(1, 40))
+    stream_of = np.repeat(np.arange(streams, dtype=np.int32), per_stream)
+    if draw(st.booleans()):
+        random.shuffle(stream_of)
+    shape = (rows, len(stream_of))
+    values = draw(st.sampled_from([_counters, _decimals, _magnitudes, _odd]))(random, shape)
+    holes = random.random(shape) < draw(st.sampled_from([0.0, 0.1]))
+    values[holes] = np.where(random.random(shape) < 0.3, STALE, ABSENT)[holes]
+    times = np.arange(rows)[:, np.newaxis] * TICK + random.integers(0, TICK, streams)
+    missed = random.random(times.shape) < draw(st.sampled_from([0.0, 0.2]))
+    times[missed] = NEVER
+    if draw(st.booleans()):  # what stands where a stream got nothing means nothing
+        values[missed[:, stream_of]] = ABSENT
+    return np.array(values, order=draw(st.sampled_from("CF"))), times, stream_of
+
+
+def _counters(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
+    values = np.cumsum(random.integers(0, 3, shape).astype(np.float64), axis=0)
+    values -= np.maximum.accumulate(np.where(random.random(shape) < 0.05, values, 0.0), axis=0)
+    return values
+
+
+def _decimals(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
+    return np.round(random.random(shape) * 10, 2) * random.integers(-1, 2, shape)
+
+
+def _magnitudes(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
+    return np.asarray(random.choice([-1.0, 1.0], shape) * 10.0 ** random.integers(-20, 20, shape))
+
+
+def _odd(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
+    return np.asarray(random.choice([-0.0, 0.0, 1.0, -1.0, 1e308, -1e308, np.inf, -np.inf, NAN], shape))
+
+
+@pytest.mark.parametrize("name", sorted(WINDOWED))
+@settings(deadline=None, max_examples=40)
+@given(blocks(), st.sampled_from([1, 9, 40]), st.sampled_from([TICK, 3 * TICK, 777]), st.integers(500, 30_000))
+def test_a_window_gives_what_its_samples_give(
+    name: str, block: tuple[FloatArray, IntArray, IntArray], steps: int, step: int, reach: int
+) -> None:
+    """Every function gives for every window what the obvious function gives for the list of its samples, bit for bit;
+    it counts those samples, and the windows with a result.
+    """
+    values, times, stream_of = block
+    ends = np.arange(steps) * step + 5_000
+    width = values.shape[1]
+    into, present = np.full((steps, width + 2), 7.0), np.full((steps, width + 2), 7, dtype=np.uint8)
+    places = np.arange(1, width + 1)[::-1].copy()
+    scalars = np.array([SCALARS.get(name, ())])
+    counted = sweep(
+        name, values, times, stream_of, None, ends, ends - reach, ends, reach, scalars, into, present, places
+    )
+    expected = [[_windows(block, column, int(end) - reach, int(end)) for column in range(width)] for end in ends]
+    found = [
+        [
+            WINDOWED[name](samples, int(end), reach, int(end), *SCALARS.get(name, ())) if samples else None
+            for samples in row
+        ]
+        for end, row in zip(ends, expected, strict=True)
+    ]
+    assert sum(len(samples) for row in expected for samples in row) == counted[0]
+    assert sum(result is not None for row in found for result in row) == counted[1]
+    for at, row in enumerate(found):
+        for column, result in enumerate(row):
+            place = places[column]
+            assert (result is not None) == bool(present[at, place])
+            if result is not None:
+                assert _text(result) == _text(float(into[at, place]))
+    assert (into[:, [0, -1]] == 7.0).all()
+    assert (present[:, [0, -1]] == 7).all()
+
+
+def _windows(block: tuple[FloatArray, IntArray, IntArray], column: int, start: int, end: int) -> Samples:
+    values, times, stream_of = block
+    cells, moments = values[:, column], times[:, stream_of[column]]
+    there = (
+        (moments != NEVER) & (moments > start) & (moments <= end) & ~is_absent(cells.copy()) & ~is_stale(cells.copy())
+    )
+    return list(zip(moments[there].tolist(), cells[there].tolist(), strict=True))
+
+
+def _text(number: float) -> str:
+    return "NaN" if math.isnan(number) else number.hex()
+
+
+@given(blocks(), st.integers(1, 30))
+def test_pieces_make_the_whole(block: tuple[FloatArray, IntArray, IntArray], cut: int) -> None:
+    """Steps and columns that are worked out in pieces give what they give at once."""
+    values, times, stream_of = block
+    ends = np.arange(30) * 700 + 3_000
+    for name in ("avg_over_time", "max_over_time", "quantile_over_time", "rate"):
+        whole, parts = _all_at_once(name, values, times, stream_of, ends), []
+        for steps in (slice(0, cut), slice(cut, 30)):
+            some = ends[steps]
+            if len(some):
+                parts.append(_all_at_once(name, values, times, stream_of, some))
+        assert np.array_equal(whole, np.concatenate(parts), equal_nan=True)
+
+
+def _all_at_once(name: str, values: FloatArray, times: IntArray, stream_of: IntArray, ends: IntArray) -> FloatArray:
+    into, present = np.zeros((len(ends), values.shape[1])), np.zeros((len(ends), values.shape[1]), dtype=np.uint8)
+    scalars, places = np.array([SCALARS.get(name, ())]), np.arange(values.shape[1])
+    sweep(name, values, times, stream_of, None, ends, ends - 9_000, ends, 9_000, scalars, into, present, places)
+    return np.where(present > 0, into, np.nan)
