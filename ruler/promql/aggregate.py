@@ -8,14 +8,14 @@ import numpy as np
 
 from common.labels import METRIC_NAME
 from ruler.kernels.groups import fold
-from ruler.kernels.presence import mark_groups
 from ruler.kernels.quantiles import quantiles
-from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.model.arrays import BoolArray, FloatArray
 from ruler.promql.ast import Aggregation
 from ruler.promql.columns import Groups, dropping, group_by, keeping
 from ruler.promql.frame import Frame
 from ruler.promql.notes import invalid_quantile
 from ruler.promql.scope import Scope
+from ruler.promql.stretches import stretches
 
 
 def grouping_names(frame: Frame, expr: Aggregation) -> tuple[str, ...]:
@@ -26,29 +26,15 @@ def grouping_names(frame: Frame, expr: Aggregation) -> tuple[str, ...]:
     return tuple(name for name in frame.table.names if name in expr.grouping)
 
 
-def folded(operator: str, frame: Frame, group_of: IntArray, groups: int) -> tuple[FloatArray, BoolArray]:
-    """What an operator makes of each group of series, and where a group has samples: [steps × groups]."""
-    values = np.empty((len(frame.values), groups))
-    found = np.empty(values.shape, dtype=np.bool_)
-    fold(operator, frame.values, frame.bytes, group_of, values, found.view(np.uint8))
-    return values, found
-
-
-def presence(frame: Frame, group_of: IntArray, groups: int) -> tuple[BoolArray, bool]:
-    """Where a group has samples, [steps × groups], and whether any group has two at a step."""
-    found = np.zeros((len(frame.values), groups), dtype=np.bool_)
-    return found, mark_groups(frame.values, frame.bytes, group_of, found.view(np.uint8))
-
-
-def aggregated(expr: Aggregation, frame: Frame, share: FloatArray | None = None) -> Frame:
+def aggregated(scope: Scope, expr: Aggregation, frame: Frame, share: FloatArray | None = None) -> Frame:
     """One series for each group; `share` is the parameter of `quantile`."""
+    if share is not None:
+        _check_share(scope, expr, share)
+        frame = frame.spread(max(len(frame.values), len(share)))
     if frame.series == 0:
         return frame
     groups = group_by(frame.table, grouping_names(frame, expr))
-    if share is None:
-        values, found = folded(expr.op, frame, groups.of, len(groups))
-    else:
-        values, found = _quantiles(frame, groups, share)
+    values, found = _of_groups(scope, expr.op, frame, groups, share)
     table = frame.table.take(groups.first)
     table = dropping(table, (*expr.grouping, METRIC_NAME)) if expr.without else keeping(table, expr.grouping)
     drop = np.zeros(len(groups), dtype=np.bool_)
@@ -56,15 +42,23 @@ def aggregated(expr: Aggregation, frame: Frame, share: FloatArray | None = None)
     return Frame(table, values, None if frame.present is None else found, drop).pruned()
 
 
-def _quantiles(frame: Frame, groups: Groups, share: FloatArray) -> tuple[FloatArray, BoolArray]:
-    frame = frame.spread(max(len(frame.values), len(share)))
+def _of_groups(
+    scope: Scope, operator: str, frame: Frame, groups: Groups, share: FloatArray | None
+) -> tuple[FloatArray, BoolArray]:
+    """What the operator makes of each group, and where a group has samples: [steps × groups]."""
     values = np.empty((len(frame.values), len(groups)))
     found = np.empty(values.shape, dtype=np.bool_)
-    quantiles(share, frame.values, frame.bytes, groups.of, values, found.view(np.uint8))
+    for rows in stretches(len(values), frame.series):
+        scope.limits.check()
+        part, into, where = frame.rows(rows), values[rows], found[rows].view(np.uint8)
+        if share is None:
+            fold(operator, part.values, part.bytes, groups.of, into, where)
+        else:
+            quantiles(share if len(share) == 1 else share[rows], part.values, part.bytes, groups.of, into, where)
     return values, found
 
 
-def check_share(scope: Scope, expr: Aggregation, share: FloatArray) -> None:
+def _check_share(scope: Scope, expr: Aggregation, share: FloatArray) -> None:
     """Note what is wrong with the parameter of `quantile`: the worst on each side."""
     if expr.param is None:
         return

@@ -4,47 +4,68 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from common.errors import QueryError
 from ruler.kernels.best import keep_best, keep_first
-from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.kernels.numbering import Numbering
+from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.golang import format_float
 from ruler.model.numbers import number_texts
 from ruler.model.table import NO_LABEL
 from ruler.promql.aggregate import aggregated, grouping_names
 from ruler.promql.ast import Aggregation
-from ruler.promql.columns import group_all, group_by, grouped, is_any_label_name, keeping, setting
+from ruler.promql.columns import Groups, group_all, group_by, grouped, is_any_label_name, keeping, numbered, setting
 from ruler.promql.frame import Frame, Grid, empty_frame
 from ruler.promql.merge import merged
 from ruler.promql.notes import invalid_ratio
 from ruler.promql.scope import Scope
+from ruler.promql.stretches import CELLS, stretches
 
+_TEXTS = 1 << 14  # that are written at a time
 _PLAIN = (1e-4, 1e15)  # numbers between these are written without an exponent by whatever writes them
 _INT64 = 9223372036854774784  # the largest float that is an int64
+
+Numbers = TypeVar("Numbers", FloatArray, IntArray)
 
 
 def chosen(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray, grid: Grid) -> Frame:
     """The series that the operator keeps, each at the steps where it keeps it."""
+    frame = frame.spread(max(len(frame.values), len(param)))
     if expr.op == "limit_ratio":
         kept = _in_ratio(scope, expr, frame, param)
-        return Frame(frame.table, np.broadcast_to(frame.values, kept.shape), kept, frame.drop).pruned()
+        return Frame(frame.table, frame.values, kept, frame.drop).pruned()
     wanted = _checked_count(param)
     if frame.series == 0 or not (wanted >= 1).any():
         return empty_frame(scope.strings)
-    frame = frame.spread(max(len(frame.values), len(wanted)))
     groups = group_by(frame.table, grouping_names(frame, expr))
     sign = -1.0 if expr.op == "bottomk" else 1.0
-    kept = np.zeros(frame.values.shape, dtype=np.bool_)
-    if expr.op == "limitk":
-        keep_first(wanted, frame.values, frame.bytes, groups.of, len(groups), kept.view(np.uint8))
-    else:
-        keep_best(sign, wanted, frame.values, frame.bytes, groups.of, len(groups), kept.view(np.uint8))
+    kept = _first_or_best(scope, expr, frame, groups, sign, wanted)
     result = Frame(frame.table, frame.values, kept, frame.drop)
     if grid.instant and expr.op != "limitk":
         return result.take(_best_first(sign * frame.values[0], groups.of, np.flatnonzero(kept))).pruned()
     return result.pruned()
+
+
+def _first_or_best(
+    scope: Scope, expr: Aggregation, frame: Frame, groups: Groups, sign: float, wanted: IntArray
+) -> BoolArray:
+    kept = np.zeros(frame.values.shape, dtype=np.bool_)
+    for rows in stretches(len(kept), frame.series, CELLS // 4):
+        scope.limits.check()
+        part, most, where = frame.rows(rows), _at(wanted, rows), kept[rows].view(np.uint8)
+        if expr.op == "limitk":
+            keep_first(most, part.values, part.bytes, groups.of, len(groups), where)
+        else:
+            keep_best(sign, most, part.values, part.bytes, groups.of, len(groups), where)
+    return kept
+
+
+def _at(param: Numbers, rows: slice) -> Numbers:
+    """A parameter [steps or 1] at some of the steps."""
+    return param if len(param) == 1 else param[rows]
 
 
 def _best_first(keys: FloatArray, group_of: IntArray, kept: IntArray) -> IntArray:
@@ -74,19 +95,25 @@ def _in_ratio(scope: Scope, expr: Aggregation, frame: Frame, param: FloatArray) 
             scope.notes.warn(invalid_ratio(float(param.max())), expr.param)
         if param.min() < -1:
             scope.notes.warn(invalid_ratio(float(param.min())), expr.param)
-    ratio = np.clip(param, -1, 1)[:, np.newaxis]
     offset = _label_hash(frame) / float(1 << 64)
-    return frame.mask & (((ratio >= 0) & (offset < ratio)) | ((ratio < 0) & (offset >= 1 + ratio)))
+    kept = np.empty(frame.values.shape, dtype=np.bool_)
+    for rows in stretches(len(kept), frame.series):
+        scope.limits.check()
+        ratio = np.clip(_at(param, rows), -1, 1)[:, np.newaxis]
+        within = np.where(ratio < 0, offset >= 1 + ratio, offset < ratio)
+        kept[rows] = within & frame.rows(rows).mask
+    return kept
 
 
 def _label_hash(frame: Frame) -> FloatArray:
     """A number in [0, 2⁶⁴) for each series that depends on its labels alone."""
     state = np.zeros(frame.series, dtype=np.uint64)
     for name in frame.table.names:
-        distinct, inverse = np.unique(frame.table.column(name), return_inverse=True)
-        texts = [(code, frame.table.strings.text(code)) for code in distinct.tolist()]
+        column = frame.table.column(name)
+        distinct = grouped((column,), len(column))
+        texts = [(code, frame.table.strings.text(code)) for code in column[distinct.first].tolist()]
         hashes = [0 if code == NO_LABEL else _hash(f"{name}\xff{text}") for code, text in texts]
-        state += np.array(hashes, dtype=np.uint64)[inverse]
+        state += np.array(hashes, dtype=np.uint64)[distinct.of]
     return state.astype(np.float64)
 
 
@@ -101,25 +128,42 @@ def count_values(scope: Scope, expr: Aggregation, frame: Frame, label: str) -> F
     if frame.series == 0:
         return frame
     if expr.without and label in expr.grouping:  # the values go with the label
-        return aggregated(replace(expr, op="count"), frame)
-    names = grouping_names(frame, expr)
-    base = keeping(frame.table, (name for name in names if name != label))
+        return aggregated(scope, replace(expr, op="count"), frame)
+    base = keeping(frame.table, (name for name in grouping_names(frame, expr) if name != label))
     groups = group_all(base)
-    step, series = np.nonzero(frame.mask)
-    samples = frame.values[step, series]
-    samples[np.isnan(samples)] = np.nan
-    halves = samples.view(np.int32)  # of the bits, by which 0 is not -0
-    scope.limits.check()
-    pairs = grouped((groups.of[series].astype(np.int32), halves[::2], halves[1::2]), len(samples))
-    scope.limits.charge(len(frame.values) * len(pairs))
-    cells = np.bincount(step * len(pairs) + pairs.of, minlength=len(frame.values) * len(pairs))
-    counts = cells.reshape(len(frame.values), len(pairs)).astype(np.float64)
-    scope.limits.check()
-    distinct = grouped((halves[::2][pairs.first], halves[1::2][pairs.first]), len(pairs))
-    texts = _texts(samples[pairs.first[distinct.first]])
-    codes = np.array([scope.strings.code(text) for text in texts], dtype=np.int32)[distinct.of]
-    table = setting(base.take(groups.first[groups.of[series[pairs.first]]]), label, codes)
-    return merged(Frame(table, counts, counts > 0, np.zeros(len(pairs), dtype=np.bool_)))
+    keys, counts = _tally(scope, frame, groups)
+    distinct = grouped((keys[:, 1], keys[:, 2]), len(keys))
+    values = np.ascontiguousarray(keys[distinct.first, 1:]).view(np.float64)[:, 0]
+    codes = np.empty(len(values), dtype=np.int32)
+    for run in stretches(len(values), 1, _TEXTS):
+        scope.limits.check()
+        codes[run] = [scope.strings.code(text) for text in _texts(values[run])]
+    table = setting(base.take(groups.first[keys[:, 0]]), label, codes[distinct.of])
+    return merged(Frame(table, counts, counts > 0, np.zeros(len(keys), dtype=np.bool_)))
+
+
+def _tally(scope: Scope, frame: Frame, groups: Groups) -> tuple[CodeArray, FloatArray]:
+    """Each pair of a group and the bits of a value in it, in three codes, and how often it is there at each step."""
+    pairs, keys, tallies = Numbering(3), [], []
+    for rows in stretches(len(frame.values), frame.series, CELLS // 32):
+        scope.limits.check()
+        part = frame.rows(rows)
+        step, series = np.nonzero(part.mask)
+        samples = part.values[step, series]
+        samples[np.isnan(samples)] = np.nan
+        key = np.empty((len(samples), 3), dtype=np.int32)
+        key[:, 0] = groups.of[series]
+        key[:, 1:] = samples.view(np.int32).reshape(-1, 2)  # of its bits, by which 0 is not -0
+        found = numbered(pairs, key)
+        keys.append(key[found.first])
+        scope.limits.charge(len(frame.values) * len(pairs))
+        shape = len(part.values), len(pairs)
+        cells = step * shape[1] + found.of
+        tallies.append(np.bincount(cells, minlength=shape[0] * shape[1]).astype(np.int32).reshape(shape))
+    counts = np.zeros((len(frame.values), len(pairs)))
+    for rows, tally in zip(stretches(len(frame.values), frame.series, CELLS // 32), tallies, strict=True):
+        counts[rows, : tally.shape[1]] = tally
+    return np.concatenate(keys), counts
 
 
 def _texts(values: FloatArray) -> list[str]:

@@ -48,18 +48,20 @@ class Grouping:
     def add(self, table: LabelTable) -> Groups:
         """The groups of a table's series; `first` has those alone that begin a group which had not been seen."""
         places = [table.names.index(name) if name in table.names else -1 for name in self._names]
-        return _numbered(self._numbering, table.codes, places)
+        return numbered(self._numbering, table.codes, places)
 
 
-def _numbered(numbering: Numbering, codes: CodeArray, places: Sequence[int]) -> Groups:
+def numbered(numbering: Numbering, codes: CodeArray, places: Sequence[int] | None = None) -> Groups:
+    """The groups of rows that are equal in these columns, or in all; `first` has those that begin a new one."""
     of, first = np.empty(len(codes), dtype=np.int64), np.empty(len(codes), dtype=np.int64)
-    return Groups(of, first[: numbering.number(codes, places, of, first)])
+    new = numbering.number(codes, range(codes.shape[1]) if places is None else places, of, first)
+    return Groups(of, first[:new])
 
 
 def grouped(columns: Sequence[CodeArray], length: int) -> Groups:
     """The groups of rows that are equal in all columns."""
     codes = np.stack(columns, axis=1) if columns else np.empty((length, 0), dtype=np.int32)
-    return _numbered(Numbering(len(columns)), codes, range(len(columns)))
+    return numbered(Numbering(len(columns)), codes)
 
 
 def group_by(table: LabelTable, names: Iterable[str]) -> Groups:
@@ -69,7 +71,7 @@ def group_by(table: LabelTable, names: Iterable[str]) -> Groups:
 
 def group_all(table: LabelTable) -> Groups:
     """The groups of series with the same labels."""
-    return _numbered(Numbering(len(table.names)), table.codes, range(len(table.names)))
+    return numbered(Numbering(len(table.names)), table.codes)
 
 
 def group_both(left: LabelTable, right: LabelTable, names: Sequence[str]) -> tuple[IntArray, IntArray, int]:

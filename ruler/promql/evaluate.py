@@ -13,7 +13,7 @@ import numpy as np
 from common.errors import QueryError
 from ruler.model.arrays import ABSENT, FloatArray, IntArray
 from ruler.model.table import LabelTable, Overlay, Strings
-from ruler.promql.aggregate import aggregated, check_share
+from ruler.promql.aggregate import aggregated
 from ruler.promql.ast import (
     Aggregation,
     At,
@@ -40,7 +40,7 @@ from ruler.promql.functions import FUNCTIONS
 from ruler.promql.limits import Limits
 from ruler.promql.notes import Notes, from_archive
 from ruler.promql.scope import Ranged
-from ruler.promql.stretches import CELLS, PLAIN_CELLS, by_stretches
+from ruler.promql.stretches import by_stretches
 from ruler.promql.sweep import swept
 from ruler.promql.walk import bare
 from ruler.promql.window import Windows
@@ -137,23 +137,17 @@ class Evaluation:
 
     def _binary(self, expr: Binary, left: Value, right: Value) -> Value:
         if isinstance(left, Frame) or isinstance(right, Frame):
-            return by_stretches(self.limits, partial(binary, self, expr), left, right, cells=PLAIN_CELLS)
+            return by_stretches(self.limits, partial(binary, self, expr), left, right)
         return binary(self, expr, left, right)
 
     def _aggregation(self, expr: Aggregation, grid: Grid) -> Frame:
         if expr.op == "count_values" and expr.param is not None:
-            counted = partial(count_values, self, expr, label=self.text(expr.param))
-            return by_stretches(self.limits, counted, self.vector(expr.expr, grid), cells=CELLS // 8)
+            return count_values(self, expr, self.vector(expr.expr, grid), self.text(expr.param))
         param = None if expr.param is None else self.scalar(expr.param, grid)
         frame = self.vector(expr.expr, grid)
-        if param is None:
-            return by_stretches(self.limits, partial(aggregated, expr), frame)
-        if expr.op == "quantile":
-            check_share(self, expr, param)
-            return by_stretches(self.limits, partial(aggregated, expr), frame, param)
-        cells = PLAIN_CELLS if expr.op == "limit_ratio" else CELLS // 4
-        run = partial(chosen, self, expr, grid=grid)
-        return by_stretches(self.limits, run, frame, param, cells=cells)
+        if param is None or expr.op == "quantile":
+            return aggregated(self, expr, frame, param)
+        return chosen(self, expr, frame, param, grid)
 
     # --- selectors ----------------------------------------------------------------------------------------------------
 

@@ -15,11 +15,10 @@ from common.labels import METRIC_NAME, Labels, is_label_name, quote
 from ruler.kernels.pairing import Pairing
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.table import LabelTable
-from ruler.promql.aggregate import folded, presence
 from ruler.promql.ast import Binary, Cardinality, Matching
 from ruler.promql.columns import METADATA, dropping, group_both, grouped, keeping, names_of, setting, stacked
 from ruler.promql.frame import Frame, empty_frame
-from ruler.promql.merge import merged
+from ruler.promql.merge import merged, presence
 from ruler.promql.operators import ARITHMETIC, COMPARISON
 from ruler.promql.scope import Scope
 
@@ -214,12 +213,15 @@ def _check_one_side(sides: _Sides, *, filling: bool) -> None:
         busy: BoolArray = np.any(sides.many.mask, axis=1, keepdims=True)
         active = active & busy
     active_ones = Frame(one.table, np.broadcast_to(one.values, active.shape), active, one.drop)
-    counts, _ = folded("count", active_ones, sides.one_group, sides.groups)
-    step, clash = np.nonzero(counts > 1)
-    if len(step) == 0:
+    _, step = presence(active_ones, sides.one_group, sides.groups)
+    if step is None:
         return
-    doubled = [np.flatnonzero(active[step[0]] & (sides.one_group == group)) for group in clash[step == step[0]]]
-    first, second = min(((int(series[0]), int(series[1])) for series in doubled), key=lambda pair: pair[1])
+    here = np.flatnonzero(active[step])
+    group = sides.one_group[here]
+    opening = np.zeros(len(here), dtype=np.bool_)
+    opening[np.unique(group, return_index=True)[1]] = True
+    clash = int(np.argmin(opening))
+    first, second = int(here[np.argmax(group == group[clash])]), int(here[clash])
     table = one.table
     pair = ", ".join(sorted((shown(table.labels(first)), shown(table.labels(second)))))
     raise BadMatching(
@@ -248,5 +250,5 @@ def _check_pairs(pairs: _Pairs, matching: Matching) -> None:
         alike = grouped([*columns, pairs.group.astype(np.int32)], pairs.frame.series)
         group, count = alike.of, len(alike)
         problem = "grouping labels must ensure unique matches"
-    if _have_equals(group, count) and presence(pairs.frame, group, count)[1]:
+    if _have_equals(group, count) and presence(pairs.frame, group, count)[1] is not None:
         raise BadMatching(f"multiple matches for labels: {problem}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from common.errors import QueryError
-from ruler.promql.aggregate import folded, presence
+from ruler.kernels.groups import fold
+from ruler.kernels.presence import mark_groups
+from ruler.model.arrays import BoolArray, IntArray
 from ruler.promql.columns import METADATA, dropping_metadata, group_all, is_constant
 from ruler.promql.frame import Frame
 
@@ -17,13 +19,21 @@ def merged(frame: Frame) -> Frame:
     groups = group_all(frame.table)
     if len(groups) == frame.series:
         return frame
-    present, twice = presence(frame, groups.of, len(groups))
-    if twice:
+    present, clash = presence(frame, groups.of, len(groups))
+    if clash is not None:
         raise same_labels()
-    values, _ = folded("max", frame, groups.of, len(groups))
+    values = np.empty(present.shape)
+    fold("max", frame.values, frame.bytes, groups.of, values, present.view(np.uint8))
     order = np.lexsort((np.argmax(frame.mask, axis=0), groups.of))
     leading = order[np.flatnonzero(np.diff(groups.of[order], prepend=-1))]
     return Frame(frame.table.take(groups.first), values, present, frame.drop[leading])
+
+
+def presence(frame: Frame, group_of: IntArray, groups: int) -> tuple[BoolArray, int | None]:
+    """Where a group of series has samples, [steps × groups], and the first step at which any group has two."""
+    found = np.zeros((len(frame.values), groups), dtype=np.bool_)
+    clash = mark_groups(frame.values, frame.bytes, group_of, found.view(np.uint8))
+    return found, None if clash < 0 else clash
 
 
 def same_labels() -> QueryError:

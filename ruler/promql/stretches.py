@@ -6,7 +6,6 @@ Steps know nothing of each other, so an operation on some of them is the operati
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
 
 import numpy as np
 
@@ -15,17 +14,15 @@ from ruler.promql.columns import Grouping, names_of, stacked
 from ruler.promql.frame import Frame, Value
 from ruler.promql.limits import Limits
 
-CELLS: Final = 1 << 20  # of a stretch, where series are put into order or compared with each other
-FOLDED_CELLS: Final = 1 << 22  # where they are brought together in groups
-PLAIN_CELLS: Final = 1 << 23  # where each cell is looked at by itself
+CELLS = 1 << 23  # of a stretch; what takes long for a cell takes fewer
 
 
-def by_stretches(limits: Limits, run: Callable[..., Value], *sides: Value, cells: int = FOLDED_CELLS) -> Frame:
-    """What `run` makes of frames and scalars of the same steps, worked out in stretches of so many cells."""
+def by_stretches(limits: Limits, run: Callable[..., Value], *sides: Value) -> Frame:
+    """What `run` makes of frames and scalars of the same steps, worked out a stretch at a time."""
     steps = max(map(_steps, sides))
     width = max(each.series if isinstance(each, Frame) else 1 for each in sides)
     parts = []
-    for rows in stretches(steps, width, cells):
+    for rows in stretches(steps, width):
         limits.check()
         whole = rows.stop - rows.start == steps
         part = run(*(sides if whole else (_cut(each, rows) for each in sides)))
@@ -35,8 +32,9 @@ def by_stretches(limits: Limits, run: Callable[..., Value], *sides: Value, cells
     return end_to_end(parts, limits) if len(parts) > 1 else parts[0]
 
 
-def stretches(steps: int, width: int, cells: int) -> Iterator[slice]:
+def stretches(steps: int, width: int, cells: int | None = None) -> Iterator[slice]:
     """The steps in stretches that have so many cells at most, or are single steps."""
+    cells = cells or CELLS
     height = steps if steps * width <= cells else max(1, cells // width)
     for top in range(0, steps, height):
         yield slice(top, min(steps, top + height))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from functools import partial
 
 import numpy as np
@@ -11,14 +10,25 @@ import pytest
 from common.errors import QueryCanceled
 from common.labels import Labels
 from ruler.api.encode import encode_result
-from ruler.promql import evaluate
+from ruler.promql import choose, stretches
 from ruler.promql.engine import Engine
-from ruler.promql.stretches import by_stretches
 from ruler.tsdb.db import DB
 
 STEP = 15_000
 START = 1_700_000_000_000 // STEP * STEP
 STEPS = 40
+
+
+class Looks:
+    """Looks count how often a query looks whether its client is still there, who at last is not."""
+
+    def __init__(self, patience: int = 1 << 30) -> None:
+        self.count = 0
+        self._patience = patience
+
+    def __call__(self) -> bool:
+        self.count += 1
+        return self.count > self._patience
 
 
 @pytest.fixture(scope="module")
@@ -63,22 +73,19 @@ def test_stretches_change_no_answer(engine: Engine, monkeypatch: pytest.MonkeyPa
     """Series that come and go between stretches are told apart by their labels."""
     ask = partial(engine.range, query, START, START + STEPS * STEP, STEP)
     at_once = encode_result(ask())
-    whole, calls = by_stretches, 0
-
-    def short(*args: object, cells: int = 0) -> object:
-        nonlocal calls
-        calls += 1
-        return whole(*args, cells=30)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(evaluate, "by_stretches", short)
-    assert at_once == encode_result(ask())
-    assert calls
+    looks = Looks()
+    ask(limits=engine.limits(None, looks))
+    whole, looks.count = looks.count, 0
+    monkeypatch.setattr(stretches, "CELLS", 30)
+    monkeypatch.setattr(choose, "CELLS", 30)
+    assert at_once == encode_result(ask(limits=engine.limits(None, looks)))
+    assert whole + STEPS // 3 < looks.count
 
 
 def test_an_operation_can_be_stopped_between_stretches(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long it would take as a whole."""
-    monkeypatch.setattr(evaluate, "by_stretches", lambda *sides, cells=0: by_stretches(*sides, cells=12))
-    looks = itertools.count(1)
+    monkeypatch.setattr(stretches, "CELLS", 12)
+    looks = Looks(patience=20)
     with pytest.raises(QueryCanceled):
-        engine.range("stddev(m)", START, START + STEPS * STEP, STEP, cancelled=lambda: next(looks) > 20)
-    assert 22 == next(looks)
+        engine.range("stddev(m)", START, START + STEPS * STEP, STEP, cancelled=looks)
+    assert 21 == looks.count
