@@ -20,4 +20,5 @@ cdef class LabelSets:
     cdef Piece *_known(self, uint64_t key) except NULL nogil
     cdef Piece *_place(self, uint64_t key) noexcept nogil
     cdef Piece *_made(self, uint64_t key) except NULL with gil
+    cdef int _add(self, const char *text, size_t length) except -1
     cdef int _spread(self) except -1

@@ -9,6 +9,10 @@ from libc.string cimport memcpy
 
 from orjson import dumps
 
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object)
+    void *PyUnicode_1BYTE_DATA(object)
+
 cdef uint64_t SCATTER = 0x9E3779B97F4A7C15  # 2 ** 64 / the golden ratio
 cdef enum:
     CHUNK = 16         # bytes that are copied at once
@@ -88,26 +92,36 @@ cdef class LabelSets:
 
     cdef Piece *_made(self, uint64_t key) except NULL with gil:
         """The piece of a key that has none yet."""
-        cdef bytes name = self.names[key >> 32], value = dumps(self.text(<int32_t>key))
-        cdef size_t length = len(name) + len(value) + 1
-        cdef Piece *piece
+        cdef bytes name = self.names[key >> 32]
+        cdef str text = self.text(<int32_t>key)
+        cdef bytes quoted
+        cdef size_t length = self.size
+        if 2 * self.known > self.mask:
+            self._spread()
+        self._add(name, len(name))
+        if _is_plain(text):
+            self._add(b'"', 1)
+            self._add(<const char *>PyUnicode_1BYTE_DATA(text), len(text))
+            self._add(b'",', 2)
+        else:
+            quoted = dumps(text)
+            self._add(quoted, len(quoted))
+            self._add(b",", 1)
+        cdef Piece *piece = self._place(key)
+        piece.key, piece.begin, piece.length = key, length, self.size - length
+        self.known += 1
+        return piece
+
+    cdef int _add(self, const char *text, size_t length) except -1:
         cdef char *texts
         if self.size + length > self.room:
             texts = <char *>realloc(self.texts, 2 * (self.size + length) + CHUNK)
             if texts == NULL:
                 raise MemoryError
             self.texts, self.room = texts, 2 * (self.size + length)
-        texts = self.texts + self.size
-        memcpy(texts, <const char *>name, len(name))
-        memcpy(texts + len(name), <const char *>value, len(value))
-        texts[length - 1] = c","
-        if 2 * self.known > self.mask:
-            self._spread()
-        piece = self._place(key)
-        piece.key, piece.begin, piece.length = key, self.size, length
+        memcpy(self.texts + self.size, text, length)
         self.size += length
-        self.known += 1
-        return piece
+        return 0
 
     cdef int _spread(self) except -1:
         """Make room for twice as many pieces."""
@@ -122,6 +136,19 @@ cdef class LabelSets:
                 self._place(before[place].key)[0] = before[place]
         free(before)
         return 0
+
+
+cdef bint _is_plain(str text):
+    """Whether a text stands for itself between quotes."""
+    cdef const unsigned char *letter
+    cdef Py_ssize_t place
+    if not PyUnicode_IS_COMPACT_ASCII(text):
+        return False
+    letter = <const unsigned char *>PyUnicode_1BYTE_DATA(text)
+    for place in range(len(text)):
+        if letter[place] < 32 or letter[place] == 34 or letter[place] == 92:
+            return False
+    return True
 
 
 def label_sets(tuple names, const int32_t[:, :] codes, text):
