@@ -151,9 +151,6 @@ class Matcher:
         if self.op is not MatchOp.EQUAL and self.op is not MatchOp.NOT_EQUAL and not _LITERALS(self.value):
             compile_regex(self.value)
 
-    def __hash__(self) -> int:
-        return hash((self.name, self.value))  # the op's own hash is slow, and few matchers differ by it alone
-
     def matches(self, value: str) -> bool:
         """Whether a label with this value is selected."""
         if self.op is MatchOp.EQUAL:
