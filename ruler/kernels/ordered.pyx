@@ -4,11 +4,12 @@ Samples are ordered as integers: the bits of floats, of which NaN is the least. 
 before it stays in order.
 """
 
-from libc.math cimport INFINITY, NAN, fabs, floor, isnan
-from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
+from libc.math cimport NAN, fabs
+from libc.stdint cimport INT64_MIN, int64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memmove
 
+from ruler.kernels.keys cimport key, number, quantile
 from ruler.kernels.window cimport Window
 
 cdef Py_ssize_t FEW = 32  # so many are put into their places one by one
@@ -17,7 +18,7 @@ cdef Py_ssize_t FEW = 32  # so many are put into their places one by one
 cdef bint quantile_over_time(Window *w, double *result) noexcept nogil:
     if w.stop == w.first:
         return False
-    result[0] = _quantile(w.scalar[0], _in_order(w), w.stop - w.first)
+    result[0] = quantile(w.scalar[0], _in_order(w), w.stop - w.first)
     return True
 
 
@@ -28,39 +29,15 @@ cdef bint mad_over_time(Window *w, double *result) noexcept nogil:
     cdef int64_t *ordered = _in_order(w)
     cdef int64_t *distances = <int64_t *>w.places
     cdef Py_ssize_t i, count = w.stop - w.first
-    cdef double median = _quantile(0.5, ordered, count)
+    cdef double median = quantile(0.5, ordered, count)
     if ordered[0] == INT64_MIN:
         result[0] = NAN
         return True
     for i in range(count):
-        distances[i] = _key(fabs(_number(ordered[i]) - median))
+        distances[i] = key(fabs(number(ordered[i]) - median))
     qsort(distances, count, sizeof(int64_t), _compared)
-    result[0] = _quantile(0.5, distances, count)
+    result[0] = quantile(0.5, distances, count)
     return True
-
-
-cdef double _quantile(double share, const int64_t *ordered, Py_ssize_t count) noexcept nogil:
-    if isnan(share):
-        return NAN
-    if share < 0:
-        return -INFINITY
-    if share > 1:
-        return INFINITY
-    cdef double rank = share * (count - 1)
-    cdef Py_ssize_t low = <Py_ssize_t>floor(rank)
-    cdef Py_ssize_t high = low + 1 if low + 1 < count else count - 1
-    cdef double weight = rank - floor(rank)
-    return _number(ordered[low]) * (1 - weight) + _number(ordered[high]) * weight
-
-
-cdef int64_t _key(double number) noexcept nogil:
-    cdef int64_t bits = (<int64_t *>&number)[0]
-    return INT64_MIN if isnan(number) else bits ^ ((bits >> 63) & INT64_MAX)
-
-
-cdef double _number(int64_t key) noexcept nogil:
-    cdef int64_t bits = key ^ ((key >> 63) & INT64_MAX)
-    return NAN if key == INT64_MIN else (<double *>&bits)[0]
 
 
 cdef int _compared(const void *left, const void *right) noexcept nogil:
@@ -75,14 +52,14 @@ cdef int64_t *_in_order(Window *w) noexcept nogil:
     if w.high <= w.first or (w.first - w.low) + (w.stop - w.high) > FEW:
         count = w.stop - w.first
         for i in range(count):
-            ordered[i] = _key(w.value[w.first + i])
+            ordered[i] = key(w.value[w.first + i])
         qsort(ordered, count, sizeof(int64_t), _compared)
     else:
         for i in range(w.low, w.first):
-            _remove(ordered, count, _key(w.value[i]))
+            _remove(ordered, count, key(w.value[i]))
             count -= 1
         for i in range(w.high, w.stop):
-            _insert(ordered, count, _key(w.value[i]))
+            _insert(ordered, count, key(w.value[i]))
             count += 1
     w.low, w.high = w.first, w.stop
     return ordered
