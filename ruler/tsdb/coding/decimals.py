@@ -1,8 +1,9 @@
-"""Float64 columns as integers and back, bit for bit: which integer, and by which arithmetic, every cell comes from.
+"""Float64 columns as integers, bit for bit: which integer, and by which arithmetic, every cell comes from.
 
 Exporters compute most values from integers: counts, and times in ticks, milli-, micro- or nanoseconds. Done backwards
 and checked against every bit, that arithmetic leaves integers, whose differences are small. A form is such an
-arithmetic: n × multiply ÷ divide ÷ again. A column that has none is taken as the ordered bits of its floats.
+arithmetic: n × multiply ÷ divide ÷ again, which a kernel does forwards (ruler/kernels/residuals.pyx). A column that has
+none is taken as the ordered bits of its floats.
 """
 
 from __future__ import annotations
