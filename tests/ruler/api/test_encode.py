@@ -146,3 +146,10 @@ def test_points_that_are_not_there_are_not_read(offsets: list[int]) -> None:
     table = table_of([Labels({"a": "1"}), Labels({"a": "2"})], StringPool())
     with pytest.raises(ValueError, match=r"^matrix: "):
         encode_result(Result(Matrix(table, np.array(offsets), np.arange(2), np.zeros(2))))
+
+
+def test_a_label_that_cannot_be_told_stops_an_answer() -> None:
+    """What goes wrong while a kernel writes comes out, however large the answer."""
+    table = LabelTable(("a",), np.full((1000, 1), 7, dtype=np.int32), StringPool())
+    with pytest.raises(KeyError):
+        encode_result(Result(Vector(0, table, np.zeros(1000))))
