@@ -1,6 +1,6 @@
 """HTTP serving: ASGI apps on sockets that were bound before anything else started, with deadlines for slow clients.
 
-uvicorn parses (httptools) and serves; it lacks deadlines for the head and the body of a request, so they are here.
+uvicorn parses (httptools) and serves; connection.py adds the deadlines, and accepting.py stands at the door.
 """
 
 from __future__ import annotations
@@ -10,28 +10,32 @@ import errno
 import logging
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from common.accepting import Acceptor, affordable_connections
+from common.connection import App, Connection, Message, Prompt, Receive, Scope, Send
 from common.errors import StartError
 
-HEAD_SECONDS = 10
-BODY_SECONDS = 30
-BODY_STEP = 1 << 20  # bytes, after which a body gets BODY_SECONDS anew
-STOP_SECONDS = 3
+__all__ = [
+    "App",
+    "HttpServer",
+    "Listener",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "address_of",
+    "bind",
+    "split_address",
+]
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+STOP_SECONDS = 3
 
 log = logging.getLogger("http")
 
@@ -96,73 +100,6 @@ def _bound(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
     return bound
 
 
-class _Deadlines(HttpToolsProtocol):
-    """uvicorn's protocol, with a deadline for the head and one for the body of each request.
-
-    The timer of the head starts with its first byte (a connection's idle time is uvicorn's keep-alive), so a client
-    that drips bytes cannot hold a connection. A large body may take longer, as long as it comes on.
-    """
-
-    quiet_since: float | None = None
-    _deadline: asyncio.TimerHandle | None = None
-    _in_request = False
-    _body_bytes = 0
-
-    def make_room(self) -> None:
-        self._cut()
-
-    def data_received(self, data: bytes) -> None:
-        self.quiet_since = None
-        if not self._in_request:
-            self._in_request = True
-            self._arm(HEAD_SECONDS)
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        self._body_bytes = 0
-        self._arm(BODY_SECONDS)
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
-        if self._body_bytes >= BODY_STEP:
-            self._body_bytes = 0
-            self._arm(BODY_SECONDS)
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._disarm()
-        self._in_request = False
-        super().on_message_complete()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._in_request, self.quiet_since = True, self.loop.time()
-        self._arm(HEAD_SECONDS)
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.cycle.response_complete and not self._in_request:
-            self.quiet_since = self.loop.time()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._disarm()
-        super().connection_lost(exc)
-
-    def _arm(self, seconds: float) -> None:
-        self._disarm()
-        self._deadline = self.loop.call_later(seconds, self._cut)
-
-    def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _cut(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.abort()
-
-
 class HttpServer:
     """An HttpServer answers on its listeners from one event loop in one thread, until it is stopped."""
 
@@ -219,7 +156,7 @@ class HttpServer:
             config = uvicorn.Config(
                 listener.app,
                 interface="asgi3",  # a bound method, too, which uvicorn's guess takes for ASGI 2
-                http=_Deadlines,
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 proxy_headers=False,
@@ -230,7 +167,8 @@ class HttpServer:
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=STOP_SECONDS,
             )
-            server = _Server(config, shared, self._limit)
+            prompt = listener.app if isinstance(listener.app, Prompt) else None
+            server = _Server(config, shared, self._limit, prompt)
             self._servers.append(server)
             serving.append(asyncio.ensure_future(server.serve(sockets=[listener.socket])))
         while not all(server.started for server in self._servers):
@@ -244,17 +182,17 @@ class HttpServer:
 class _Server(uvicorn.Server):
     """uvicorn's server with our door, and without its signal handlers: signals belong to the program."""
 
-    def __init__(self, config: uvicorn.Config, shared: ServerState, limit: int) -> None:
+    def __init__(self, config: uvicorn.Config, shared: ServerState, limit: int, prompt: Prompt | None) -> None:
         super().__init__(config)
-        self.server_state, self._limit = shared, limit
+        self.server_state, self._limit, self._prompt = shared, limit, prompt
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        clients = cast("set[_Deadlines]", self.server_state.connections)
+        clients = cast("set[Connection]", self.server_state.connections)
         self.servers = [Acceptor(each, clients, self._limit, self._connection) for each in sockets or ()]  # type: ignore[misc]  # all that uvicorn does with them is to close them
         self.started = True
 
-    def _connection(self) -> _Deadlines:
-        return _Deadlines(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+    def _connection(self) -> Connection:
+        return Connection(self._prompt, self.config, self.server_state, self.lifespan.state)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from a2wsgi import WSGIMiddleware
 from flask import Blueprint, Flask, Response
 from prometheus_client import CollectorRegistry
 
+from common.connection import Reply
 from common.errors import TocsinError
 from common.exposition import metrics_app
 from common.serving import App, Receive, Scope, Send
@@ -34,6 +35,8 @@ class Lifecycle:
 class Front:
     """The Front answers every request to a ruler: at first queries alone, and once it is complete all."""
 
+    prompt_paths: Final = Asking.prompt_paths
+
     def __init__(self, asking: Asking, queries: Blueprint, registry: CollectorRegistry) -> None:
         self._asking, self._queries = asking, queries
         self.flask = _flask((queries,), _early_routes())
@@ -52,6 +55,10 @@ class Front:
             await self._asking(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def at_once(self, scope: Scope, body: bytes) -> Reply | None:
+        """The answer to a query that is small."""
+        return self._asking.at_once(scope, body)
 
     @property
     def app(self) -> App:

@@ -1,8 +1,8 @@
 """Queries over HTTP as raw ASGI: /api/v1/query and /api/v1/query_range, GET and POST.
 
-A small query is answered where its request arrives, in the event loop: a thread would cost more than the answer. It is
-tried with a small budget; what overruns that, or is not known to be cheap, is evaluated in a thread when its turn has
-come, and stops soon after its client has gone.
+A small query is answered where its request arrives, in the event loop and before there is a task for it: a thread
+would cost more than the answer. It is tried with a small budget; what overruns that, or is not known to be cheap, is
+evaluated in a thread when its turn has come, and stops soon after its client has gone.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from common.clock import Clock
+from common.connection import Reply
 from common.errors import QueryTimeout, TocsinError, TooManySamples
 from common.serving import Receive, Scope, Send
 from ruler.api.errors import answer
 from ruler.api.form import Disconnected, Form, TooLarge, body_form, read_body, url_form
-from ruler.api.question import SHORT, Plan, Question, answered, instant_question, plan_of, range_question
+from ruler.api.question import SHORT, Question, answered, instant_question, plan_of, range_question
 from ruler.api.turns import Turns
 from ruler.promql.engine import Engine
 from ruler.promql.limits import Limits
@@ -32,7 +33,7 @@ from ruler.promql.sharing import Share, Sharing
 
 INSTANT, RANGE = "/api/v1/query", "/api/v1/query_range"
 METHODS: Final = "GET, HEAD, OPTIONS, POST"
-JSON: Final = (b"content-type", b"application/json")
+JSON: Final = b"application/json"
 
 SMALL: Final = 5_000  # cells up to which a query is evaluated in the event loop: about 1 ms
 MOST_WAITING: Final = 400
@@ -47,6 +48,7 @@ class Asking(Collector):
     """Asking answers queries: at most `concurrency` at once in threads, each for `timeout` seconds with its wait."""
 
     paths: Final = frozenset((INSTANT, RANGE))
+    prompt_paths: Final = frozenset(path.encode() for path in (INSTANT, RANGE))
 
     def __init__(self, engine: Engine, clock: Clock, *, timeout: float, concurrency: int) -> None:
         self._engine, self._clock, self._timeout = engine, clock, timeout
@@ -79,33 +81,50 @@ class Asking(Collector):
             return
         except TooLarge as error:
             status, pieces = 413, _failure("bad_data", str(error))
-        except TocsinError as error:
-            kind, status = answer(error)
-            pieces = _failure(kind, str(error))
-        except Exception:  # the boundary of a request: logged here, and the sender learns nothing of our insides
-            log.exception("a query failed by a fault of the program")
-            status, pieces = 500, _failure("internal", "internal error; the log of the ruler has its cause")
+        except Exception as error:  # noqa: BLE001  (the boundary of a request)
+            status, pieces = _failed(error)
         await _respond(send, status, pieces if method != "HEAD" else [b""], sum(map(len, pieces)))
 
-    async def _answer(self, scope: Scope, receive: Receive) -> list[bytes]:
-        form = await _posted(scope, receive) if scope["method"] == "POST" else url_form(scope)
+    def at_once(self, scope: Scope, body: bytes) -> Reply | None:
+        """The answer to a query that is small, or to what is none; None to any other."""
+        if scope["method"] not in ("GET", "POST"):
+            return None
+        status = 200
+        try:
+            pieces = self._small_answer(scope, body)
+        except Exception as error:  # noqa: BLE001  (the boundary of a request)
+            status, pieces = _failed(error)
+        return None if pieces is None else Reply(status, JSON, b"".join(pieces))
+
+    def _small_answer(self, scope: Scope, body: bytes) -> list[bytes] | None:
+        question, deadline = self._asked(scope, _form(scope, body))
+        if len(question.text) > SHORT:
+            return None
+        plan = plan_of(question.text)
+        if not plan.light:
+            return None
+        limits = self._engine.limits(deadline, most=SMALL)
+        try:
+            pieces = answered(self._engine, question, plan, limits)
+        except TooManySamples:
+            limits.check()  # it is not small: from the beginning, with all that a query may use
+            return None
+        self._engine.tally.waited(0)
+        return pieces
+
+    def _asked(self, scope: Scope, form: Form) -> tuple[Question, float]:
+        """What a request asks, and until when it wants an answer (`time.monotonic()`)."""
         instant = scope["path"] == INSTANT
         question = instant_question(form, self._clock.now()) if instant else range_question(form)
         asked = question.timeout
-        deadline = timer.monotonic() + (self._timeout if asked is None else min(self._timeout, asked / 1000))
-        plan = plan_of(question.text) if len(question.text) <= SHORT else None
-        if plan is not None and plan.light:
-            limits = self._engine.limits(deadline, most=SMALL)
-            try:
-                pieces = answered(self._engine, question, plan, limits)
-            except TooManySamples:
-                limits.check()  # it is not small: from the beginning, with all that a query may use
-            else:
-                self._engine.tally.waited(0)
-                return pieces
-        return await self._in_turn(question, plan, deadline, receive)
+        return question, timer.monotonic() + (self._timeout if asked is None else min(self._timeout, asked / 1000))
 
-    async def _in_turn(self, question: Question, plan: Plan | None, deadline: float, receive: Receive) -> list[bytes]:
+    async def _answer(self, scope: Scope, receive: Receive) -> list[bytes]:
+        body = await read_body(receive) if scope["method"] == "POST" else b""
+        form = _form(scope, body) if len(body) < LARGE_FORM else await asyncio.to_thread(_form, scope, body)
+        return await self._in_turn(*self._asked(scope, form), receive)
+
+    async def _in_turn(self, question: Question, deadline: float, receive: Receive) -> list[bytes]:
         began = timer.monotonic()
         turn = self.turns.ask()
         leaving = asyncio.ensure_future(_left(receive))
@@ -121,21 +140,18 @@ class Asking(Collector):
                 raise QueryTimeout("query timed out in query queue")
             limits = self._engine.limits(deadline, lambda: self._closed or leaving.done(), share=Share(self._sharing))
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._evaluated, question, plan, limits, waited)
+            return await loop.run_in_executor(self._threads, self._evaluated, question, limits, waited)
         finally:
             leaving.cancel()
             self.turns.leave(turn)
 
-    def _evaluated(self, question: Question, plan: Plan | None, limits: Limits, waited: float) -> list[bytes]:
+    def _evaluated(self, question: Question, limits: Limits, waited: float) -> list[bytes]:
         with limits.computing():
-            return answered(self._engine, question, plan or plan_of(question.text), limits, waited)
+            return answered(self._engine, question, plan_of(question.text), limits, waited)
 
 
-async def _posted(scope: Scope, receive: Receive) -> Form:
-    body = await read_body(receive)
-    if len(body) < LARGE_FORM:
-        return body_form(scope, body)
-    return await asyncio.to_thread(body_form, scope, body)
+def _form(scope: Scope, body: bytes) -> Form:
+    return body_form(scope, body) if scope["method"] == "POST" else url_form(scope)
 
 
 async def _left(receive: Receive) -> None:
@@ -145,7 +161,7 @@ async def _left(receive: Receive) -> None:
 
 
 async def _respond(send: Send, status: int, pieces: Sequence[bytes], size: int) -> None:
-    headers = [JSON, (b"content-length", b"%d" % size)]
+    headers = [(b"content-type", JSON), (b"content-length", b"%d" % size)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     for piece in pieces[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -161,6 +177,15 @@ async def _refuse_method(method: str, send: Send) -> None:
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _failed(error: Exception) -> tuple[int, list[bytes]]:
+    """The status and the body that tell of an error; a fault of ours is logged, and the sender learns nothing of it."""
+    if not isinstance(error, TocsinError):
+        log.error("a query failed by a fault of the program", exc_info=error)
+        return 500, _failure("internal", "internal error; the log of the ruler has its cause")
+    kind, status = answer(error)
+    return status, _failure(kind, str(error))
 
 
 def _failure(kind: str, text: str) -> list[bytes]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 import requests
 
-from common import serving
+from common import connection
+from common.connection import Reply
 from common.errors import StartError
 from common.serving import HttpServer, Listener, Receive, Scope, Send, address_of, bind, split_address
 from ruler.loop import new_event_loop
@@ -30,11 +32,26 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+class Echo:
+    """Echo answers at once with what was asked, unless the body is `later`: then, and elsewhere, as `hello` does."""
+
+    prompt_paths: Final = frozenset((b"/echo",))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await hello(scope, receive, send)
+
+    def at_once(self, scope: Scope, body: bytes) -> Reply | None:
+        if body == b"later":
+            return None
+        asked = f"{scope['method']} {scope['path']} {scope['query_string'].decode()} {body.decode()}"
+        return Reply(200, b"text/plain", asked.encode())
+
+
 @pytest.fixture(params=[None, new_event_loop], ids=["asyncio", "uvloop"])
 def address(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
-    monkeypatch.setattr(serving, "HEAD_SECONDS", 0.3)
-    monkeypatch.setattr(serving, "BODY_SECONDS", 0.3)
-    server = HttpServer([Listener("test", bind("127.0.0.1:0", "test"), hello)], new_loop=request.param)
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "BODY_SECONDS", 0.3)
+    server = HttpServer([Listener("test", bind("127.0.0.1:0", "test"), Echo())], new_loop=request.param)
     server.start()
     yield server.addresses[0]
     server.stop()
@@ -44,14 +61,14 @@ def _cut_after(address: str, sent: bytes, *, dripping: bytes = b"") -> float:
     """Seconds until the server closes a connection that sent `sent` and then drips."""
     host, port = split_address(address)
     begun = time.monotonic()
-    with socket.create_connection((host, port), timeout=5) as connection:
-        connection.sendall(sent)
-        connection.settimeout(0.1)
+    with socket.create_connection((host, port), timeout=5) as client:
+        client.sendall(sent)
+        client.settimeout(0.1)
         while time.monotonic() - begun < 5:
             try:
                 if dripping:
-                    connection.sendall(dripping)
-                if not connection.recv(100):
+                    client.sendall(dripping)
+                if not client.recv(100):
                     break
             except TimeoutError:
                 continue
@@ -65,6 +82,7 @@ def test_slow_clients_are_cut_and_others_are_served(address: str) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
     assert _cut_after(address, b"GET / HT", dripping=b"x") < 2
     assert _cut_after(address, head + b"half", dripping=b"x") < 2
+    assert _cut_after(address, _posted(b"x" * 100)[:-50], dripping=b"") < 2
     assert _cut_after(address, b"") < 2
     assert "3" == requests.post(f"http://{address}/", data=b"abc", timeout=5).text
 
@@ -74,10 +92,10 @@ def test_a_large_body_may_take_its_time(address: str) -> None:
 
     def slowly() -> Iterator[bytes]:
         for _ in range(4):
-            yield bytes(serving.BODY_STEP)
+            yield bytes(connection.BODY_STEP)
             time.sleep(0.15)
 
-    assert str(4 * serving.BODY_STEP) == requests.post(f"http://{address}/", data=slowly(), timeout=10).text
+    assert str(4 * connection.BODY_STEP) == requests.post(f"http://{address}/", data=slowly(), timeout=10).text
 
 
 def test_idle_keep_alive_connections_stay(address: str) -> None:
@@ -86,6 +104,59 @@ def test_idle_keep_alive_connections_stay(address: str) -> None:
         assert "1" == session.post(f"http://{address}/", data=b"a", timeout=5).text
         time.sleep(0.5)
         assert "2" == session.post(f"http://{address}/", data=b"ab", timeout=5).text
+
+
+def _conversation(address: str, *sent: bytes) -> bytes:
+    """All that comes back to what is sent, one piece a while after the other, until the server closes."""
+    with socket.create_connection(split_address(address), timeout=5) as client:
+        for piece in sent:
+            client.sendall(piece)
+            time.sleep(0.02)
+        received = b""
+        while piece := client.recv(1 << 16):
+            received += piece
+    return received
+
+
+def _posted(body: bytes, *, close: bool = False, path: str = "/echo") -> bytes:
+    ending = "Connection: close\r\n" if close else ""
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{ending}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+def test_what_is_prompt_is_answered_whole(address: str) -> None:
+    """An app that can answers where the request arrives, with the heads that all answers have."""
+    with requests.Session() as session:
+        for _ in range(3):
+            answer = session.get(f"http://{address}/echo?a=1", timeout=5)
+            assert ("GET /echo a=1 ", "text/plain") == (answer.text, answer.headers["content-type"])
+            assert "date" in answer.headers
+            assert "5" == session.post(f"http://{address}/echo", data=b"later", timeout=5).text
+            assert "POST /echo  now" == session.post(f"http://{address}/echo", data=b"now", timeout=5).text
+        large = b"x" * (connection.PROMPT_BODY + 1)
+        assert str(len(large)) == session.post(f"http://{address}/echo", data=large, timeout=5).text
+
+
+@pytest.mark.parametrize("size", [50, 100, 10_000])
+def test_answers_come_in_turn(address: str, size: int) -> None:
+    """However requests are cut or joined on their way, and whichever of them are answered at once."""
+    bodies = (b"one", b"later", b"two", b"", b"later", b"three")
+    sent = b"".join(map(_posted, bodies)) + LAST
+    answers = _conversation(address, *(sent[at : at + size] for at in range(0, len(sent), size)))
+    texts = [part.partition(b"\r\n\r\n")[2] for part in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    asgi = [b"%d" % len(body) for body in bodies]
+    at_once = [b"POST /echo  " + body for body in bodies]
+    assert [True] * 6 == [text in either for text, *either in zip(texts, asgi, at_once, strict=False)]
+    assert (7, b"0", at_once[0]) == (len(texts), texts[-1], texts[0])
+
+
+def test_a_client_that_wants_to_close_is_let_go(address: str) -> None:
+    """Its answer says so, and is the last."""
+    answers = _conversation(address, _posted(b"now", close=True))
+    assert (1, True) == (answers.count(b"HTTP/1.1 200 OK"), b"connection: close" in answers)
+    assert _conversation(address, b"GET /echo HTTP/1.0\r\n\r\n").endswith(b"\r\n\r\n0")
 
 
 def test_a_taken_port_is_one_clear_line() -> None:
