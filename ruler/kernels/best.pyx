@@ -38,6 +38,8 @@ def keep_best(
     cdef double value
     check_frame(values, present, group_of)
     check_results(values, kept.shape[0], wanted.shape[0])
+    if kept.shape[1] != series:
+        raise ValueError(f"to keep {kept.shape[1]} of {series} series")
     cdef Heap *heaps = <Heap *>calloc((groups + 1) * sizeof(Heap) + series * sizeof(Contender), 1)
     if heaps == NULL:
         raise MemoryError(f"{series} series")
@@ -118,6 +120,8 @@ def keep_first(
     cdef int64_t most
     check_frame(values, present, group_of)
     check_results(values, kept.shape[0], wanted.shape[0])
+    if kept.shape[1] != series:
+        raise ValueError(f"to keep {kept.shape[1]} of {series} series")
     cdef int64_t *counts = <int64_t *>malloc((groups + 1) * sizeof(int64_t))
     if counts == NULL:
         raise MemoryError(f"{groups} groups")

@@ -17,3 +17,9 @@ cdef inline int check_results(const double[:, :] values, Py_ssize_t steps, Py_ss
     if steps != values.shape[0] or moments not in (1, steps):
         raise ValueError(f"{values.shape[0]} steps, {steps} of results and {moments} of a parameter")
     return 0
+
+cdef inline int check_found(const double[:, ::1] into, const uint8_t[:, ::1] found) except -1:
+    """Refuse results whose mask has another shape."""
+    if into.shape[0] != found.shape[0] or into.shape[1] != found.shape[1]:
+        raise ValueError(f"a mask of {found.shape[0]} x {found.shape[1]} for {into.shape[0]} x {into.shape[1]} results")
+    return 0

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from ruler.kernels.frames cimport check_frame, check_results
+from ruler.kernels.frames cimport check_found, check_frame, check_results
 from ruler.kernels.sums cimport add
 
 cdef enum:
@@ -115,6 +115,7 @@ def fold(
 ):
     """Write what an operator makes of each group to `into`, and to `found` where a group has samples."""
     check_frame(values, present, group_of)
+    check_found(into, found)
     check_results(values, into.shape[0], 1)
     cdef Group *groups = <Group *>malloc(into.shape[1] * BAND * sizeof(Group))
     if groups == NULL:

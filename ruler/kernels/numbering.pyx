@@ -41,12 +41,14 @@ cdef class Numbering:
         """
         cdef Py_ssize_t place, rows = codes.shape[0], before = self.count
         cdef bint done
-        if len(columns) != self.width or into.shape[0] < rows or first.shape[0] < rows:
-            raise ValueError(f"{len(columns)} columns of {self.width}, room for {into.shape[0]} rows of {rows}")
+        if len(columns) != self.width:
+            raise ValueError(f"{len(columns)} columns of {self.width}")
+        if min(into.shape[0], first.shape[0]) < rows:
+            raise ValueError(f"room for {min(into.shape[0], first.shape[0])} rows of {rows}")
         for place in range(self.width):
             self.columns[place] = columns[place]
             if not -1 <= self.columns[place] < codes.shape[1]:
-                raise IndexError(self.columns[place])
+                raise ValueError(f"no column {self.columns[place]} of {codes.shape[1]}")
         with nogil:
             done = self._number(codes, into, first)
         if not done:
@@ -85,14 +87,19 @@ cdef class Numbering:
     cdef bint _has_room(self, Py_ssize_t room) noexcept nogil:
         """Whether there is room for so many rows, a power of two: it is made."""
         cdef Py_ssize_t number
+        cdef int32_t *rows
+        cdef int32_t *slots
         if room * SPARSE > INT32_MAX:
             return False
-        free(self.slots)
-        self.slots = <int32_t *>calloc(room * SPARSE, sizeof(int32_t))
-        cdef int32_t *rows = <int32_t *>realloc(self.rows, room * (self.width + 1) * sizeof(int32_t))
-        if self.slots == NULL or rows == NULL:
+        rows = <int32_t *>realloc(self.rows, room * (self.width + 1) * sizeof(int32_t))
+        if rows == NULL:
             return False
-        self.rows, self.room = rows, room
+        self.rows = rows
+        slots = <int32_t *>calloc(room * SPARSE, sizeof(int32_t))
+        if slots == NULL:
+            return False
+        free(self.slots)
+        self.slots, self.room = slots, room
         for number in range(self.count):
             self._slot(rows + number * self.width)[0] = <int32_t>number + 1
         return True

@@ -7,7 +7,7 @@ from libc.math cimport floor
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from ruler.kernels.frames cimport check_frame, check_results
+from ruler.kernels.frames cimport check_found, check_frame, check_results
 from ruler.kernels.keys cimport key, quantile
 
 
@@ -25,6 +25,7 @@ def quantiles(
     cdef double share
     cdef uint64_t chance = 1
     check_frame(values, present, group_of)
+    check_found(into, found)
     check_results(values, steps, shares.shape[0])
     cdef int64_t *keys = <int64_t *>calloc(series + 2 * (groups + 1), sizeof(int64_t))
     if keys == NULL:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from common.labels import Labels
 from ruler.model.table import Overlay, StringPool, table_of
 from ruler.promql.columns import (
+    Grouping,
     dropping,
     dropping_metadata,
     group_all,
@@ -41,6 +42,20 @@ def test_both_sides_share_their_groups(left: list[Labels], right: list[Labels], 
     ours, theirs, _ = group_both(table_of(left, pool), table_of(right, pool), sorted(names))
     expected = [[one.keeping(names) == two.keeping(names) for two in right] for one in left]
     assert expected == (ours[:, np.newaxis] == theirs).tolist()
+
+
+@given(st.lists(label_lists, min_size=1, max_size=4), st.sets(st.sampled_from("abcdx")))
+def test_groups_go_on_from_table_to_table(tables: list[list[Labels]], names: set[str]) -> None:
+    """Series of later tables join the groups of earlier ones; `first` says which begin one."""
+    pool, grouping = StringPool(), Grouping(sorted(names))
+    order: dict[Labels, int] = {}
+    for series in tables:
+        before = len(order)
+        expected = [order.setdefault(each.keeping(names), len(order)) for each in series]
+        groups = grouping.add(table_of(series, pool))
+        assert expected == groups.of.tolist()
+        assert [expected.index(number) for number in range(before, len(order))] == groups.first.tolist()
+    assert len(order) == len(grouping)
 
 
 @given(st.lists(labels, max_size=12, unique=True))
@@ -84,4 +99,5 @@ def test_metadata_goes_only_where_it_is_to_go() -> None:
 def test_many_wide_columns_are_still_told_apart() -> None:
     """Grouping by more columns than one number can hold still tells all series apart."""
     series = [Labels({f"l{name:02}": str((index * 7919 + name) % 997) for name in range(12)}) for index in range(997)]
-    assert len(series) == len(group_all(table_of([*series, *series], StringPool())))
+    groups = group_all(table_of([*series, *series], StringPool()))
+    assert [*range(997), *range(997)] == groups.of.tolist()
