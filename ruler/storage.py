@@ -177,17 +177,22 @@ class Queryable(Protocol):
     def strings(self) -> Strings:
         """The strings that tables are coded in."""
 
-    def cells(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> int:
-        """How many cells `select` would allocate, without those that it defers: to be charged before it runs.
+    def cells(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
+        """How many cells the samples of a selection take, at most."""
 
-        Without a `look`, as many as it would if it deferred none.
-        """
-
-    def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start: int,
+        end: int,
+        look: Look | None = None,
+        hold: Callable[[int], None] | None = None,
+    ) -> Selection:
         """The samples of every matching series with start < time ≤ end (ms); there may be series without any.
 
         With a `look`, buckets of archives stand for samples that are gone (and for very many of them, where the look
-        is not as fine); those may begin some buckets before `start`.
+        is not as fine); those may begin some buckets before `start`. `hold` is told how many cells are to be allocated
+        now, not when they are wanted, before they are; what it raises is raised.
         """
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:

@@ -161,8 +161,8 @@ class Evaluation:
         key = (selector.matchers, start, end, look)
         found = self._selections.get(key)
         if found is None:
-            self.limits.hold(self._storage.cells(selector.matchers, start, end, look))
-            found = self._selections[key] = self._storage.select(selector.matchers, start, end, look)
+            found = self._storage.select(selector.matchers, start, end, look, self.limits.hold)
+            self._selections[key] = found
         return found
 
     def ranged(self, expr: Expr, grid: Grid, aspect: Aspect = Aspect.LAST) -> Ranged:

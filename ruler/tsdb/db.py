@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from common.logs import facts
 from ruler.model.arrays import BoolArray, IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
-from ruler.storage import REFUSED, Aspect, Claim, Look, Selection
+from ruler.storage import REFUSED, Claim, Look, Selection
 from ruler.tsdb.archive import archives
 from ruler.tsdb.archive.archivist import Archivist
 from ruler.tsdb.config import FOREVER, Archive, Retention
@@ -44,7 +44,6 @@ from ruler.tsdb.labels.renewal import finish
 from ruler.tsdb.labels.selected import Catalog, Selected
 from ruler.tsdb.metrics import Metrics
 from ruler.tsdb.select import blocks
-from ruler.tsdb.select.single import rows_about, select_one
 from ruler.tsdb.write.backfill import Backfill, InWriter
 from ruler.tsdb.write.budget import Budget
 from ruler.tsdb.write.churn import Churn
@@ -54,8 +53,6 @@ from ruler.tsdb.write.ring import PageSource, Ring
 from ruler.tsdb.write.stream import Ledger, PageStream
 
 DEFAULT_RETENTION = Retention()
-FEW_CELLS = 1 << 12  # up to so many it is not counted which series have them
-LAST_ROWS = 8  # in which the last sample of a series is looked for
 
 log = logging.getLogger("tsdb")
 
@@ -324,25 +321,23 @@ class DB:
     def strings(self) -> Strings:
         return self._index.strings
 
-    def cells(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> int:
-        selected, parts = self._divided(matchers, start, end, look)
-        if parts and look is not None:
-            return archives.cells(selected, parts, look)
-        rings = list(self._rings.values())
-        rows = rows_about(rings, start, end)
-        if look is not None and look.aspect is Aspect.INSTANT and not look.step:
-            rows = min(rows, LAST_ROWS)  # of those that have a sample lately; few have none
-        most = len(selected) * rows
-        at_once = blocks.ALL if look is None else blocks.AT_ONCE
-        return most if most <= FEW_CELLS else blocks.cells(selected, rings, start, end, at_once)
+    def cells(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
+        return blocks.cells(self._selected(matchers, start, end), list(self._rings.values()), start, end)
 
-    def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start: int,
+        end: int,
+        look: Look | None = None,
+        hold: Callable[[int], None] | None = None,
+    ) -> Selection:
         selected, parts = self._divided(matchers, start, end, look)
         if parts and look is not None:
+            if hold is not None:
+                hold(archives.cells(selected, parts, look))
             return archives.select(selected, parts, look)
-        rings = list(self._rings.values())
-        found = select_one(selected, rings, start, end) if len(selected) == 1 else None
-        return blocks.select(selected, rings, start, end, look) if found is None else found
+        return blocks.select(selected, list(self._rings.values()), start, end, look, hold)
 
     def _divided(
         self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None

@@ -38,13 +38,22 @@ class OneBlock:
         self.strings = table.strings
         self.block, self._table = block, table
 
-    def cells(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> int:
+    def cells(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
         return self.block.values.size
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:
         return self._table
 
-    def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start: int,
+        end: int,
+        look: Look | None = None,
+        hold: Callable[[int], None] | None = None,
+    ) -> Selection:
+        if hold is not None:
+            hold(self.block.values.size)
         block = self.block
         first = int(np.searchsorted(block.times.max(axis=1), start, side="right"))
         stop = int(np.searchsorted(block.times.min(axis=1), end, side="right"))

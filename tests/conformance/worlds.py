@@ -107,15 +107,22 @@ class World:
     def strings(self) -> Strings:
         return self._storage.queryable.strings
 
-    def cells(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> int:
-        return self._storage.queryable.cells(matchers, start, end, look)
+    def cells(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
+        return self._storage.queryable.cells(matchers, start, end)
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:
         return self._storage.queryable.tables(matchers, start, end)
 
-    def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start: int,
+        end: int,
+        look: Look | None = None,
+        hold: Callable[[int], None] | None = None,
+    ) -> Selection:
         self.missed |= {each.labels for each in self._left_out if each.selected_by(matchers, start, end)}
-        return self._storage.queryable.select(matchers, start, end, look)
+        return self._storage.queryable.select(matchers, start, end, look, hold)
 
 
 def _converted(labels: Labels) -> Labels | None:

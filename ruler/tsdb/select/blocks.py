@@ -6,15 +6,17 @@ each series). Series with several writers at once, or on several rings, or on no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from ruler.kernels.layers import alive, clashing
 from ruler.model.arrays import ABSENT, NEVER, BoolArray, IntArray, absent
 from ruler.storage import Aspect, Block, Deferred, Look, Selection
 from ruler.tsdb.files.chunk import OpenChunk
-from ruler.tsdb.files.page import ABSENT_CELL, OPEN, TIME_SIGN
+from ruler.tsdb.files.page import ABSENT_CELL, TIME_SIGN
 from ruler.tsdb.keep.erase import erased, spared, touching
 from ruler.tsdb.labels.selected import Selected
 from ruler.tsdb.select.gathering import Layer
@@ -26,19 +28,29 @@ MOST_HOLES = 4  # rows of a stack for each row that there is
 AT_ONCE = 1 << 15  # cells: so few are gathered when they are selected
 SHARE = 1 << 20  # cells that are deferred together: as much as a cache holds
 LEAST_SERIES, MOST_SERIES = 64, 1 << 13  # that are deferred together
-ALL = 1 << 62
-
 FAR = 1 << 62  # no time is further from 1970
 
 _SIGN = np.uint64(TIME_SIGN)
 
 
-def select(selected: Selected, rings: Sequence[Ring], start: int, end: int, look: Look | None = None) -> Selection:
-    """The samples of the selected series in (start, end]; of those that a single look takes the last of, only that."""
+def select(
+    selected: Selected,
+    rings: Sequence[Ring],
+    start: int,
+    end: int,
+    look: Look | None = None,
+    hold: Callable[[int], None] | None = None,
+) -> Selection:
+    """The samples of the selected series in (start, end]; of those that a single look takes the last of, only that.
+
+    `hold` is told how many cells are to be allocated at once, before they are.
+    """
     last = look is not None and look.aspect is Aspect.INSTANT and not look.step
+    parted = _parted(selected, rings, start, end, last=last)
+    if hold is not None:
+        hold(parted.cells_at_once)
     found: list[Block | Deferred] = []
-    stretches, merged = _parted(selected, rings, start, end, 0, last=last)
-    for rows, stretch in stretches:
+    for rows, stretch in parted.stretches:
         height = stretch.height
         if height * stretch.width <= AT_ONCE:
             found += _placed(stretch.blocks(), rows)
@@ -47,7 +59,7 @@ def select(selected: Selected, rings: Sequence[Ring], start: int, end: int, look
             for left in range(0, len(rows), width):
                 part = slice(left, left + width)
                 found.append(Deferred(rows[part], height, stretch.among(part).blocks))
-    return selection(selected, [*found, *merged])
+    return selection(selected, [*found, *parted.merged(start, end)])
 
 
 def stacked(selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int = 0) -> list[Block]:
@@ -55,50 +67,71 @@ def stacked(selected: Selected, rings: Sequence[Ring], start: int, end: int, pla
 
     Cells without a time are ABSENT.
     """
-    stretches, merged = _parted(selected, rings, start, end, plane, last=False)
-    found = [block for rows, stretch in stretches for block in _placed(stretch.blocks(), rows)]
+    parted = _parted(selected, rings, start, end, plane)
+    found = [block for rows, stretch in parted.stretches for block in _placed(stretch.blocks(), rows)]
     for block in found:
         never = block.times == NEVER
         for row in np.flatnonzero(never.any(axis=1)).tolist():
             block.values[row, never[row, block.stream_of]] = ABSENT
-    return found + merged
+    return [*found, *parted.merged(start, end)]
 
 
 def _placed(blocks: list[Block], rows: IntArray) -> list[Block]:
     return [replace(block, rows=rows[block.rows]) for block in blocks]
 
 
+class _Parted(NamedTuple):
+    """A _Parted is a selection in two parts: the series of each stretch, and those that have to be merged by time."""
+
+    stretches: list[tuple[IntArray, Stretch]]
+    mixed: IntArray
+    layers: list[Layer]  # that may have some of the mixed series
+
+    @property
+    def cells_at_once(self) -> int:
+        """How many cells are allocated that are not deferred."""
+        total = sum(
+            (layer.high - layer.low) * int(np.count_nonzero(layer.columns[self.mixed])) for layer in self.layers
+        )
+        for _, stretch in self.stretches:
+            cells = stretch.height * stretch.width
+            total += cells if cells <= AT_ONCE else 0
+        return total
+
+    def merged(self, start: int, end: int) -> list[Block]:
+        """The block of the mixed series."""
+        block = _merged_block(self.layers, self.mixed, start, end) if len(self.mixed) else None
+        return [] if block is None else [block]
+
+
 def _parted(
-    selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int, *, last: bool
-) -> tuple[list[tuple[IntArray, Stretch]], list[Block]]:
-    """The series that can be read row by row, those of each ring a stretch, and the others merged by time."""
+    selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int = 0, *, last: bool = False
+) -> _Parted:
     start, end = max(start, -FAR), min(end, FAR)
     gridded = [
         (ring, layers) for ring in rings if ring.interval and (layers := layers_of(selected, ring, start, end, plane))
     ]
     free = [layer for ring in rings if not ring.interval for layer in layers_of(selected, ring, start, end)]
-    merged = _needing_merge(selected, [layers for _, layers in gridded], free)
+    mixed = _needing_merge(selected, [layers for _, layers in gridded], free)
     stretches = []
     for ring, layers in gridded:
-        rows, framed = _framed(selected, layers, merged)
+        rows, framed = _framed(selected, layers, mixed)
         if framed:
             stretches.append((rows, Stretch(ring.interval, tuple(framed), start, end, last)))
-    if merged is None:
-        return stretches, []
-    every = [layer for _, layers in gridded for layer in layers] + free
-    block = _merged_block(every, np.flatnonzero(merged), start, end)
-    return stretches, [] if block is None else [block]
+    if mixed is None:
+        return _Parted(stretches, np.empty(0, dtype=np.int64), [])
+    return _Parted(stretches, np.flatnonzero(mixed), [layer for _, layers in gridded for layer in layers] + free)
 
 
-def cells(selected: Selected, rings: Sequence[Ring], start: int, end: int, at_once: int = ALL) -> int:
-    """How many cells `select` would allocate at most, when it defers blocks of more than `at_once`."""
+def cells(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> int:
+    """How many cells `stacked` would allocate at most."""
     total = 0
-    layers_of_each = [(ring, layers) for ring in rings if (layers := layers_of(selected, ring, start, end))]
-    for ring, layers in layers_of_each:
+    for ring in rings:
+        layers = layers_of(selected, ring, start, end)
         stacked = sum((layer.high - layer.low) * int(np.count_nonzero(layer.columns)) for layer in layers)
-        if ring.interval and (height := _height(layers)) is not None:
+        if layers and ring.interval and (height := _height(layers)) is not None:
             stacked = max(stacked, height * int(np.count_nonzero(_anywhere(layers))))
-        total += min(stacked, at_once) if len(layers_of_each) == 1 and ring.interval else stacked
+        total += stacked
     return total
 
 
@@ -107,10 +140,10 @@ def living(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> B
     found = np.zeros(len(selected), dtype=np.bool_)
     for ring in rings:
         for layer in layers_of(selected, ring, start - 1, end):
-            alive = layer.columns > 0
+            here = layer.columns > 0
             if layer.erasures:
-                alive &= ~erased(layer.page, layer.columns, layer.low, layer.high, layer.erasures)
-            found |= alive
+                here &= ~erased(layer.page, layer.columns, layer.low, layer.high, layer.erasures)
+            found |= here
     return found
 
 
@@ -127,11 +160,10 @@ def layers_of(selected: Selected, ring: Ring, start: int, end: int, plane: int =
             continue
         erasures = touching(records, leaf, start, end)
         for columns in selected.lookup(page).layers:
-            alive = (page.last_row[columns] >= low) & (page.first_row[columns] < high)
-            if alive.all():
-                layers.append(Layer(page, columns, low, high, whole=True, erasures=erasures))
-            elif alive.any():
-                layers.append(Layer(page, np.where(alive, columns, 0), low, high, whole=False, erasures=erasures))
+            living = np.empty_like(columns)
+            count = alive(columns, page.first_row, page.last_row, low, high, living)
+            if count:
+                layers.append(Layer(page, living, low, high, whole=count == len(columns), erasures=erasures))
     if len(layers) > 1 and ring.interval:
         layers.sort(key=lambda layer: (layer.page.first, layer.page.order))
     return layers
@@ -143,17 +175,16 @@ def _needing_merge(selected: Selected, gridded: list[list[Layer]], free: list[La
     seen: BoolArray | None = None  # on a ring before
     for layers in gridded:
         if len(layers) > 1:
-            until = np.full(len(selected), -(1 << 62), dtype=np.int64)
-            clash = np.zeros(len(selected), dtype=np.bool_)
-            for page, columns, *_ in layers:
-                slots = page.slot_of[columns]
-                clash |= (columns > 0) & (until >= page.first + page.slot_first[slots].astype(np.int64))
-                last = page.slot_last[slots].astype(np.int64)
-                ends = np.where(last == OPEN, 1 << 62, page.first + last)
-                until = np.where(columns > 0, np.maximum(until, ends), until)
-            merged = clash if merged is None else merged | clash
+            until, clash = np.full(len(selected), -FAR), np.zeros(len(selected), dtype=np.bool_)
+            marks = clash.view(np.uint8)
+            found = [
+                clashing(columns, page.slot_of, page.slot_first, page.slot_last, page.first, until, marks)
+                for page, columns, *_ in layers
+            ]
+            if any(found):
+                merged = clash if merged is None else merged | clash
             if _height(layers) is None:
-                merged = merged | _anywhere(layers)
+                merged = _anywhere(layers) if merged is None else merged | _anywhere(layers)
         if len(gridded) > 1:
             here = _anywhere(layers)
             if seen is None:

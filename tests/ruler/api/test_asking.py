@@ -39,10 +39,16 @@ class Library(MemoryStorage):
     readers: list[tuple[str, str]] = field(default_factory=list)
     free: threading.Event = field(default_factory=threading.Event)
 
-    def cells(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> int:
-        return len(super().select(matchers, start, end).table) * 10
-
-    def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start: int,
+        end: int,
+        look: Look | None = None,
+        hold: Callable[[int], None] | None = None,
+    ) -> Selection:
+        if hold is not None:
+            hold(len(super().select(matchers, start, end).table) * 10)
         name = next((each.value for each in matchers if each.name == "__name__"), "")
         self.readers.append((name, threading.current_thread().name.partition("_")[0]))
         if name.startswith("slow"):

@@ -6,7 +6,7 @@ Samples are put under a stream's name; each stream becomes a column of times, ea
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,20 +47,30 @@ class MemoryStorage:
             if all(matcher.matches(labels.get(matcher.name, "")) for matcher in matchers)
         ]
 
-    def cells(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> int:
+    def cells(self, matchers: Sequence[Matcher], start: int, end: int) -> int:
         return sum(len(block.values) * len(block.rows) for block in self.select(matchers, start, end).blocks)
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:
         return self.select(matchers, start - 1, end).table
 
-    def select(self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None = None) -> Selection:
+    def select(
+        self,
+        matchers: Sequence[Matcher],
+        start: int,
+        end: int,
+        look: Look | None = None,
+        hold: Callable[[int], None] | None = None,
+    ) -> Selection:
         found = {
             labels: within
             for labels in self._matching(matchers)
             if (within := [sample for sample in self.series[labels] if start < sample[0] <= end])
         }
         table = table_of(list(found), self.strings)
-        return Selection(table, (self._block(found),) if found else ())
+        blocks = (self._block(found),) if found else ()
+        if hold is not None:
+            hold(sum(len(block.values) * len(block.rows) for block in blocks))
+        return Selection(table, blocks)
 
     def _block(self, found: dict[Labels, list[Sample]]) -> Block:
         streams = sorted({self.stream[labels] for labels in found})
