@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from io import BytesIO
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from common.errors import ParseError, TocsinError
 from common.exposition import request_header
 from common.serving import Receive, Scope
 from ruler.api.errors import BadRequest
+from ruler.kernels.forms import fields
 
 MAX_BODY_BYTES: Final = 2 << 20
 MAX_PARAMETERS: Final = 1000
@@ -84,25 +84,16 @@ def body_form(scope: Scope, body: bytes) -> Form:
 
 
 def _pairs(encoded: bytes) -> list[tuple[str, str]]:
-    if not encoded:
-        return []
-    parts = encoded.split(b"&", MAX_PARAMETERS)
-    if len(parts) > MAX_PARAMETERS:
+    if encoded.count(b"&") >= MAX_PARAMETERS:
         raise BadRequest(f"more than {MAX_PARAMETERS} parameters")
     pairs = []
-    for part in parts:
-        if part:
-            name, _, value = part.partition(b"=")
-            key = _text(name, "")
-            pairs.append((key, _text(value, key)))
+    for name, value in fields(encoded):
+        key = _text(name, "")
+        pairs.append((key, _text(value, key)))
     return pairs
 
 
 def _text(encoded: bytes, name: str) -> str:
-    if b"+" in encoded:
-        encoded = encoded.replace(b"+", b" ")
-    if b"%" in encoded:
-        encoded = unquote_to_bytes(encoded)
     try:
         return encoded.decode()
     except UnicodeDecodeError as error:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.serving import Scope
 from ruler.api.errors import BadRequest
 from ruler.api.form import MAX_BODY_BYTES, MAX_PARAMETERS, Disconnected, TooLarge, body_form, read_body, url_form
+from ruler.kernels.forms import fields
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 
@@ -28,6 +29,14 @@ def test_what_was_written_is_read(values: Mapping[str, list[str]]) -> None:
     encoded = urlencode(values, doseq=True).encode()
     for form in (url_form(scope_of(encoded)), body_form(scope_of(b"", "application/x-www-form-urlencoded"), encoded)):
         assert dict(values) == {name: form.getlist(name) for name in values}
+
+
+@given(st.text("a%2Ff+&=gé", max_size=14).map(str.encode))
+@example(b"+=%2B&%41%4=%&&=&a")
+def test_bytes_are_resolved_as_by_the_library(encoded: bytes) -> None:
+    """What is no escape is itself; a sign of an escape that was escaped is none."""
+    read = [tuple(map(unquote_to_bytes, part.replace(b"+", b" ").partition(b"=")[::2])) for part in encoded.split(b"&")]
+    assert [pair for pair, part in zip(read, encoded.split(b"&"), strict=True) if part] == fields(encoded)
 
 
 def test_the_body_comes_before_the_url() -> None:
