@@ -4,12 +4,19 @@ A vector's series has `"value":[12.5,"1"]`, a matrix's `"values":[[12.5,"1"],…
 lock is free, unless the whole answer is small.
 """
 
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_XDECREF
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from ruler.kernels.digits cimport NUMBER, write_number, write_seconds
 from ruler.kernels.labels cimport LabelSets
+
+cdef extern from "Python.h":
+    PyObject *PyBytes_FromStringAndSize(const char *, Py_ssize_t) except NULL
+    char *PyBytes_AS_STRING(PyObject *) noexcept nogil
+    int _PyBytes_Resize(PyObject **, Py_ssize_t) except -1
 
 cdef uint64_t SCATTER = 0x9E3779B97F4A7C15  # 2 ** 64 / the golden ratio
 cdef enum:
@@ -41,11 +48,11 @@ cdef class Answer:
     cdef int64_t time
     cdef bint matrix, small
     cdef bint comma  # whether a series has been written
-    cdef Py_ssize_t series, count, point
-    cdef char *piece
-    cdef Py_ssize_t room
     cdef Form *forms
     cdef uint64_t mask
+    cdef Py_ssize_t count, series  # how many series there are, and which is written
+    cdef Py_ssize_t point, first, stop  # its next point, its first, and where they end
+    cdef Py_ssize_t head  # bytes that it takes to begin it
 
     def __cinit__(
         self,
@@ -67,69 +74,70 @@ cdef class Answer:
             for series in range(self.count):
                 if not offsets[series] <= offsets[series + 1] <= values.shape[0]:
                     raise ValueError(f"matrix: a series of values that are not there: {offsets[series + 1]}")
-            self.point = offsets[0]
             while forms < MOST_FORMS and forms < 2 * values.shape[0]:
                 forms *= 2
         elif values.shape[0] != self.count:
             raise ValueError(f"vector: not one value for each series: {values.shape[0]}")
         self.small = self.count + values.shape[0] < FEW
-        self.room = min(<Py_ssize_t>PIECE, self.count * SERIES + values.shape[0] * POINT)
         self.mask = forms - 1
-        self.piece = <char *>malloc(self.room + BEYOND)
         self.forms = <Form *>calloc(forms, sizeof(Form))
-        if self.piece == NULL or self.forms == NULL:
+        if self.forms == NULL:
             raise MemoryError
+        self._turn()
 
     def __dealloc__(self):
         free(self.forms)
-        free(self.piece)
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        cdef Py_ssize_t length
-        if self.small:
-            length = self._filled()
-        else:
-            with nogil:
-                length = self._filled()
-        if length == 0:
+        cdef Py_ssize_t room = (self.count - self.series) * SERIES + (self.values.shape[0] - self.point) * POINT
+        cdef PyObject *piece
+        cdef char *at
+        cdef char *end
+        if self.series == self.count:
             raise StopIteration
-        return self.piece[:length]
+        room = max(self.head, min(room, <Py_ssize_t>PIECE))
+        piece = PyBytes_FromStringAndSize(NULL, room + BEYOND)
+        try:
+            at = PyBytes_AS_STRING(piece)
+            if self.small:
+                end = self._filled(at, at + room)
+            else:
+                with nogil:
+                    end = self._filled(at, at + room)
+            _PyBytes_Resize(&piece, end - at)
+            return <bytes>piece
+        finally:
+            Py_XDECREF(piece)
 
-    cdef Py_ssize_t _filled(self) except -1 nogil:
-        """Write the next piece; how long it is."""
-        cdef char *at = self.piece
-        cdef char *end = at + self.room
-        cdef Py_ssize_t first, stop, needed
+    cdef int _turn(self) except -1 nogil:
+        """Turn to the next series that has points."""
         while self.series < self.count:
-            first = self.offsets[self.series] if self.matrix else self.series
-            stop = self.offsets[self.series + 1] if self.matrix else self.series + 1
-            if self.point == first and first < stop:
-                needed = FRAME + POINT + <Py_ssize_t>self.labels.turn(self.series)
-                if needed > end - at and at > self.piece:
-                    break
-                if needed > end - at:
-                    at = self._enlarged(needed)
-                    end = at + needed
-                at = self._begun(at)
-            if stop - self.point > (end - at) // POINT:
-                at = self._points(at, self.point + (end - at) // POINT)
+            self.first = self.offsets[self.series] if self.matrix else self.series
+            self.stop = self.offsets[self.series + 1] if self.matrix else self.series + 1
+            self.point = self.first
+            if self.first < self.stop:
+                self.head = FRAME + POINT + <Py_ssize_t>self.labels.turn(self.series)
                 break
-            if first < stop:
-                at = self._ended(self._points(at, stop))
             self.series += 1
-        return at - self.piece
+        return 0
 
-    cdef char *_enlarged(self, Py_ssize_t room) except NULL nogil:
-        free(self.piece)
-        self.piece = <char *>malloc(room + BEYOND)
-        if self.piece == NULL:
-            with gil:
-                raise MemoryError
-        self.room = room
-        return self.piece
+    cdef char *_filled(self, char *at, char *end) except NULL nogil:
+        """Write what comes next, as far as there is room; where it ends."""
+        while self.series < self.count:
+            if self.point == self.first:
+                if self.head > end - at:
+                    break
+                at = self._begun(at)
+            at = self._points(at, min(self.stop, self.point + (end - at) // POINT))
+            if self.point < self.stop:
+                break
+            at = self._ended(at)
+            self.series += 1
+            self._turn()
+        return at
 
     cdef char *_begun(self, char *at) noexcept nogil:
         """Write what stands before the points of a series; the first that is written has no comma before it."""
