@@ -35,7 +35,8 @@ INSTANT, RANGE = "/api/v1/query", "/api/v1/query_range"
 METHODS: Final = "GET, HEAD, OPTIONS, POST"
 JSON: Final = b"application/json"
 
-SMALL: Final = 5_000  # cells up to which a query is evaluated in the event loop: about 1 ms
+SMALL: Final = 1 << 16  # cells up to which a query is evaluated in the event loop: 1 or 2 ms
+PATIENCE: Final = 0.005  # s after which one whose cells are more work than most is evaluated there no longer
 MOST_WAITING: Final = 400
 COMPUTING: Final = 2  # queries that compute at once at least, of those that run
 LARGE_AT_ONCE: Final = 2  # queries that may hold very much memory at once
@@ -103,11 +104,12 @@ class Asking(Collector):
         plan = plan_of(question.text)
         if not plan.light:
             return None
-        limits = self._engine.limits(deadline, most=SMALL)
+        limits = self._engine.limits(min(deadline, timer.monotonic() + PATIENCE), most=SMALL)
         try:
             pieces = answered(self._engine, question, plan, limits)
-        except TooManySamples:
-            limits.check()  # it is not small: from the beginning, with all that a query may use
+        except (TooManySamples, QueryTimeout):  # it is not small: from the beginning, with all that a query may use
+            if timer.monotonic() > deadline:
+                raise
             return None
         self._engine.tally.waited(0)
         return pieces

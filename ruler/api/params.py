@@ -100,7 +100,9 @@ def span(form: Form, earliest: int | None = None, latest: int | None = None) -> 
 
 def limit_of(form: Form) -> int:
     """The `limit` parameter; 0 is no limit."""
-    text = form.get("limit", "") or "0"
+    text = form.get("limit", "")
+    if not text:
+        return 0
     if not _INTEGER.match(text):
         raise BadRequest(f'invalid parameter "limit": strconv.Atoi: parsing "{text}": invalid syntax')
     limit = int(text[:20])

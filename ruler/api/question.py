@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
 from common.errors import ParseError, TooManySamples
+from common.labels import METRIC_NAME
 from ruler.api import params
 from ruler.api.encode import encoded_pieces
 from ruler.api.errors import BadRequest
 from ruler.api.form import Form
-from ruler.model.matcher import MatchOp
+from ruler.model.matcher import Matcher, MatchOp
 from ruler.model.result import Matrix, Result, Spent, Value, Vector
 from ruler.promql.ast import Expr, Subquery, ValueType, VectorSelector
 from ruler.promql.engine import Engine
@@ -27,11 +28,10 @@ SHORT: Final = 4096  # characters of a text up to which it is parsed where it ar
 LIGHT_NODES: Final = 24
 PLANS: Final = 1024
 
-_SLOW_TO_MATCH: Final = frozenset((MatchOp.REGEX, MatchOp.NOT_REGEX))
+_SLOW_TO_MATCH: Final = (MatchOp.REGEX, MatchOp.NOT_REGEX)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A Question is what a request asks: times in ms, a step of 0 for an instant query, a limit of 0 for none.
 
     `timeout` is in ms, None when the client did not say.
@@ -109,12 +109,20 @@ def _is_light(expr: Expr) -> bool:
     for count, node in enumerate(nodes(expr)):
         if count >= LIGHT_NODES or isinstance(node, Subquery):
             return False
-        if isinstance(node, VectorSelector):
-            if any(matcher.op in _SLOW_TO_MATCH for matcher in node.matchers):
-                return False
-            if not any(each.name == "__name__" and each.op is MatchOp.EQUAL for each in node.matchers):
-                return False
+        if isinstance(node, VectorSelector) and not _is_named(node.matchers):
+            return False
     return True
+
+
+def _is_named(matchers: tuple[Matcher, ...]) -> bool:
+    """Whether a metric is selected by its name, and by no pattern."""
+    named = False
+    for matcher in matchers:
+        if matcher.op in _SLOW_TO_MATCH:
+            return False
+        if matcher.name == METRIC_NAME and matcher.op is MatchOp.EQUAL:
+            named = True
+    return named
 
 
 def answered(engine: Engine, question: Question, plan: Plan, limits: Limits, waited: float = 0.0) -> list[bytes]:

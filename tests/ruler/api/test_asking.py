@@ -48,7 +48,7 @@ class Library(MemoryStorage):
         hold: Callable[[int], None] | None = None,
     ) -> Selection:
         if hold is not None:
-            hold(len(super().select(matchers, start, end).table) * 10)
+            hold(len(super().select(matchers, start, end).table) * 200)
         name = next((each.value for each in matchers if each.name == "__name__"), "")
         self.readers.append((name, threading.current_thread().name.partition("_")[0]))
         if name.startswith("slow"):
@@ -130,6 +130,14 @@ def test_what_proves_large_moves_to_a_thread(desk: Desk) -> None:
     """It begins where it arrived, and is begun again when its charges say that it is not small."""
     assert 200 == desk.ask("quick + on () group_left sum(many)")[0]
     assert [("quick", "http"), ("quick", "query"), ("many", "query")] == desk.library.readers
+
+
+def test_what_takes_long_moves_to_a_thread(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few cells may be much work: those who ask meanwhile do not wait for it."""
+    monkeypatch.setattr(asking, "PATIENCE", 0)
+    assert 200 == desk.ask("quick")[0]
+    assert "query" == desk.library.readers[-1][1]
+    assert (503, "timeout") == (desk.ask("quick", timeout="0")[0], desk.ask("quick", timeout="0")[1]["errorType"])
 
 
 def test_small_queries_wait_for_nobody(desk: Desk) -> None:
