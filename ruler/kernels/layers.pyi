@@ -3,6 +3,7 @@ import numpy.typing as npt
 
 from ruler.model.arrays import CodeArray, IntArray
 
+def find_columns(known: IntArray, columns: IntArray, series: IntArray, nth: int, into: IntArray) -> int: ...
 def alive(columns: IntArray, first_row: CodeArray, last_row: CodeArray, low: int, high: int, into: IntArray) -> int: ...
 def clashing(
     columns: IntArray,

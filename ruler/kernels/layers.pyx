@@ -6,6 +6,31 @@ cdef int32_t OPEN = 0x7FFFFFFF  # the last row of a slot that is still written
 cdef int64_t FAR = <int64_t>1 << 62
 
 
+def find_columns(
+    const int64_t[::1] known, const int64_t[::1] columns, const int64_t[::1] series, Py_ssize_t nth, int64_t[::1] into
+):
+    """Write the nth column of each series to `into`, 0 where it has not so many; how many the one with most has.
+
+    `known` are the series of a leaf in order, `columns` those that they are in.
+    """
+    cdef Py_ssize_t each, low, high, middle, most = 0
+    with nogil:
+        for each in range(series.shape[0]):
+            low, high = 0, known.shape[0]
+            while low < high:
+                middle = (low + high) >> 1
+                if known[middle] < series[each]:
+                    low = middle + 1
+                else:
+                    high = middle
+            high = low
+            while high < known.shape[0] and known[high] == series[each]:
+                high += 1
+            into[each] = columns[low + nth] if low + nth < high else 0
+            most = max(most, high - low)
+    return most
+
+
 def alive(
     const int64_t[::1] columns,
     const int32_t[::1] first_row,

@@ -195,13 +195,15 @@ cdef Room _room(Py_ssize_t rows, Py_ssize_t steps) except *:
 
 cdef void _lay_out_stream(const int64_t[:, :] times, int32_t stream, const Edges *edges, Laid *laid) noexcept nogil:
     """The rows in which a stream got something."""
-    cdef Py_ssize_t row
-    laid.length = 0
+    cdef Py_ssize_t row, length = 0
+    cdef int64_t time, before = NEVER
     for row in range(times.shape[0]):
-        laid.time[laid.length] = times[row, stream]
-        laid.row[laid.length] = row
+        time = times[row, stream]
+        laid.time[length], laid.row[length] = time, row
         # A row that repeats the time before it, or has none, got nothing.
-        laid.length += times[row, stream] > (laid.time[laid.length - 1] if laid.length else NEVER)
+        length += time > before
+        before = max(time, before)
+    laid.length = length
     _find_windows(edges, laid)
 
 
@@ -242,12 +244,21 @@ cdef void _lay_out_column(
 
 
 cdef void _find_windows(const Edges *edges, Laid *laid) noexcept nogil:
-    """Which samples each window holds: edges rise from step to step, so no sample is looked at twice."""
-    cdef Py_ssize_t step, first = 0, stop = 0
+    """Which samples each window holds. Edges rise from step to step, mostly by as many samples as the last time."""
+    cdef Py_ssize_t step, first = 0, stop = 0, by_first = 0, by_stop = 0, place
     for step in range(edges.steps if edges.moving else 1):
-        while first < laid.length and laid.time[first] <= edges.starts[step]:
-            first += 1
-        stop = max(first, stop)
-        while stop < laid.length and laid.time[stop] <= edges.ends[step] - edges.early:
-            stop += 1
+        place = _later(laid, first, by_first, edges.starts[step])
+        first, by_first = place, place - first
+        place = _later(laid, max(first, stop), by_stop, edges.ends[step] - edges.early)
+        stop, by_stop = place, place - stop
         laid.first[step], laid.stop[step] = first, stop
+
+
+cdef inline Py_ssize_t _later(const Laid *laid, Py_ssize_t place, Py_ssize_t guess, int64_t moment) noexcept nogil:
+    """The first sample after a moment, from a place on; the guess is how many there are until then."""
+    guess += place
+    if place < guess < laid.length and laid.time[guess - 1] <= moment < laid.time[guess]:
+        return guess
+    while place < laid.length and laid.time[place] <= moment:
+        place += 1
+    return place

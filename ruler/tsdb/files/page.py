@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ruler.kernels.layers import find_columns
 from ruler.model.arrays import ABSENT_BITS, BoolArray, CodeArray, IntArray
 from ruler.tsdb.files.disk import Disk
 
@@ -122,15 +123,13 @@ class Leaf:
             order = np.argsort(self.series_of[1:used], kind="stable").astype(np.int64) + 1
             self._sorted = (used, self.series_of[order], order)
         _, known, order = self._sorted
-        if not len(known):
-            return [np.zeros(len(series), dtype=np.int64)]
-        left, right = np.searchsorted(known, series, "left"), np.searchsorted(known, series, "right")
-        count = right - left
-        last = len(order) - 1
-        return [
-            np.where(count > layer, order[np.minimum(left + layer, last)], 0)
-            for layer in range(max(1, int(count.max(initial=0))))
-        ]
+        found: list[IntArray] = []
+        most = 1
+        while len(found) < most:
+            columns = np.empty(len(series), dtype=np.int64)
+            most = find_columns(known, order, series, len(found), columns)
+            found.append(columns)
+        return found
 
     def rows_about(self, start: int, end: int) -> tuple[int, int]:
         """The rows [low, high) outside of which no time is in (start, end]."""

@@ -53,7 +53,7 @@ def select(
     for rows, stretch in parted.stretches:
         height = stretch.height
         if height * stretch.width <= AT_ONCE:
-            found += _placed(stretch.blocks(), rows)
+            found += stretch.blocks(rows)
         else:
             width = min(MOST_SERIES, max(LEAST_SERIES, SHARE // height))
             for left in range(0, len(rows), width):
@@ -68,16 +68,12 @@ def stacked(selected: Selected, rings: Sequence[Ring], start: int, end: int, pla
     Cells without a time are ABSENT.
     """
     parted = _parted(selected, rings, start, end, plane)
-    found = [block for rows, stretch in parted.stretches for block in _placed(stretch.blocks(), rows)]
+    found = [block for rows, stretch in parted.stretches for block in stretch.blocks(rows)]
     for block in found:
         never = block.times == NEVER
         for row in np.flatnonzero(never.any(axis=1)).tolist():
             block.values[row, never[row, block.stream_of]] = ABSENT
     return [*found, *parted.merged(start, end)]
-
-
-def _placed(blocks: list[Block], rows: IntArray) -> list[Block]:
-    return [replace(block, rows=rows[block.rows]) for block in blocks]
 
 
 class _Parted(NamedTuple):
@@ -117,7 +113,7 @@ def _parted(
     for ring, layers in gridded:
         rows, framed = _framed(selected, layers, mixed)
         if framed:
-            stretches.append((rows, Stretch(ring.interval, tuple(framed), start, end, last)))
+            stretches.append((rows, Stretch.of(ring.interval, framed, start, end, last=last)))
     if mixed is None:
         return _Parted(stretches, np.empty(0, dtype=np.int64), [])
     return _Parted(stretches, np.flatnonzero(mixed), [layer for _, layers in gridded for layer in layers] + free)

@@ -30,19 +30,20 @@ class Stretch:
     start: int
     end: int
     last: bool
+    base: int  # the tick of the first row that any of the layers has
+    most: int  # rows
+
+    @classmethod
+    def of(cls, interval: int, layers: Sequence[Layer], start: int, end: int, *, last: bool) -> Stretch:
+        """The stretch of these layers."""
+        base = min(layer.page.first + layer.low for layer in layers)
+        most = max(layer.page.first + layer.high for layer in layers) - base
+        return cls(interval, tuple(layers), start, end, last, base, most)
 
     @property
     def height(self) -> int:
-        """How many rows it has at most."""
-        return 1 if self.last else self._high - self._low
-
-    @property
-    def _low(self) -> int:
-        return min(layer.page.first + layer.low for layer in self.layers)
-
-    @property
-    def _high(self) -> int:
-        return max(layer.page.first + layer.high for layer in self.layers)
+        """How many rows its block has at most."""
+        return 1 if self.last else self.most
 
     @property
     def width(self) -> int:
@@ -53,19 +54,20 @@ class Stretch:
         layers = (layer.among(columns) for layer in self.layers)
         return replace(self, layers=tuple(layer for layer in layers if layer.columns.any()))
 
-    def blocks(self) -> list[Block]:
-        """The block of these series, if there is anything; its rows are places among them."""
+    def blocks(self, rows: IntArray | None = None) -> list[Block]:
+        """The block of these series, if there is anything; its rows are `rows`, or else their places."""
         if not self.layers:
             return []
-        rows = np.arange(self.width)
+        if rows is None:
+            rows = np.arange(self.width)
         if self.last:
             cells, moments = last_of(self.layers, self.start, self.end)
-            columns = rows.astype(np.int32)
-            return [Block(rows, cells.view(np.float64)[np.newaxis], moments[np.newaxis], columns, None)]
+            streams = np.arange(self.width, dtype=np.int32)
+            return [Block(rows, cells.view(np.float64)[np.newaxis], moments[np.newaxis], streams, None)]
         times, stream_of, top, bottom = self._timed()
         if top >= bottom:
             return []
-        base = self._low + top
+        base = self.base + top
         values = gathered(self.layers, base, bottom - top).view(np.float64)
         return [Block(rows, values, times[top:bottom], stream_of, (base * self.interval, self.interval))]
 
@@ -74,11 +76,10 @@ class Stretch:
         rows outside of which there are none.
         """
         slots, stream_of = streams_of([layer.page.slot_of[layer.columns] for layer in self.layers])
-        height, base = self._high - self._low, self._low
-        times = np.full((len(slots[0]), height), NEVER).T
-        top, bottom = height, 0
+        times = np.full((len(slots[0]), self.most), NEVER).T
+        top, bottom = self.most, 0
         for layer, each in zip(self.layers, slots, strict=True):
-            at = layer.page.first + layer.low - base
+            at = layer.page.first + layer.low - self.base
             stored = layer.page.times[layer.low : layer.high]
             first, stop = gather_times(stored, each, times[at : at + len(stored)], self.start, self.end)
             top, bottom = min(top, at + first), max(bottom, at + stop)
