@@ -65,6 +65,11 @@ class Cache:
                 self._bytes -= self._held.popitem(last=False)[1].nbytes
         return loaded
 
+    @property
+    def roomy(self) -> bool:
+        """Whether less than half of it is taken."""
+        return self._bytes * 2 < self._limit
+
     def forget(self, wanted: Callable[[Any], bool]) -> None:
         """Drop what is kept under the keys that `wanted` says."""
         with self._lock:
@@ -149,6 +154,17 @@ class Chunk:
         if first_bad:
             self._report(self.path, "one of two copies of the meta is damaged", b"")
         return OpenChunk(self.header, arrays, self._content, self._cache, partial(self._report, self.path), self._bad)
+
+    def warm(self, going_on: Callable[[], bool]) -> bool:
+        """Have its blocks in the cache before anybody asks for them, while that has room; whether it was let finish."""
+        opened = self.opened()
+        for block in range(opened.blocks if opened is not None else 0):
+            if opened is None or not self._cache.roomy:
+                return True
+            if not going_on():
+                return False
+            opened.load(block)
+        return True
 
     def outlive(self) -> None:
         """Stay readable for those who hold it when its file is removed now."""
@@ -271,6 +287,15 @@ class OpenChunk(Leaf):
                 block = int(block_of[start])
                 within = wanted[start:stop] - block * self._width
                 self._block(plane, block).values(within, low, high, into, place[start:stop])
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks its columns lie in."""
+        return len(self._blocks) // self.header.planes
+
+    def load(self, block: int) -> None:
+        """Have a block in the cache."""
+        self._block(self.plane, block)
 
     def _block(self, plane: int, block: int) -> Residuals | Lost:
         found: Residuals | Lost = self._cache.get((self.number, plane, block), lambda: self._loaded(plane, block))

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 
 from common.clock import Clock
-from common.durations import MINUTE
+from common.durations import HOUR, MINUTE
 from common.errors import DiskRefused
 from common.logs import facts
 from ruler.model.arrays import IntArray
@@ -42,6 +42,8 @@ from ruler.tsdb.write.budget import Budget
 from ruler.tsdb.write.ring import Ring
 
 ROUND_SECONDS = 10.0
+FIRST_WARMED = 2.0  # seconds after the start: what dashboards ask for first is read, but nobody has to wait for it
+RECENT = 3 * HOUR  # up to the newest samples: what is sealed of them is kept ready, as far as the cache has room
 HOT = 5 * MINUTE  # what instant queries look back: as long, a page stays as it is
 SETTLED = 3  # ticks after which nothing is written any more to a page that has had its successor
 MERGED_ROWS = 1024
@@ -86,6 +88,7 @@ class Keeper:
         self._generation = index.generation
         self._doomed_at: int | None = None
         self._resting: set[int] = set()  # numbers of pages that are not written any more
+        self._warmed: set[int] = set()  # numbers of chunks whose blocks were read ahead
         self._jobs = Jobs()
         self._one_at_a_time = threading.Lock()  # rounds: of the thread, and of who asks for one
         self._thread: threading.Thread | None = None
@@ -103,6 +106,8 @@ class Keeper:
         if hasattr(os, "setpriority") and hasattr(threading, "get_native_id"):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # of this thread alone, on Linux
         next_round = time.monotonic() + ROUND_SECONDS
+        if self._jobs.wait(FIRST_WARMED):
+            self._warm()
         while not self._jobs.ended:
             try:
                 if self._jobs.wait(max(0.0, next_round - time.monotonic())):
@@ -140,6 +145,17 @@ class Keeper:
         self._renew()
         self._drop_strings(now)
         self._patrol.round()
+        self._warm()
+
+    def _warm(self) -> None:
+        """Have the blocks of recent chunks ready, the newest first."""
+        recent = [chunk for ring in list(self._rings.values()) for chunk in ring.chunks]
+        newest = max((chunk.newest for chunk in recent), default=0)
+        recent = [chunk for chunk in recent if chunk.newest > newest - RECENT]
+        self._warmed &= {chunk.number for chunk in recent}
+        for chunk in sorted(recent, key=lambda chunk: -chunk.newest):
+            if chunk.number not in self._warmed and chunk.warm(lambda: not self._jobs):
+                self._warmed.add(chunk.number)
 
     # Sealing.
 
