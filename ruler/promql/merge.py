@@ -46,5 +46,6 @@ def unnamed(frame: Frame) -> Frame:
         return frame
     table = dropping_metadata(frame.table, frame.drop)
     named = Frame(table, frame.values, frame.present, np.zeros_like(frame.drop))
-    told_apart = frame.drop.all() and all(is_constant(frame.table, name) for name in METADATA)
-    return named if told_apart else merged(named)
+    if frame.drop.all() and all(is_constant(frame.table, name) for name in METADATA):
+        return named  # what all of them share told none of them apart
+    return merged(named)
