@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -329,17 +330,23 @@ class Index:
 
 def union(parts: Sequence[tuple[int, Rows, IntArray]], strings: StringPool) -> LabelTable:
     """One label table of rows out of several metric tables: (code of the metric name, rows, which of them)."""
-    names = tuple(sorted({METRIC_NAME, *(name for _, rows, _ in parts for name in rows.names)}))
-    place = {name: index for index, name in enumerate(names)}
+    if len(parts) == 1:
+        names = _and_metric_name(parts[0][1].names)
+    else:
+        names = tuple(sorted({METRIC_NAME, *(name for _, rows, _ in parts for name in rows.names)}))
     codes = np.zeros((sum(len(which) for _, _, which in parts), len(names)), dtype=np.int32)
     at = 0
     for name, rows, which in parts:
         until = at + len(which)
-        codes[at:until, place[METRIC_NAME]] = name
-        for column, label in enumerate(rows.names):
-            codes[at:until, place[label]] = rows.codes[which, column]
+        codes[at:until, names.index(METRIC_NAME)] = name
+        codes[at:until, [names.index(label) for label in rows.names]] = rows.codes.take(which, axis=0)
         at = until
     return LabelTable(names, codes, strings)
+
+
+@lru_cache(maxsize=256)
+def _and_metric_name(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted((METRIC_NAME, *names)))
 
 
 def _last_of_each(codes: CodeArray, ids: IntArray) -> BoolArray:

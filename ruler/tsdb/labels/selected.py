@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from common.labels import METRIC_NAME
+from ruler.kernels.matching import rows_that_have
 from ruler.model.arrays import IntArray
 from ruler.model.matcher import Matcher, MatchOp
 from ruler.model.table import LabelTable, Strings
@@ -136,7 +137,8 @@ class Catalog:
             names = index.names_of(known.seen, count)
             tables = [index.tables[name] for name in names if self._name_wanted(matchers, index.strings.text(name))]
         others = [matcher for matcher in matchers if matcher.name != METRIC_NAME]
-        others.sort(key=lambda matcher: matcher.op is not MatchOp.EQUAL)  # what leaves few comes first
+        if len(others) > 1:
+            others.sort(key=_leaves_many)
         parts, now_seen = [], dict(rows_seen)
         for table in tables:
             rows = table.rows
@@ -165,38 +167,51 @@ class Catalog:
     def _tables(self, matchers: tuple[Matcher, ...]) -> list[MetricTable]:
         """The tables of the metrics whose name the matchers want."""
         index = self._index
-        for matcher in matchers:
-            want = wanted(matcher)
-            if matcher.name == METRIC_NAME and want.values is not None and not want.negated:
-                codes = [index.strings.find(value) for value in sorted(want.values)]
-                tables = [index.tables[code] for code in codes if code is not None and code in index.tables]
-                break
-        else:
+        named = [wanted(matcher) for matcher in matchers if matcher.name == METRIC_NAME]
+        exact = next((want.values for want in named if want.values is not None and not want.negated), None)
+        if exact is None:
             tables = list(index.tables.values())
-        return [table for table in tables if self._name_wanted(matchers, index.strings.text(table.name))]
+        else:
+            codes = [index.strings.find(value) for value in sorted(exact)]
+            tables = [index.tables[code] for code in codes if code is not None and code in index.tables]
+            if len(named) == 1:
+                return tables
+        text = index.strings.text
+        return [table for table in tables if all(want.accepts(text(table.name)) for want in named)]
 
     def _name_wanted(self, matchers: tuple[Matcher, ...], name: str) -> bool:
         return all(wanted(matcher).accepts(name) for matcher in matchers if matcher.name == METRIC_NAME)
 
 
+def _leaves_many(matcher: Matcher) -> bool:
+    return matcher.op is not MatchOp.EQUAL
+
+
 def _chosen(rows: Rows, since: int, matchers: Sequence[Matcher], strings: Strings) -> IntArray:
     """Which rows from `since` on the matchers select."""
-    count = len(rows.ids)
-    chosen: IntArray | None = None  # all of them
+    asked, others = [], []
     for matcher in matchers:
-        if matcher.name in rows.names:
-            place = rows.names.index(matcher.name)
-            column = rows.codes[since:count, place] if chosen is None else rows.codes[chosen, place]
-            found = select_codes(matcher, column, strings)
-            if chosen is not None:
-                chosen = chosen[found]
-            elif not found.all():
-                chosen = np.flatnonzero(found) + since
-        elif not select_absent(matcher, strings):
+        if matcher.name not in rows.names:
+            if not select_absent(matcher, strings):
+                return np.empty(0, dtype=np.int64)
+            continue
+        place, want = rows.names.index(matcher.name), wanted(matcher)
+        if want.values is None or len(want.values) != 1:
+            others.append((place, matcher))
+            continue
+        code = strings.find(*want.values)
+        if code is not None:
+            asked.append((place, code, not want.negated))
+        elif not want.negated:
             return np.empty(0, dtype=np.int64)
-        if chosen is not None and not len(chosen):
-            break
-    return np.arange(since, count) if chosen is None else chosen
+    if asked:
+        room = np.empty(len(rows.ids) - since, dtype=np.int64)
+        chosen = room[: rows_that_have(rows.codes, np.array(asked, dtype=np.int32), since, room)]
+    else:
+        chosen = np.arange(since, len(rows.ids))
+    for place, matcher in others:
+        chosen = chosen[select_codes(matcher, rows.codes[chosen, place], strings)]
+    return chosen
 
 
 def _with_cold(live: Selected, matchers: tuple[Matcher, ...], chunks: Sequence[Chunk], index: Index) -> Selected:

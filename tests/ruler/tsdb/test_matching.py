@@ -7,9 +7,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from common.errors import ParseError
+from common.labels import Labels
 from ruler.model.matcher import Matcher, MatchOp
 from ruler.model.table import StringPool
+from ruler.tsdb.labels.index import Index
 from ruler.tsdb.labels.matching import select_absent, select_codes, wanted
+from ruler.tsdb.labels.selected import Catalog
 
 PIECES = ["a", "b", "ab", ".", ".*", ".+", "|", "(", ")", "(?:", "\\.", "\\-", "\\d", "a.*", "\n", "*", "^", "$"]
 VALUES = ["", "a", "b", "ab", "ba", "aab", "a.b", "a\nb", "-", ".", "7", "abab", "b\n", "axb", "a-b", "é"]
@@ -37,3 +40,31 @@ def test_common_patterns_need_no_regex() -> None:
         want = wanted(Matcher("x", MatchOp.REGEX, pattern))
         assert want.values is None
         assert want.test.__qualname__.startswith("_affix")
+
+
+LABELS = ("a", "b", "c")
+SOME = st.sampled_from(["", "x", "y", "z"])
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["m", "n"]), SOME, SOME, SOME), max_size=20, unique=True),
+    st.lists(st.builds(Matcher, st.sampled_from(["__name__", *LABELS, "d"]), st.sampled_from(MatchOp),
+                       st.sampled_from(["", "m", "n", "x", "y", "w", "x|y", "x|w", ".*", ".+", "[xz]"])), max_size=4),
+    st.integers(0, 20),
+)  # fmt: skip
+def test_a_selection_is_what_its_matchers_match(
+    series: list[tuple[str, ...]], matchers: list[Matcher], before: int
+) -> None:
+    """One after the other, of every operator, with labels that are not there; also of a selection that is extended."""
+    named = [
+        Labels({name: value for name, value in zip(("__name__", *LABELS), each, strict=True) if value})
+        for each in series
+    ]
+    index = Index()
+    catalog = Catalog(index)
+    for part in (named[:before], named[before:]):
+        index.series(part)
+        selected = catalog.select(matchers, lambda: ())
+    expected = {each for each in named if all(one.matches(each.get(one.name, "")) for one in matchers)}
+    assert expected == set(selected.table.all_labels())
+    assert len(expected) == len(selected)

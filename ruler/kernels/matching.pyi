@@ -1,0 +1,3 @@
+from ruler.model.arrays import CodeArray, IntArray
+
+def rows_that_have(codes: CodeArray, asked: CodeArray, since: int, into: IntArray) -> int: ...
