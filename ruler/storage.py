@@ -192,7 +192,7 @@ class Queryable(Protocol):
 
         With a `look`, buckets of archives stand for samples that are gone (and for very many of them, where the look
         is not as fine); those may begin some buckets before `start`. `hold` is told how many cells are to be allocated
-        now, not when they are wanted, before they are; what it raises is raised.
+        now, not when they are wanted, before they are, and 0 while it is looked for series; what it raises is raised.
         """
 
     def tables(self, matchers: Sequence[Matcher], start: int, end: int) -> LabelTable:

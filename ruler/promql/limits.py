@@ -66,6 +66,7 @@ class Limits:
             self._share.close()
 
     def hold(self, cells: int) -> None:
-        """Charge cells that stay until the query ends: what was selected."""
+        """Charge cells that stay until the query ends: what was selected. Looks at the time, too."""
+        self.check()
         self.charge(cells)
         self._held += cells

@@ -10,6 +10,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ from ruler.tsdb.keep.keeper import Keeper
 from ruler.tsdb.keep.patrol import Patrol
 from ruler.tsdb.keep.snapshot import name_at, take
 from ruler.tsdb.labels.index import Index
+from ruler.tsdb.labels.matching import Check
 from ruler.tsdb.labels.renewal import finish
 from ruler.tsdb.labels.selected import Catalog, Selected
 from ruler.tsdb.metrics import Metrics
@@ -332,7 +334,8 @@ class DB:
         look: Look | None = None,
         hold: Callable[[int], None] | None = None,
     ) -> Selection:
-        selected, parts = self._divided(matchers, start, end, look)
+        check = None if hold is None else partial(hold, 0)
+        selected, parts = self._divided(matchers, start, end, look, check)
         if parts and look is not None:
             if hold is not None:
                 hold(archives.cells(selected, parts, look))
@@ -340,10 +343,10 @@ class DB:
         return blocks.select(selected, list(self._rings.values()), start, end, look, hold)
 
     def _divided(
-        self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None
+        self, matchers: Sequence[Matcher], start: int, end: int, look: Look | None, check: Check | None
     ) -> tuple[Selected, list[archives.Source]]:
         """What is selected, and where it is to be read when that is not in raw samples alone."""
-        selected = self._selected(matchers, start, end)
+        selected = self._selected(matchers, start, end, check)
         if look is None or not self._archives:
             return selected, []
         return selected, archives.sources(selected, list(self._rings.values()), self._archives, start, end, look)
@@ -363,7 +366,7 @@ class DB:
         codes = np.unique(self.tables(matchers, start, end).column(name)).tolist()
         return sorted(self._index.strings.text(code) for code in codes if code)
 
-    def _selected(self, matchers: Sequence[Matcher], start: int, end: int) -> Selected:
+    def _selected(self, matchers: Sequence[Matcher], start: int, end: int, check: Check | None = None) -> Selected:
         """The series with samples about start < time ≤ end; to be called before any leaf is looked into."""
 
         def chunks() -> list[Chunk]:
@@ -371,7 +374,7 @@ class DB:
             every = [chunk for ring in rings for chunk in ring.chunks]
             return [chunk for chunk in every if chunk.oldest <= end and chunk.newest > start]
 
-        return self._catalog.select(matchers, chunks)
+        return self._catalog.select(matchers, chunks, check)
 
     def head(self) -> Head:
         """What there is, as far as it is cheap to tell."""

@@ -18,7 +18,7 @@ from common.labels import METRIC_NAME
 from ruler.model.arrays import CodeArray, IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
-from ruler.tsdb.labels.matching import select_absent, select_codes, wanted
+from ruler.tsdb.labels.matching import Check, select_absent, select_codes, wanted
 
 
 class Texts:
@@ -70,7 +70,7 @@ class Dictionary:
         self.strings, self.metrics = strings, metrics
 
     def select(
-        self, matchers: Sequence[Matcher], among: npt.NDArray[np.bool_], pool: Strings
+        self, matchers: Sequence[Matcher], among: npt.NDArray[np.bool_], pool: Strings, check: Check | None = None
     ) -> tuple[IntArray, LabelTable]:
         """The columns that matchers select among some (by column), and their labels in codes of `pool`."""
         parts: list[tuple[Metric, IntArray]] = []
@@ -85,7 +85,7 @@ class Dictionary:
             for matcher in others:
                 if matcher.name in names:
                     column = metric.codes[chosen, names.index(matcher.name)]
-                    chosen = chosen[select_codes(matcher, column, self.strings)]
+                    chosen = chosen[select_codes(matcher, column, self.strings, check)]
                 elif not select_absent(matcher, self.strings):
                     chosen = chosen[:0]
                 if not len(chosen):

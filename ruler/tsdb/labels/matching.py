@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from ruler.model.matcher import Matcher, MatchOp, whole_match
 from ruler.model.table import NO_LABEL, Strings
 
 Test = Callable[[str], bool]
+Check = Callable[[], None]  # raises when a query has to stop
+
+MANY: Final = 4096  # values that are judged between two checks: some milliseconds
 
 _SPECIAL = frozenset("\\.+*?()|[]{}^$")
 
@@ -43,8 +47,8 @@ def wanted(matcher: Matcher) -> Wanted:
     return Wanted(None, test or whole_match(pattern), negated)
 
 
-def select_codes(matcher: Matcher, codes: CodeArray, strings: Strings) -> BoolArray:
-    """Which of `codes` stand for values that `matcher` selects."""
+def select_codes(matcher: Matcher, codes: CodeArray, strings: Strings, check: Check | None = None) -> BoolArray:
+    """Which of `codes` stand for values that `matcher` selects. What `check` raises between many values ends it."""
     want = wanted(matcher)
     found: BoolArray
     if want.values is not None:
@@ -58,7 +62,12 @@ def select_codes(matcher: Matcher, codes: CodeArray, strings: Strings) -> BoolAr
         return ~found if want.negated else found
     distinct, place = np.unique(codes, return_inverse=True)
     text = strings.text
-    accepted = np.fromiter((want.accepts(text(code)) for code in distinct.tolist()), np.bool_, len(distinct))
+    accepted = np.empty(len(distinct), dtype=np.bool_)
+    for start in range(0, len(distinct), MANY):
+        some = distinct[start : start + MANY].tolist()
+        accepted[start : start + MANY] = [want.accepts(text(code)) for code in some]
+        if check is not None:
+            check()
     found = accepted[place]
     return found
 

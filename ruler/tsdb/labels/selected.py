@@ -22,7 +22,7 @@ from ruler.model.table import LabelTable, Strings
 from ruler.tsdb.files.chunk import Chunk
 from ruler.tsdb.files.page import Leaf
 from ruler.tsdb.labels.index import Index, MetricTable, Rows, union
-from ruler.tsdb.labels.matching import select_absent, select_codes, wanted
+from ruler.tsdb.labels.matching import Check, select_absent, select_codes, wanted
 
 MAX_SELECTIONS, MAX_SERIES = 4096, 4_000_000
 MAX_LOOKUPS = 64  # leaves whose columns a selection remembers
@@ -91,8 +91,13 @@ class Catalog:
         self._series = 0  # in all of `_known`
         self._alike: WeakValueDictionary[bytes, Selected] = WeakValueDictionary()  # by the ids that they select
 
-    def select(self, matchers: Sequence[Matcher], chunks: Callable[[], Iterable[Chunk]]) -> Selected:
-        """The series that matchers select: live ones, and those that only some of `chunks` (asked for later) know."""
+    def select(
+        self, matchers: Sequence[Matcher], chunks: Callable[[], Iterable[Chunk]], check: Check | None = None
+    ) -> Selected:
+        """The series that matchers select: live ones, and those that only some of `chunks` (asked for later) know.
+
+        What `check` raises ends the search.
+        """
         index = self._index
         if self._generation != index.generation:
             self.forget()
@@ -100,7 +105,7 @@ class Catalog:
         wanted_ = tuple(matchers)
         live = self._known.get((wanted_, ()))
         if live is None or live.seen != count:
-            live = self._remember((wanted_, ()), self._extend(wanted_, live))
+            live = self._remember((wanted_, ()), self._extend(wanted_, live, check))
         cold = [chunk for chunk in chunks() if (opened := chunk.opened()) is not None and opened.cold(index).any()]
         if not cold:
             return live
@@ -108,7 +113,7 @@ class Catalog:
         known = self._known.get(key)
         if known is not None and known.seen == live.seen and generation == index.generation:
             return known
-        return self._remember(key, _with_cold(live, wanted_, cold, index))
+        return self._remember(key, _with_cold(live, wanted_, cold, index, check))
 
     def forget(self) -> None:
         """Remember nothing: series have been taken out of the index."""
@@ -126,7 +131,7 @@ class Catalog:
             self._series -= len(dropped)
         return selected
 
-    def _extend(self, matchers: tuple[Matcher, ...], known: Selected | None) -> Selected:
+    def _extend(self, matchers: tuple[Matcher, ...], known: Selected | None, check: Check | None) -> Selected:
         index = self._index
         count = index.count
         if known is None:
@@ -142,7 +147,7 @@ class Catalog:
         parts, now_seen = [], dict(rows_seen)
         for table in tables:
             rows = table.rows
-            chosen = _chosen(rows, rows_seen.get(table.name, 0), others, index.strings)
+            chosen = _chosen(rows, rows_seen.get(table.name, 0), others, index.strings, check)
             now_seen[table.name] = len(rows.ids)
             if len(chosen):
                 parts.append((table.name, rows, chosen))
@@ -187,7 +192,7 @@ def _leaves_many(matcher: Matcher) -> bool:
     return matcher.op is not MatchOp.EQUAL
 
 
-def _chosen(rows: Rows, since: int, matchers: Sequence[Matcher], strings: Strings) -> IntArray:
+def _chosen(rows: Rows, since: int, matchers: Sequence[Matcher], strings: Strings, check: Check | None) -> IntArray:
     """Which rows from `since` on the matchers select."""
     asked, others = [], []
     for matcher in matchers:
@@ -210,17 +215,19 @@ def _chosen(rows: Rows, since: int, matchers: Sequence[Matcher], strings: String
     else:
         chosen = np.arange(since, len(rows.ids))
     for place, matcher in others:
-        chosen = chosen[select_codes(matcher, rows.codes[chosen, place], strings)]
+        chosen = chosen[select_codes(matcher, rows.codes[chosen, place], strings, check)]
     return chosen
 
 
-def _with_cold(live: Selected, matchers: tuple[Matcher, ...], chunks: Sequence[Chunk], index: Index) -> Selected:
+def _with_cold(
+    live: Selected, matchers: tuple[Matcher, ...], chunks: Sequence[Chunk], index: Index, check: Check | None
+) -> Selected:
     """The live series and those of the chunks; a series that has had several ids is one series."""
     table, ids = live.table, [live.ids]
     for chunk in chunks:
         opened = chunk.opened()
         if opened is not None:
-            columns, labels = opened.dictionary.select(matchers, opened.cold(index)[1:], index.strings)
+            columns, labels = opened.dictionary.select(matchers, opened.cold(index)[1:], index.strings, check)
             if len(columns):
                 table = joined(table, labels)
                 ids.append(opened.series_of[columns + 1])

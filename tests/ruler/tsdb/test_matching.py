@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from common.errors import ParseError
+from common.errors import ParseError, QueryTimeout
 from common.labels import Labels
 from ruler.model.matcher import Matcher, MatchOp
 from ruler.model.table import StringPool
 from ruler.tsdb.labels.index import Index
-from ruler.tsdb.labels.matching import select_absent, select_codes, wanted
+from ruler.tsdb.labels.matching import MANY, select_absent, select_codes, wanted
 from ruler.tsdb.labels.selected import Catalog
 
 PIECES = ["a", "b", "ab", ".", ".*", ".+", "|", "(", ")", "(?:", "\\.", "\\-", "\\d", "a.*", "\n", "*", "^", "$"]
@@ -40,6 +41,26 @@ def test_common_patterns_need_no_regex() -> None:
         want = wanted(Matcher("x", MatchOp.REGEX, pattern))
         assert want.values is None
         assert want.test.__qualname__.startswith("_affix")
+
+
+def test_a_search_can_be_ended() -> None:
+    """Between some thousand values, each of which may take an expression its time."""
+    strings, seen = StringPool(), 0
+    codes = np.array([strings.code(str(number)) for number in range(3 * MANY)], dtype=np.int32)
+
+    def ends() -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 2:
+            raise QueryTimeout("over")
+
+    matcher = Matcher("x", MatchOp.REGEX, ".*1[0-9]*2")
+    with pytest.raises(QueryTimeout):
+        select_codes(matcher, codes, strings, ends)
+    assert 2 == seen
+    assert [matcher.matches(str(number)) for number in range(3 * MANY)] == select_codes(
+        matcher, codes, strings
+    ).tolist()
 
 
 LABELS = ("a", "b", "c")
