@@ -10,11 +10,6 @@ from ruler.kernels.window cimport OF_TIMES, Window
 
 cdef double CLOSE = 1.1  # a sample within so many average distances of a window's edge is taken to reach it
 
-cdef enum:  # what is known of a column, in `low`
-    UNKNOWN
-    RISES
-    FALLS
-
 
 cdef bint rate(Window *w, double *result) noexcept nogil:
     return _extrapolated(w, True, (w.end - w.start) / <double>1000, result)
@@ -70,14 +65,21 @@ cdef void _extrapolate(const Window *w, double *of_times, double seconds) noexce
 
 
 cdef double lost(Window *w, double total, Py_ssize_t first, Py_ssize_t stop) noexcept nogil:
-    """The total and, added in order, what a counter had reached each time before it started again."""
+    """The total and, added in order, what a counter had reached each time before it started again.
+
+    Of a column, `places[low:high]` are the samples with which it did so that no later window has left behind.
+    """
     cdef Py_ssize_t i
-    if w.low == UNKNOWN:
-        w.low = FALLS if w.begun != NULL or _falls(w) else RISES
-    if w.low == FALLS:
-        for i in range(first + 1, stop):
-            if w.value[i] < w.value[i - 1] or (w.begun != NULL and starts_again(w, i - 1, i)):
-                total += w.value[i - 1]
+    if not w.reached:
+        w.reached = True
+        if w.begun != NULL or _falls(w):
+            w.high = _restarts(w)
+    while w.low < w.high and w.places[w.low] <= first:
+        w.low += 1
+    for i in range(w.low, w.high):
+        if w.places[i] >= stop:
+            break
+        total += w.value[w.places[i] - 1]
     return total
 
 
@@ -87,6 +89,15 @@ cdef bint _falls(const Window *w) noexcept nogil:
     for i in range(1, w.length):
         falls += w.value[i] < w.value[i - 1]
     return falls > 0
+
+
+cdef Py_ssize_t _restarts(Window *w) noexcept nogil:
+    """Write the samples to `places` with which the counter started again; how many they are."""
+    cdef Py_ssize_t i, count = 0
+    for i in range(1, w.length):
+        w.places[count] = i
+        count += w.value[i] < w.value[i - 1] or (w.begun != NULL and starts_again(w, i - 1, i))
+    return count
 
 
 cdef bint starts_again(const Window *w, Py_ssize_t old, Py_ssize_t new) noexcept nogil:

@@ -128,7 +128,7 @@ def sweep(
     cdef Room room = _room(rows, steps)
     edges.starts, edges.ends, edges.steps, edges.moving = &starts[0], &ends[0], steps, ends.shape[0] > 1
     edges.early = 1 if smoothed and reach else 0  # what is at the very end counts among what is after it
-    w.value, w.room, w.places, w.of_times = room.value, room.kept, room.places, room.of_times
+    w.room, w.places, w.of_times = room.kept, room.places, room.of_times
     w.begun = NULL if begun is None else room.begun
     w.reach, w.lookback, w.smoothed, w.steps = reach, lookback, smoothed, steps
     with nogil:
@@ -138,8 +138,10 @@ def sweep(
                     stream = stream_of[column]
                     _lay_out_stream(times, stream, &edges, &room.stream)
                     w.known = False
-                clean = _take_all(values, column, &room)
+                w.value = _all_samples(values, column, &room)
+                clean = w.value != NULL
                 if not clean:
+                    w.value = room.value
                     _lay_out_column(values, column, endings, &edges, &room)
                     w.known = False
                 laid = &room.stream if clean else &room.column
@@ -207,17 +209,25 @@ cdef void _lay_out_stream(const int64_t[:, :] times, int32_t stream, const Edges
     _find_windows(edges, laid)
 
 
-cdef bint _take_all(const double[:, :] values, Py_ssize_t column, Room *room) noexcept nogil:
-    """Take the cells of a column in all rows in which its stream got something; whether each is a sample."""
-    cdef Py_ssize_t each, odd = 0
+cdef const double *_all_samples(const double[:, :] values, Py_ssize_t column, Room *room) noexcept nogil:
+    """The cells of a column in all rows in which its stream got something; NULL unless each of them is a sample."""
+    cdef Py_ssize_t each, odd = 0, count = room.stream.length
     cdef int64_t bits
     cdef double value
-    for each in range(room.stream.length):
+    cdef const double *cells
+    if count == values.shape[0] and values.strides[0] == <Py_ssize_t>sizeof(double) and count:
+        cells = &values[0, column]
+        for each in range(count):
+            odd += cells[each] != cells[each]  # NaN, as are the patterns of what is no sample
+        if odd == 0:
+            return cells
+    odd = 0
+    for each in range(count):
         value = values[room.stream.row[each], column]
         bits = (<int64_t *>&value)[0]
         room.value[each] = value
         odd += (bits == ABSENT) | (bits == STALE)
-    return odd == 0
+    return room.value if odd == 0 else NULL
 
 
 cdef void _lay_out_column(
