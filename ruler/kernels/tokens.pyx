@@ -5,7 +5,20 @@ else one of the kinds below. A mistake is a token of kind ODD: nobody may ever g
 a few times at most, whatever the text.
 """
 
-from cpython.unicode cimport PyUnicode_DATA, PyUnicode_KIND, PyUnicode_READ, PyUnicode_Substring
+from cpython.unicode cimport PyUnicode_DATA, PyUnicode_KIND, PyUnicode_Substring
+
+from ruler.kernels.characters cimport (
+    NOTHING,
+    Text,
+    char_at,
+    is_alphanumeric,
+    is_digit,
+    is_letter,
+    is_no_text,
+    is_quote,
+    is_space,
+)
+from ruler.kernels.spelling cimport IS_DURATION, IS_NUMBER, IS_WRONG, Spelling, escape, spelled
 
 IDENTIFIER = "identifier"
 METRIC_IDENTIFIER = "metric identifier"
@@ -18,47 +31,10 @@ ODD = "odd"
 cdef dict IN_BRACKETS = {word: word for word in ("step", "range", "min", "max", "min_of", "max_of")}
 
 cdef enum:
-    NOTHING = 0x110000  # what stands beyond the end: no character
-    LONGEST = 1000  # characters of a number, of a duration too
     MOST = 10_000
-    MOST_UNITS = 64  # of a duration that is read as it is
+    SHOWN = 20  # characters of a number that is too long
 
 MOST_PARTS = MOST
-
-
-cdef inline bint _is_digit(Py_UCS4 char) noexcept:
-    return c'0' <= char <= c'9'
-
-
-cdef inline bint _is_letter(Py_UCS4 char) noexcept:
-    """Whether a word may begin so."""
-    return c'a' <= char <= c'z' or c'A' <= char <= c'Z' or char == c'_'
-
-
-cdef inline bint _is_alphanumeric(Py_UCS4 char) noexcept:
-    return _is_letter(char) or _is_digit(char)
-
-
-cdef inline bint _is_hexadecimal(Py_UCS4 char) noexcept:
-    return _is_digit(char) or c'a' <= char <= c'f' or c'A' <= char <= c'F'
-
-
-cdef inline unsigned int _digit(unsigned int char) noexcept:
-    """The value of a hexadecimal digit."""
-    return (char & 0xF) + (9 if char > c'9' else 0)
-
-
-cdef inline bint _is_quote(Py_UCS4 char) noexcept:
-    return char in "\"'`"
-
-
-cdef inline bint _is_unit(Py_UCS4 char) noexcept:
-    return char in "smhdwy"
-
-
-cdef inline bint _is_no_text(Py_UCS4 char) noexcept:
-    """Whether a character stands for bytes that were no UTF-8."""
-    return char == 0xFFFD or 0xD800 <= char <= 0xDFFF
 
 
 cdef class Tokens:
@@ -75,16 +51,15 @@ cdef class Tokens:
     cdef public Py_ssize_t parts
     cdef dict words
     cdef frozenset called
-    cdef int width
-    cdef void *data
-    cdef Py_ssize_t length, stop
+    cdef Text source
+    cdef Py_ssize_t stop
     cdef Py_ssize_t parentheses
     cdef bint after_colon
 
     def __init__(self, str text not None, dict words not None, frozenset called not None):
         """`words` are the kinds of words that have one; those of them that are `called` only before a parenthesis."""
         self.text, self.words, self.called = text, words, called
-        self.width, self.data, self.length = PyUnicode_KIND(text), PyUnicode_DATA(text), len(text)
+        self.source = Text(PyUnicode_KIND(text), PyUnicode_DATA(text), len(text))
         self.problem = ""
         self.advance()
 
@@ -120,11 +95,11 @@ cdef class Tokens:
     # --- where words stand --------------------------------------------------------------------------------------------
 
     cdef _in_the_open(self, Py_UCS4 char, Py_ssize_t start):
-        if _is_letter(char) or char == c':':
+        if is_letter(char) or char == c':':
             self._word(start)
         elif self._begins_number(char, start):
             self._number(start)
-        elif _is_quote(char):
+        elif is_quote(char):
             self._string(char, start)
         elif char == c'(' or char == c')':
             self._parenthesis(char, start)
@@ -153,11 +128,11 @@ cdef class Tokens:
     cdef _in_braces(self, Py_UCS4 char, Py_ssize_t start):
         cdef Py_UCS4 after = self._at(start + 1)
         cdef Py_ssize_t stop = start + 1
-        if _is_letter(char):
-            while _is_alphanumeric(self._at(stop)):
+        if is_letter(char):
+            while is_alphanumeric(self._at(stop)):
                 stop += 1
             self._take(IDENTIFIER, start, stop)
-        elif _is_quote(char):
+        elif is_quote(char):
             self._string(char, start)
         elif after == c'~' and (char == c'=' or char == c'!') or after == c'=' and char == c'!':
             self._fixed(start, 2)
@@ -174,7 +149,7 @@ cdef class Tokens:
         if self._begins_number(char, start):
             self.after_duration = True
             self._number(start)
-        elif _is_letter(char):
+        elif is_letter(char):
             self._word_in_brackets(start)
         elif char == c']':
             self.in_brackets = False
@@ -191,7 +166,7 @@ cdef class Tokens:
             self._mistake("unexpected left bracket '['", start)
         elif char == c'{':
             self._fixed(start, 1)
-        elif _is_quote(char):
+        elif is_quote(char):
             self._string(char, start)
         else:
             self._operator(char, start)
@@ -214,15 +189,15 @@ cdef class Tokens:
 
     cdef _finish(self):
         if self.in_braces:
-            self._mistake("unexpected end of input inside braces", self.length)
+            self._mistake("unexpected end of input inside braces", self.source.length)
         elif self.in_brackets and not self.after_duration:
-            self._mistake("unexpected end of input in duration expression", self.length)
+            self._mistake("unexpected end of input in duration expression", self.source.length)
         elif self.parentheses:
-            self._mistake("unclosed left parenthesis", self.length)
+            self._mistake("unclosed left parenthesis", self.source.length)
         elif self.in_brackets:
-            self._mistake("unclosed left bracket", self.length)
+            self._mistake("unclosed left bracket", self.source.length)
         else:
-            self._take(END, self.length, self.length)
+            self._take(END, self.source.length, self.source.length)
 
     # --- tokens -------------------------------------------------------------------------------------------------------
 
@@ -230,7 +205,7 @@ cdef class Tokens:
         cdef Py_ssize_t stop = start
         cdef bint metric = False, capital = False
         cdef Py_UCS4 char = self._at(start)
-        while _is_alphanumeric(char) or char == c':':
+        while is_alphanumeric(char) or char == c':':
             metric = metric or char == c':'
             capital = capital or c'A' <= char <= c'Z'
             stop += 1
@@ -241,13 +216,13 @@ cdef class Tokens:
             self.kind = kind
 
     cdef bint _before_parenthesis(self, Py_ssize_t at) noexcept:
-        while self._is_space(self._at(at)):
+        while is_space(self._at(at)):
             at += 1
         return self._at(at) == c'('
 
     cdef _word_in_brackets(self, Py_ssize_t start):
         cdef Py_ssize_t stop = start
-        while _is_letter(self._at(stop)):
+        while is_letter(self._at(stop)):
             stop += 1
         cdef str kind = IN_BRACKETS.get(PyUnicode_Substring(self.text, start, stop).lower()) if stop - start < 8 else None
         if kind is None:
@@ -256,211 +231,58 @@ cdef class Tokens:
             self._take(kind, start, stop)
 
     cdef _string(self, Py_UCS4 mark, Py_ssize_t start):
-        cdef Py_ssize_t at = start + 1, escape
+        cdef Py_ssize_t at = start + 1, length
         cdef Py_UCS4 char = self._at(at)
         while char != mark:
-            if _is_no_text(char):
+            if is_no_text(char):
                 self._mistake("invalid UTF-8 rune", start)
                 return
             if char == NOTHING or char == c'\n' and mark != c'`':
                 self._mistake("unterminated raw string" if mark == c'`' else "unterminated quoted string", start)
                 return
             if char == c'\\' and mark != c'`':
-                escape = self._escape(mark, at + 1)
-                if not escape:
+                length = escape(&self.source, mark, at + 1)
+                if not length:
                     self._mistake("", start)
                     return
-                at += escape
+                at += length
             at += 1
             char = self._at(at)
         self._take(STRING, start, at + 1)
 
-    cdef Py_ssize_t _escape(self, Py_UCS4 mark, Py_ssize_t at) noexcept:
-        """How many characters stand after a backslash, whose letter is at `at`; 0 where that is no escape of Go."""
-        cdef Py_UCS4 char = self._at(at)
-        cdef Py_ssize_t digits
-        cdef unsigned long code = 0
-        if char == mark or char in "abfnrtv\\":
-            return 1
-        if c'0' <= char <= c'3':
-            return 3 if c'0' <= self._at(at + 1) <= c'7' and c'0' <= self._at(at + 2) <= c'7' else 0
-        digits = 2 if char == c'x' else 4 if char == c'u' else 8 if char == c'U' else 0
-        for place in range(at + 1, at + 1 + digits):
-            char = self._at(place)
-            if not _is_hexadecimal(char):
-                return 0
-            code = code << 4 | _digit(char)
-        if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
-            return 0
-        return digits + 1 if digits else 0
-
     # --- numbers ------------------------------------------------------------------------------------------------------
 
     cdef inline bint _begins_number(self, Py_UCS4 char, Py_ssize_t at) noexcept:
-        return _is_digit(char) or char == c'.' and _is_digit(self._at(at + 1))
+        return is_digit(char) or char == c'.' and is_digit(self._at(at + 1))
 
     cdef _number(self, Py_ssize_t start):
         """The number or the duration that starts here, or the complaint about what is neither."""
         cdef Py_ssize_t stop
-        cdef bint right = False
-        if self._plain_number(start, &stop):
-            self._limited(NUMBER, start, stop)
-        elif self._plain_duration(start, &stop):
-            self._limited(DURATION, start, stop)
-        elif self._is_endless(start):
-            self._endless(start)
-        elif self._odd_number(start, &stop):
+        cdef Spelling spelling = spelled(&self.source, start, &stop)
+        if spelling == IS_NUMBER:
             self._take(NUMBER, start, stop)
-        elif self._odd_duration(&stop):
+        elif spelling == IS_DURATION:
             self._take(DURATION, start, stop)
         else:
-            shown = PyUnicode_Substring(self.text, start, stop)
-            self._mistake(f'bad number or duration syntax: "{shown}"', start)
-
-    cdef _limited(self, str kind, Py_ssize_t start, Py_ssize_t stop):
-        if stop - start > LONGEST:
-            self._endless(start)
-        else:
-            self._take(kind, start, stop)
-
-    cdef bint _is_endless(self, Py_ssize_t start) noexcept:
-        cdef Py_ssize_t at
-        for at in range(start, start + LONGEST + 1):
-            if not (_is_alphanumeric(self._at(at)) or self._at(at) == c'.'):
-                return False
-        return True
-
-    cdef _endless(self, Py_ssize_t start):
-        shown = PyUnicode_Substring(self.text, start, start + 20)
-        self._mistake(f'bad number or duration syntax: "{shown}"...', start)
-
-    cdef bint _plain_number(self, Py_ssize_t start, Py_ssize_t *stop) noexcept:
-        """Whether a decimal number stands here, and where it ends."""
-        cdef Py_ssize_t at = self._after_digits(start), exponent
-        if self._at(at) == c'.':
-            at = self._after_digits(at + 1)
-        if self._at(at) in "eE":
-            exponent = at + 1
-            if self._at(exponent) in "+-":
-                exponent += 1
-            if not _is_digit(self._at(exponent)):
-                return False
-            at = self._after_digits(exponent)
-        stop[0] = at
-        return not _is_alphanumeric(self._at(at)) and self._at(at) != c'.'
-
-    cdef bint _plain_duration(self, Py_ssize_t start, Py_ssize_t *stop) noexcept:
-        """Whether numbers with units stand here, and where they end."""
-        cdef Py_ssize_t at = start, unit
-        cdef int units = 0
-        while units < MOST_UNITS and _is_digit(self._at(at)):
-            unit = self._after_digits(at)
-            if not _is_unit(self._at(unit)):
-                break
-            at = unit + 1 + (self._at(unit) == c'm' and self._at(unit + 1) == c's')
-            units += 1
-        stop[0] = at
-        return units > 0 and not _is_alphanumeric(self._at(at))
-
-    cdef bint _odd_number(self, Py_ssize_t start, Py_ssize_t *stop) noexcept:
-        """Whether a number in an odd form (hexadecimal, with `_`) stands here, and how far it looks like one.
-
-        Follows scanNumber of Prometheus's lexer to the letter, `0x1ee` is refused and `1_000` is not: what one refuses
-        the other must.
-        """
-        cdef Py_ssize_t at = start
-        cdef Py_UCS4 char, after
-        cdef bint hexadecimal = self._at(at) == c'0' and self._at(at + 1) in "xX"
-        cdef bint had_point = False, had_exponent = False
-        if hexadecimal:
-            at += 2
-            at += self._at(at) == c'_'
-        elif self._at(at) == c'.':
-            at += 1
-        at += _is_hexadecimal(self._at(at)) if hexadecimal else _is_digit(self._at(at))
-        while True:
-            char, after = self._at(at), self._at(at + 1)
-            stop[0] = at + 1
-            if char == c'.':
-                if had_point:
-                    return False
-                had_point = True
-                if after == c'_' or after == c'.':
-                    stop[0] += 1
-                    return False
-                if hexadecimal:
-                    return False
-                at += 1
-            elif char == c'e' or char == c'E':
-                if had_exponent:
-                    return False
-                had_exponent = True
-                at += 1 + (after == c'+' or after == c'-')
-                if not self._goes_on(at, stop):
-                    return False
-            elif char == c'_':
-                at += 1
-                if not self._goes_on(at, stop):
-                    return False
-            elif _is_digit(char) or hexadecimal and _is_hexadecimal(char):
-                at += 1
-                while _is_digit(self._at(at)) or hexadecimal and _is_hexadecimal(self._at(at)):
-                    at += 1
-            else:
-                stop[0] = at
-                return not _is_alphanumeric(char)
-
-    cdef bint _goes_on(self, Py_ssize_t at, Py_ssize_t *stop) noexcept:
-        """Whether a digit may stand here, or else where what was read so far ends."""
-        cdef Py_UCS4 char = self._at(at)
-        if char == NOTHING:
-            stop[0] = at
-            return False
-        if char == c'.' or char == c'_' or char == c'e' or char == c'E':
-            stop[0] = at + 1
-            return False
-        return True
-
-    cdef bint _odd_duration(self, Py_ssize_t *stop) noexcept:
-        """Whether units stand behind the digits that end here, as Prometheus's lexer takes them, and where they end."""
-        cdef Py_ssize_t at = stop[0], after
-        if not _is_unit(self._at(at)):
-            return False
-        at += 1 + (self._at(at + 1) == c's')
-        while _is_digit(self._at(at)):
-            after = self._after_digits(at)
-            if not _is_unit(self._at(after)) or self._at(after) == c'y':
-                break
-            at = after + 1 + (self._at(after + 1) == c's')
-        stop[0] = at
-        if _is_alphanumeric(self._at(at)):
-            stop[0] += 1
-            return False
-        return True
+            ending = "" if spelling == IS_WRONG else "..."
+            shown = PyUnicode_Substring(self.text, start, stop if spelling == IS_WRONG else start + SHOWN)
+            self._mistake(f'bad number or duration syntax: "{shown}"{ending}', start)
 
     # --- characters ---------------------------------------------------------------------------------------------------
 
     cdef inline Py_UCS4 _at(self, Py_ssize_t at) noexcept:
         """The character at a place, or NOTHING."""
-        return PyUnicode_READ(self.width, self.data, at) if at < self.length else NOTHING
-
-    cdef inline bint _is_space(self, Py_UCS4 char) noexcept:
-        return char in " \t\n\r"
+        return char_at(&self.source, at)
 
     cdef Py_ssize_t _after_blanks(self, Py_ssize_t at) noexcept:
         """Where spaces and comments end."""
         while True:
-            while self._is_space(self._at(at)):
+            while is_space(self._at(at)):
                 at += 1
             if self._at(at) != c'#':
                 return at
-            while self._at(at) != c'\n' and self._at(at) != c'\r' and at < self.length:
+            while self._at(at) != c'\n' and self._at(at) != c'\r' and at < self.source.length:
                 at += 1
-
-    cdef inline Py_ssize_t _after_digits(self, Py_ssize_t at) noexcept:
-        while _is_digit(self._at(at)):
-            at += 1
-        return at
 
     cdef inline _take(self, str kind, Py_ssize_t start, Py_ssize_t stop):
         self.kind, self.piece, self.stop = kind, PyUnicode_Substring(self.text, start, stop), stop
