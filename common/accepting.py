@@ -13,6 +13,7 @@ import logging
 import resource
 import socket
 from collections.abc import Callable, Collection
+from time import monotonic
 from typing import Protocol
 
 from common.logs import facts
@@ -35,7 +36,7 @@ log = logging.getLogger("http")
 
 
 class Client(Protocol):
-    """A connection that may have to make room; `quiet_since` is None while a request is under way."""
+    """A connection that may have to make room; `quiet_since` (monotonic) is None while a request is under way."""
 
     quiet_since: float | None
 
@@ -110,7 +111,7 @@ class Acceptor:
             return True
         quiet = [client for client in self._clients if client.quiet_since is not None]
         longest = min(quiet, key=lambda client: client.quiet_since or 0, default=None)
-        if longest is None or self._loop.time() - (longest.quiet_since or 0) < QUIET_SECONDS:
+        if longest is None or monotonic() - (longest.quiet_since or 0) < QUIET_SECONDS:
             return False
         longest.quiet_since = None
         longest.make_room()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from time import monotonic  # finer than the clock of uvloop, by which many clients are quiet since the same moment
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import uvicorn
@@ -107,13 +108,13 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._in_request, self.quiet_since = True, self.loop.time()
+        self._in_request, self.quiet_since = True, monotonic()
         self._arm(HEAD_SECONDS)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.cycle.response_complete and not self._in_request:
-            self.quiet_since = self.loop.time()
+            self.quiet_since = monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
@@ -151,7 +152,7 @@ class Connection(HttpToolsProtocol):
             reply.body,
         )
         self.transport.write(b"".join(pieces))
-        self.quiet_since = self.loop.time()
+        self.quiet_since = monotonic()
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
         return True
 
