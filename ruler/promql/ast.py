@@ -45,9 +45,6 @@ __all__ = [
 ]
 
 
-_SCALAR, _VECTOR = ValueType.SCALAR, ValueType.VECTOR  # looked up once: an enumeration takes its time
-
-
 class AtEdge(Enum):
     """`@ start()` and `@ end()`."""
 
@@ -55,6 +52,7 @@ class AtEdge(Enum):
     END = "end()"
 
 
+_SCALAR, _VECTOR = ValueType.SCALAR, ValueType.VECTOR  # looked up once: an enumeration takes its time
 At: TypeAlias = int | AtEdge  # ms, or an edge of the query's range
 
 
