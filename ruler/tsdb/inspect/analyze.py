@@ -17,7 +17,7 @@ from ruler.model.table import NO_LABEL, StringPool
 from ruler.tsdb.files.chunk import Chunk, OpenChunk
 from ruler.tsdb.files.dictionary import Dictionary, Part
 from ruler.tsdb.files.page import TIME_SIGN, Leaf, Page
-from ruler.tsdb.keep.keeper import MERGED_ROWS
+from ruler.tsdb.keep.mergeable import MERGED_ROWS
 from ruler.tsdb.keep.seal import sorted_parts
 from ruler.tsdb.labels.index import Index
 from ruler.tsdb.write import fingerprints

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ruler.tsdb.config import FOREVER, Archive, Retention
-from ruler.tsdb.keep.keeper import MERGED_ROWS, PARTS_KEPT
+from ruler.tsdb.keep.keeper import PARTS_KEPT
+from ruler.tsdb.keep.mergeable import MERGED_ROWS
 from ruler.tsdb.write.ring import MAX_ROWS, MIN_ROWS, PAGE_SPAN, PAGES_KEPT
 
 MERGED_SAMPLE = 0.6  # bytes of a sample in a merged chunk, labels included; node_exporter, see docs/storage.md

@@ -12,20 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
 
 from common.clock import Clock
-from common.durations import HOUR, MINUTE
+from common.durations import MINUTE
 from common.errors import DiskRefused
 from common.logs import facts
 from ruler.model.arrays import IntArray
 from ruler.tsdb.archive.archivist import Archivist, HaltedError
 from ruler.tsdb.config import Retention
 from ruler.tsdb.files.chunk import Chunk, OpenChunk
-from ruler.tsdb.files.chunkfile import MAX_SOURCES, Sink, part_of
+from ruler.tsdb.files.chunkfile import Sink, part_of
 from ruler.tsdb.files.chunkfiles import ChunkFiles
 from ruler.tsdb.files.page import Page
 from ruler.tsdb.files.pagefiles import PageFiles
@@ -33,7 +32,9 @@ from ruler.tsdb.files.serieslog import SeriesLog
 from ruler.tsdb.keep.aging import past
 from ruler.tsdb.keep.eraser import Eraser
 from ruler.tsdb.keep.jobs import Jobs
+from ruler.tsdb.keep.mergeable import followers, mergeable
 from ruler.tsdb.keep.patrol import Patrol
+from ruler.tsdb.keep.readahead import ReadAhead
 from ruler.tsdb.keep.seal import Written, merge, seal
 from ruler.tsdb.keep.uniting import united
 from ruler.tsdb.labels.index import Index
@@ -42,11 +43,9 @@ from ruler.tsdb.write.budget import Budget
 from ruler.tsdb.write.ring import Ring
 
 ROUND_SECONDS = 10.0
-FIRST_WARMED = 2.0  # seconds after the start: what dashboards ask for first is read, but nobody has to wait for it
-RECENT = 3 * HOUR  # up to the newest samples: what is sealed of them is kept ready, as far as the cache has room
+READ_AHEAD_SECONDS = 2.0  # after the start
 HOT = 5 * MINUTE  # what instant queries look back: as long, a page stays as it is
 SETTLED = 3  # ticks after which nothing is written any more to a page that has had its successor
-MERGED_ROWS = 1024
 MAX_RECORDS = 64  # of the labels' log, before it is compacted
 PARTS_KEPT = 6  # at least: samples are let go chunk by chunk
 RENEWAL_SERIES = 10_000  # fewer dead ones are not worth it
@@ -88,7 +87,7 @@ class Keeper:
         self._generation = index.generation
         self._doomed_at: int | None = None
         self._resting: set[int] = set()  # numbers of pages that are not written any more
-        self._warmed: set[int] = set()  # numbers of chunks whose blocks were read ahead
+        self._ahead = ReadAhead(rings)
         self._jobs = Jobs()
         self._one_at_a_time = threading.Lock()  # rounds: of the thread, and of who asks for one
         self._thread: threading.Thread | None = None
@@ -106,8 +105,8 @@ class Keeper:
         if hasattr(os, "setpriority") and hasattr(threading, "get_native_id"):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # of this thread alone, on Linux
         next_round = time.monotonic() + ROUND_SECONDS
-        if self._jobs.wait(FIRST_WARMED):
-            self._warm()
+        if self._jobs.wait(READ_AHEAD_SECONDS):
+            self._ahead.run(lambda: not self._jobs)
         while not self._jobs.ended:
             try:
                 if self._jobs.wait(max(0.0, next_round - time.monotonic())):
@@ -145,17 +144,7 @@ class Keeper:
         self._renew()
         self._drop_strings(now)
         self._patrol.round()
-        self._warm()
-
-    def _warm(self) -> None:
-        """Have the blocks of recent chunks ready, the newest first."""
-        recent = [chunk for ring in list(self._rings.values()) for chunk in ring.chunks]
-        newest = max((chunk.newest for chunk in recent), default=0)
-        recent = [chunk for chunk in recent if chunk.newest > newest - RECENT]
-        self._warmed &= {chunk.number for chunk in recent}
-        for chunk in sorted(recent, key=lambda chunk: -chunk.newest):
-            if chunk.number not in self._warmed and chunk.warm(lambda: not self._jobs):
-                self._warmed.add(chunk.number)
+        self._ahead.run(lambda: not self._jobs)
 
     # Sealing.
 
@@ -215,7 +204,7 @@ class Keeper:
 
     def _merge(self, ring: Ring) -> None:
         """Put chunks that follow one another into one, when they are many rows together."""
-        for group in _groups(ring.chunks, _followers(ring.leaves), self.retention.time // PARTS_KEPT):
+        for group in mergeable(ring.chunks, followers(ring.leaves), self.retention.time // PARTS_KEPT):
             self._merge_whole(ring, group)
 
     def _merge_whole(self, ring: Ring, group: list[Chunk]) -> None:
@@ -383,34 +372,3 @@ def _hot(leaf: Page | Chunk, now: int) -> bool:
 
 def _expectant(leaf: Page | Chunk) -> bool:
     return isinstance(leaf, Page) and leaf.expectant
-
-
-def _followers(leaves: Iterable[Page | Chunk]) -> dict[int, int]:
-    """Which leaf was begun after which."""
-    return dict(pairwise(sorted(leaf.order for leaf in leaves)))
-
-
-def _groups(chunks: list[Chunk], followers: dict[int, int], longest: int) -> Iterator[list[Chunk]]:
-    """Stretches of chunks that can be merged, and are worth it; none is longer than `longest` (ms).
-
-    They were begun one after another: what came between after a step of the clock is to be told from both.
-    """
-    group: list[Chunk] = []
-    rows = 0
-    for chunk in chunks:
-        end = group[-1].first + group[-1].rows if group else chunk.first
-        apart = chunk.interval and not end <= chunk.first <= end + MERGED_ROWS // 4
-        apart = apart or (bool(group) and followers.get(group[-1].order) != chunk.order)
-        if chunk.rows >= MERGED_ROWS or apart or chunk.path is None:
-            group, rows = [], 0
-            if chunk.rows >= MERGED_ROWS or chunk.path is None:
-                continue
-        if group and chunk.newest - group[0].oldest > longest:
-            if len(group) > 1:
-                yield group
-            group, rows = [], 0
-        group.append(chunk)
-        rows += chunk.rows
-        if rows >= MERGED_ROWS or len(group) == MAX_SOURCES:
-            yield group
-            group, rows = [], 0

@@ -25,7 +25,8 @@ from ruler.tsdb.files.chunk import Cache, Chunk
 from ruler.tsdb.files.chunkfiles import ChunkFiles
 from ruler.tsdb.files.dictionary import Dictionary, Part
 from ruler.tsdb.files.page import ABSENT_CELL, SPECIAL, STALES, Bits
-from ruler.tsdb.keep.keeper import MERGED_ROWS, PARTS_KEPT
+from ruler.tsdb.keep.keeper import PARTS_KEPT
+from ruler.tsdb.keep.mergeable import MERGED_ROWS
 from ruler.tsdb.keep.seal import Layout, write
 from ruler.tsdb.labels.index import Index
 from ruler.tsdb.labels.selected import NO_SERIES, Selected

@@ -18,7 +18,7 @@ from common.errors import StartError
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
 from ruler.tsdb.files.disk import Data, Disk
-from ruler.tsdb.keep import keeper
+from ruler.tsdb.keep import keeper, mergeable
 from tests.ruler.tsdb.reading import BASE, Samples, bits, named, read
 
 INTERVAL = 15_000
@@ -185,7 +185,7 @@ def test_a_disk_that_stays_full_costs_the_oldest_samples_only(tmp_path: Path, mo
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let pages be sealed at once, and chunks be merged and labels be compacted after some dozen ticks."""
     monkeypatch.setattr(keeper, "HOT", 0)
-    monkeypatch.setattr(keeper, "MERGED_ROWS", 20)
+    monkeypatch.setattr(mergeable, "MERGED_ROWS", 20)
     monkeypatch.setattr(keeper, "MAX_RECORDS", 8)
 
 

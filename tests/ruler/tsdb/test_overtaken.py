@@ -60,7 +60,7 @@ def test_a_reader_has_the_chunks_that_are_merged_meanwhile(
 ) -> None:
     """A reader that holds chunks when they are merged, and their files removed, misses no sample of them."""
     ticks, end = 1300, BASE + 1300 * INTERVAL
-    monkeypatch.setattr("ruler.tsdb.keep.keeper.MERGED_ROWS", 10**6)
+    monkeypatch.setattr("ruler.tsdb.keep.mergeable.MERGED_ROWS", 10**6)
     db = written(tmp_path, ticks, each_page=keep)
     monkeypatch.undo()
     chunks = db._rings[INTERVAL].chunks
@@ -95,7 +95,7 @@ def test_a_reader_sees_nothing_deleted_that_is_rewritten_meanwhile(
 
 def test_chunks_are_read_though_files_run_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that may not open as many files as there are chunks reads all of them, and none is called damaged."""
-    monkeypatch.setattr("ruler.tsdb.keep.keeper.MERGED_ROWS", 10**6)
+    monkeypatch.setattr("ruler.tsdb.keep.mergeable.MERGED_ROWS", 10**6)
     db = written(tmp_path, 6000, each_page=keep)
     assert len(db._rings[INTERVAL].chunks) > 40
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

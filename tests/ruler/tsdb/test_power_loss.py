@@ -15,7 +15,7 @@ from common.clock import ManualClock
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
 from ruler.tsdb.files.disk import Data, Disk
-from ruler.tsdb.keep import keeper
+from ruler.tsdb.keep import keeper, mergeable
 from tests.ruler.tsdb.reading import BASE, Samples, bits, named, read
 
 INTERVAL = 15_000
@@ -121,8 +121,8 @@ def test_what_was_synced_survives_power_loss(tmp_path: Path, seed: int, monkeypa
     """Whenever power fails, what was appended before the last sync is there, and nothing is there that was not appended
     or under other labels, through sealing, merging and compaction of labels.
     """
-    for constant, value in (("HOT", 0), ("MERGED_ROWS", 24), ("MAX_RECORDS", 6)):
-        monkeypatch.setattr(keeper, constant, value)
+    for module, constant, value in ((keeper, "HOT", 0), (mergeable, "MERGED_ROWS", 24), (keeper, "MAX_RECORDS", 6)):
+        monkeypatch.setattr(module, constant, value)
     chance = random.Random(seed)
     disk, retention = Cache(chance), Retention(96 * INTERVAL)
     db = DB.open(tmp_path, clock=ManualClock(BASE), disk=disk, retention=retention)

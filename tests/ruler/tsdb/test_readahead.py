@@ -1,4 +1,4 @@
-"""What the keeper reads ahead: blocks of recent chunks are there before anybody asks, as far as there is room."""
+"""What is read ahead: blocks of recent chunks are there before anybody asks, as far as there is room."""
 
 from __future__ import annotations
 
