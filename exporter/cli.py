@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ import click
 
 from common.errors import StartError
 from common.flags import log_flags
+from common.heap import use_one_heap
 from common.lifecycle import Signals
 from common.logs import configure, facts
 from common.serving import HttpServer, Listener, bind
@@ -20,8 +20,6 @@ from exporter.app import Exporter
 from exporter.collectors import ALL
 from exporter.host import Host
 from exporter.settings import ExporterSettings, Flag
-
-M_ARENA_MAX = -8  # of glibc's malloc.h
 
 log = logging.getLogger("exporter")
 
@@ -113,7 +111,7 @@ def exporter(
         exporter_metrics=not bare,
         max_requests=max_requests,
     )
-    _one_heap()
+    use_one_heap()
     try:
         run(settings, addresses)
     except StartError as error:
@@ -134,13 +132,6 @@ def run(settings: ExporterSettings, addresses: tuple[str, ...]) -> None:
     log.info("stopping")
     program.close()
     server.stop()
-
-
-def _one_heap() -> None:
-    """Keep glibc from giving each short-lived thread a heap of its own: 1 MiB in a process of 30."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_ARENA_MAX, 1)
 
 
 def _directory(path: str) -> str:

@@ -16,10 +16,14 @@ from ruler.promql.scope import Ranged, Scope
 from ruler.promql.workers import in_parallel
 from ruler.storage import Block, Deferred
 
-WORTH_IT: Final = 1 << 18  # cells from which on waking other threads pays
+WORTH_IT: Final = 1 << 20  # cells from which on waking other threads pays
 PIECE: Final = 1 << 22  # samples that are looked at between two looks at the query's limits
 _A_STEP: Final = 4  # samples that a step costs beside those of its window
 
+_HEAVY: Final = 8  # how many times a sample takes the time of others in those that sort or fit a line
+_HEAVY_ONES: Final = frozenset(
+    ("quantile_over_time", "mad_over_time", "stddev_over_time", "stdvar_over_time", "deriv", "predict_linear")
+)
 _ENDINGS: Final = frozenset(("latest", "time_of_latest", "start_of_latest"))  # kernels that are shown ends of series
 _OF_BUCKETS: Final = {"count_over_time": "sum_over_time"}  # of how many there were in each bucket
 
@@ -75,35 +79,53 @@ class _Sweep:
         windows = self._windows
         kernel = _OF_BUCKETS.get(self._kernel, self._kernel) if block.archived else self._kernel
         starts, ends = windows.edges(block)
-        present = self.present.view(np.uint8)
-        for steps, columns in self._pieces(block, starts, ends):
-            self._limits.check()
-            samples, found = sweep(
-                kernel,
-                block.values[:, columns],
-                block.times,
-                block.stream_of[columns],
-                None if block.starts is None else block.starts[:, columns],
-                _some(windows.now, steps),
-                _some(starts, steps),
-                _some(ends, steps),
-                windows.reach,
-                _some(self._scalars, steps),
-                self.values[steps],
-                present[steps],
-                places[columns],
-                endings=kernel in _ENDINGS,
-                lookback=windows.beyond(block) if windows.extended else 0,
-                smoothed=windows.extension is Extension.SMOOTHED,
-            )
-            self.samples.append(samples)
-            self.present_in.append(found)
+        fill = partial(self._fill_piece, kernel, block, places, starts, ends)
+        pieces = [partial(fill, *piece) for piece in self._pieces(block, starts, ends)]
+        if len(pieces) > 1 and self._kernel in _HEAVY_ONES:
+            in_parallel(pieces)
+        else:
+            for piece in pieces:
+                piece()
+
+    def _fill_piece(
+        self,
+        kernel: str,
+        block: Block,
+        places: IntArray,
+        starts: IntArray,
+        ends: IntArray,
+        steps: slice,
+        columns: slice,
+    ) -> None:
+        windows = self._windows
+        self._limits.check()
+        samples, found = sweep(
+            kernel,
+            block.values[:, columns],
+            block.times,
+            block.stream_of[columns],
+            None if block.starts is None else block.starts[:, columns],
+            _some(windows.now, steps),
+            _some(starts, steps),
+            _some(ends, steps),
+            windows.reach,
+            _some(self._scalars, steps),
+            self.values[steps],
+            self.present.view(np.uint8)[steps],
+            places[columns],
+            endings=kernel in _ENDINGS,
+            lookback=windows.beyond(block) if windows.extended else 0,
+            smoothed=windows.extension is Extension.SMOOTHED,
+        )
+        self.samples.append(samples)
+        self.present_in.append(found)
 
     def _pieces(self, block: Block, starts: IntArray, ends: IntArray) -> Iterator[tuple[slice, slice]]:
         """All steps and columns, in pieces of which none takes long."""
         steps, rows, columns = len(self.values), max(1, len(block.values)), len(block.rows)
         whole = max(1, int(ends[-1] - starts[0]))
         of_step = _A_STEP + rows * int(ends[0] - starts[0]) // whole
+        of_step *= _HEAVY if self._kernel in _HEAVY_ONES else 1
         height = min(steps, max(1, PIECE // of_step))
         width = max(1, PIECE // (rows + height * of_step))
         for left in range(0, columns, width):

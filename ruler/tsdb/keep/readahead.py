@@ -12,6 +12,7 @@ from common.durations import HOUR
 from ruler.tsdb.write.ring import Ring
 
 RECENT: Final = 3 * HOUR  # up to the newest samples
+BREATH: Final = 0.002  # s between two blocks, each of which takes a tenth of that
 
 
 class ReadAhead:
@@ -21,12 +22,12 @@ class ReadAhead:
         self._rings = rings
         self._done: set[int] = set()  # numbers of chunks
 
-    def run(self, going_on: Callable[[], bool]) -> None:
-        """Read what has not been read, while it is `going_on`."""
+    def run(self, wait: Callable[[float], bool]) -> None:
+        """Read what has not been read, while it could `wait` so many seconds each time: others come first."""
         every = [chunk for ring in list(self._rings.values()) for chunk in ring.chunks]
         newest = max((chunk.newest for chunk in every), default=0)
         recent = [chunk for chunk in every if chunk.newest > newest - RECENT]
         self._done &= {chunk.number for chunk in recent}
         for chunk in sorted(recent, key=lambda chunk: -chunk.newest):
-            if chunk.number not in self._done and chunk.warm(going_on):
+            if chunk.number not in self._done and chunk.warm(lambda: wait(BREATH)):
                 self._done.add(chunk.number)

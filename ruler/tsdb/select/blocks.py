@@ -26,8 +26,7 @@ from ruler.tsdb.write.ring import Ring
 
 MOST_HOLES = 4  # rows of a stack for each row that there is
 AT_ONCE = 1 << 15  # cells: so few are gathered when they are selected
-SHARE = 1 << 20  # cells that are deferred together: as much as a cache holds
-SHARES = 4  # so many there are at least, for several threads
+SHARE = 1 << 19  # cells that are deferred together: as much as a cache holds
 LEAST_SERIES, MOST_SERIES = 64, 1 << 13  # that are deferred together
 FAR = 1 << 62  # no time is further from 1970
 
@@ -56,7 +55,7 @@ def select(
         if height * stretch.width <= AT_ONCE:
             found += stretch.blocks(rows)
         else:
-            width = max(LEAST_SERIES, min(MOST_SERIES, SHARE // height, -(-len(rows) // SHARES)))
+            width = min(MOST_SERIES, max(LEAST_SERIES, SHARE // height))
             for left in range(0, len(rows), width):
                 part = slice(left, left + width)
                 found.append(Deferred(rows[part], height, stretch.among(part).blocks))
