@@ -30,6 +30,7 @@ from tests.bench.ratios import Row, summary
 
 STEPS = 120
 RUNS, FULL_RUNS, QUICK_RUNS = 7, 15, 3
+SETTLING = 10.0  # s after the start, when programs read what was there before and put themselves in order
 REPEATS, QUICK_REPEATS = 3, 1
 CPU_REQUESTS, WARMING_REQUESTS = 1_000, 100
 ALL = (TOCSIN, PROMETHEUS, VICTORIA)
@@ -136,6 +137,7 @@ def measure(plan: Plan, folder: Path) -> Iterator[object]:
         yield f"{data.name} data, ready after {time.monotonic() - began:.0f} s: {_leaves(folder)}"
         askers = [Asker(server) for server in servers]
         questions = Questions(data, end)
+        time.sleep(SETTLING)
         for asker in askers:
             _warm_up(asker, questions)
         found = []
