@@ -45,7 +45,7 @@ class KernelsHook(BuildHookInterface[Any]):
         compile_kernels(Path(self.root))
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
-        build_data["artifacts"].append(f"{KERNELS}/*.so")
+        build_data["artifacts"].append(f"{KERNELS}/**/*.so")
 
 
 def has_compiler() -> bool:
@@ -62,7 +62,7 @@ def compile_kernels(root: Path) -> None:
     os.chdir(root)
     extensions = [
         Extension(".".join(source.with_suffix("").parts), [str(source)], extra_compile_args=list(FLAGS))
-        for source in sorted(Path(KERNELS).glob("*.pyx"))
+        for source in sorted(Path(KERNELS).rglob("*.pyx"))
     ]
     modules = cythonize(extensions, build_dir=SCRATCH, compiler_directives=DIRECTIVES, quiet=True)
     command = Distribution({"name": "tocsin", "ext_modules": modules}).get_command_obj("build_ext")

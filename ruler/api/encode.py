@@ -12,9 +12,9 @@ from typing import Final
 
 import orjson
 
-from ruler.kernels.answers import Answer
-from ruler.kernels.digits import seconds
-from ruler.kernels.labels import label_sets
+from ruler.kernels.text.answers import Answer
+from ruler.kernels.text.digits import seconds
+from ruler.kernels.text.labels import label_sets
 from ruler.model.golang import format_float
 from ruler.model.result import Result, Scalar, String, Value, Vector
 from ruler.model.table import LabelTable

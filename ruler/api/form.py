@@ -13,7 +13,7 @@ from common.errors import ParseError, TocsinError
 from common.exposition import request_header
 from common.serving import Receive, Scope
 from ruler.api.errors import BadRequest
-from ruler.kernels.forms import fields
+from ruler.kernels.text.forms import fields
 
 MAX_BODY_BYTES: Final = 2 << 20
 MAX_PARAMETERS: Final = 1000

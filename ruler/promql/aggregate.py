@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from common.labels import METRIC_NAME
-from ruler.kernels.groups import fold
-from ruler.kernels.quantiles import quantiles
+from ruler.kernels.series.groups import fold
+from ruler.kernels.series.quantiles import quantiles
 from ruler.model.arrays import BoolArray, FloatArray
 from ruler.promql.ast import Aggregation
 from ruler.promql.columns import Groups, dropping, group_by, keeping

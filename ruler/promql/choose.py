@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from common.errors import QueryError
-from ruler.kernels.best import keep_best, keep_first
-from ruler.kernels.numbering import Numbering
+from ruler.kernels.series.best import keep_best, keep_first
+from ruler.kernels.series.numbering import Numbering
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.golang import format_float
 from ruler.model.numbers import number_texts

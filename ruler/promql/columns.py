@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.labels import METRIC_NAME
-from ruler.kernels.numbering import Numbering
-from ruler.kernels.sorting import sort_by
+from ruler.kernels.series.numbering import Numbering
+from ruler.kernels.series.sorting import sort_by
 from ruler.model.arrays import BoolArray, CodeArray, IntArray
 from ruler.model.table import NO_LABEL, LabelTable, Strings
 

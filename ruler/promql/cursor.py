@@ -9,7 +9,7 @@ from typing import Final
 
 from common.durations import parse_duration
 from common.errors import ParseError
-from ruler.kernels.tokens import DURATION, MOST_PARTS, ODD, Tokens
+from ruler.kernels.text.tokens import DURATION, MOST_PARTS, ODD, Tokens
 from ruler.model.golang import format_float, quote, unescape
 from ruler.promql.lexer import FILLS, WORDS, describe, what_is_odd
 

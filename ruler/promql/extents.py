@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ruler.kernels.tokens import DURATION, NUMBER, ODD
+from ruler.kernels.text.tokens import DURATION, NUMBER, ODD
 from ruler.promql.ast import DurationExpr, DurationTerm, Extent, Number
 from ruler.promql.cursor import Cursor
 

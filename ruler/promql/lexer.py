@@ -1,6 +1,6 @@
 """What the words of a query are, how messages call a token, and what is wrong with one that is ODD.
 
-The tokens themselves are read by ruler/kernels/tokens.pyx. Only what it refuses is looked at here.
+The tokens themselves are read by ruler/kernels/text/tokens.pyx. Only what it refuses is looked at here.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ruler.kernels.tokens import DURATION, END, IDENTIFIER, METRIC_IDENTIFIER, NUMBER, STRING, Tokens
+from ruler.kernels.text.tokens import DURATION, END, IDENTIFIER, METRIC_IDENTIFIER, NUMBER, STRING, Tokens
 from ruler.model.golang import EscapeError, check_escapes, quote
 from ruler.promql.signatures import AGGREGATIONS
 

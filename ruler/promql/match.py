@@ -12,7 +12,7 @@ import numpy as np
 
 from common.errors import BadMatching
 from common.labels import METRIC_NAME, Labels, is_label_name, quote
-from ruler.kernels.pairing import Pairing
+from ruler.kernels.series.pairing import Pairing
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.table import LabelTable
 from ruler.promql.ast import Binary, Cardinality, Matching

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from common.errors import QueryError
-from ruler.kernels.groups import fold
-from ruler.kernels.presence import mark_groups
+from ruler.kernels.series.groups import fold
+from ruler.kernels.series.presence import mark_groups
 from ruler.model.arrays import BoolArray, IntArray
 from ruler.promql.columns import METADATA, dropping_metadata, group_all, is_constant
 from ruler.promql.frame import Frame

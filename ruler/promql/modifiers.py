@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeAlias, TypeVar
 
-from ruler.kernels.tokens import DURATION, NUMBER
+from ruler.kernels.text.tokens import DURATION, NUMBER
 from ruler.promql import check, extents
 from ruler.promql.ast import (
     At,

@@ -8,7 +8,7 @@ from typing import Final
 
 from common.errors import ParseError
 from common.labels import METRIC_NAME
-from ruler.kernels.tokens import IDENTIFIER, STRING
+from ruler.kernels.text.tokens import IDENTIFIER, STRING
 from ruler.model.matcher import Matcher, MatchOp, weight
 from ruler.promql.cursor import Cursor
 from ruler.promql.lexer import LABEL_NAMES

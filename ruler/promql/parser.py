@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from common.errors import ParseError
-from ruler.kernels.tokens import DURATION, END, IDENTIFIER, ODD, STRING
+from ruler.kernels.text.tokens import DURATION, END, IDENTIFIER, ODD, STRING
 from ruler.model.matcher import Matcher
 from ruler.promql import check
 from ruler.promql.ast import (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ruler.kernels.endtoend import count_cells, lay_end_to_end
+from ruler.kernels.text.endtoend import count_cells, lay_end_to_end
 from ruler.model.arrays import ABSENT_BITS, STALE_BITS, FloatArray, IntArray
 from ruler.model.result import Matrix, Scalar, String, Vector
 from ruler.model.table import LabelTable

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ruler.kernels.sweep import sweep
+from ruler.kernels.windows.sweep import sweep
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.promql.ast import Extension
 from ruler.promql.scope import Ranged, Scope

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ruler.kernels.residuals import Residuals
+from ruler.kernels.cells.residuals import Residuals
 from ruler.model.arrays import ABSENT_BITS, BoolArray, IntArray
 from ruler.tsdb.coding import gaps, integers
 from ruler.tsdb.coding.decimals import FORMS, as_integers

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ruler.kernels.gaps import Gaps
+from ruler.kernels.cells.gaps import Gaps
 from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS, BoolArray
 from ruler.tsdb.coding.packing import LENGTH, expansion, joined, parted, squeezed
 

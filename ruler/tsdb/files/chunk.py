@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from ruler.kernels.residuals import Residuals
+from ruler.kernels.cells.residuals import Residuals
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.tsdb.coding.codec import decode_times, residuals_of
 from ruler.tsdb.files.chunkfile import CorruptChunkError, Header, read_meta

@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ruler.kernels.layers import find_columns
+from ruler.kernels.cells.layers import find_columns
 from ruler.model.arrays import ABSENT_BITS, BoolArray, CodeArray, IntArray
 from ruler.tsdb.files.disk import Disk
 

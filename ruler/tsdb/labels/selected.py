@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from common.labels import METRIC_NAME
-from ruler.kernels.matching import rows_that_have
+from ruler.kernels.cells.matching import rows_that_have
 from ruler.model.arrays import IntArray
 from ruler.model.matcher import Matcher, MatchOp
 from ruler.model.table import LabelTable, Strings

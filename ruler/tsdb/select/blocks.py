@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ruler.kernels.layers import alive, clashing
+from ruler.kernels.cells.layers import alive, clashing
 from ruler.model.arrays import ABSENT, NEVER, BoolArray, IntArray, absent
 from ruler.storage import Aspect, Block, Deferred, Look, Selection
 from ruler.tsdb.files.chunk import OpenChunk

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ruler.kernels.gather import gather_cells, gather_last
+from ruler.kernels.cells.gather import gather_cells, gather_last
 from ruler.model.arrays import BoolArray, IntArray
 from ruler.tsdb.files.chunk import OpenChunk
 from ruler.tsdb.files.page import ABSENT_CELL, Bits, Leaf

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ruler.kernels.gather import gather_times
-from ruler.kernels.numbering import Numbering
+from ruler.kernels.cells.gather import gather_times
+from ruler.kernels.series.numbering import Numbering
 from ruler.model.arrays import NEVER, CodeArray, IntArray
 from ruler.storage import Block
 from ruler.tsdb.select.gathering import Layer, gathered, last_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from common.serving import Scope
 from ruler.api.errors import BadRequest
 from ruler.api.form import MAX_BODY_BYTES, MAX_PARAMETERS, Disconnected, TooLarge, body_form, read_body, url_form
-from ruler.kernels.forms import fields
+from ruler.kernels.text.forms import fields
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 

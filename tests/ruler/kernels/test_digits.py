@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruler.kernels.digits import number, seconds
+from ruler.kernels.text.digits import number, seconds
 from ruler.model.golang import format_float
 
 # Each as a real Prometheus 3.5 answered `vector(x)`.

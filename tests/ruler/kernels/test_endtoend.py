@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruler.kernels.endtoend import count_cells, lay_end_to_end
+from ruler.kernels.text.endtoend import count_cells, lay_end_to_end
 
 
 @given(st.integers(0, 40), st.integers(1, 12), st.booleans(), st.booleans(), st.integers(0, 2**32))

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ruler.kernels.best import keep_best, keep_first
-from ruler.kernels.groups import fold
-from ruler.kernels.numbering import Numbering
-from ruler.kernels.pairing import Pairing
-from ruler.kernels.presence import mark_groups
-from ruler.kernels.quantiles import quantiles
-from ruler.kernels.sorting import sort_by
+from ruler.kernels.series.best import keep_best, keep_first
+from ruler.kernels.series.groups import fold
+from ruler.kernels.series.numbering import Numbering
+from ruler.kernels.series.pairing import Pairing
+from ruler.kernels.series.presence import mark_groups
+from ruler.kernels.series.quantiles import quantiles
+from ruler.kernels.series.sorting import sort_by
 
 VALUES, MASK, GROUP_OF = np.zeros((2, 3)), np.ones((2, 3), dtype=np.uint8), np.zeros(3, dtype=np.int64)
 INTO, FOUND = np.zeros((2, 1)), np.zeros((2, 1), dtype=np.uint8)

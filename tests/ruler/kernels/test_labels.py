@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.labels import Labels
-from ruler.kernels.labels import label_sets
+from ruler.kernels.text.labels import label_sets
 from ruler.model.table import Overlay, StringPool, table_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)

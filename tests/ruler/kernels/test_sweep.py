@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruler.kernels.sweep import sweep
+from ruler.kernels.windows.sweep import sweep
 from ruler.model.arrays import ABSENT, NAN, NEVER, STALE, FloatArray, IntArray, is_absent, is_stale
 from tests.ruler.promql.oracle.windows import WINDOWED, Samples
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ParseError
-from ruler.kernels.tokens import END, ODD
+from ruler.kernels.text.tokens import END, ODD
 from ruler.promql.cursor import Cursor
 
 Token = tuple[str, str, int]

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from ruler.kernels.frames cimport check_frame, check_results
+from ruler.kernels.series.frames cimport check_frame, check_results
 
 cdef struct Contender:
     double value

@@ -1,4 +1,4 @@
-from ruler.kernels.window cimport Window
+from ruler.kernels.windows.window cimport Window
 
 cdef bint count_over_time(Window *w, double *result) noexcept nogil
 cdef bint present_over_time(Window *w, double *result) noexcept nogil

@@ -6,7 +6,7 @@ Differences over a whole window are extrapolated to its edges as Prometheus does
 from libc.math cimport isnan
 from libc.stdint cimport int64_t
 
-from ruler.kernels.window cimport OF_TIMES, Window
+from ruler.kernels.windows.window cimport OF_TIMES, Window
 
 cdef double CLOSE = 1.1  # a sample within so many average distances of a window's edge is taken to reach it
 

@@ -7,8 +7,8 @@ from libc.math cimport floor
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from ruler.kernels.frames cimport check_found, check_frame, check_results
-from ruler.kernels.keys cimport key, quantile
+from ruler.kernels.series.frames cimport check_found, check_frame, check_results
+from ruler.kernels.series.keys cimport key, quantile
 
 
 def quantiles(

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t
 
-from ruler.kernels.frames cimport check_frame, check_results
+from ruler.kernels.series.frames cimport check_frame, check_results
 
 
 def mark_groups(

@@ -1,4 +1,4 @@
-from ruler.kernels.window cimport Window
+from ruler.kernels.windows.window cimport Window
 
 cdef bint extended_rate(Window *w, double *result) noexcept nogil
 cdef bint extended_increase(Window *w, double *result) noexcept nogil

@@ -10,8 +10,8 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from ruler.kernels.digits cimport NUMBER, write_number, write_seconds
-from ruler.kernels.labels cimport LabelSets
+from ruler.kernels.text.digits cimport NUMBER, write_number, write_seconds
+from ruler.kernels.text.labels cimport LabelSets
 
 cdef extern from "Python.h":
     PyObject *PyBytes_FromStringAndSize(const char *, Py_ssize_t) except NULL

@@ -9,8 +9,8 @@ from libc.stdint cimport INT64_MIN, int64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memmove
 
-from ruler.kernels.keys cimport key, number, quantile
-from ruler.kernels.window cimport Window
+from ruler.kernels.series.keys cimport key, number, quantile
+from ruler.kernels.windows.window cimport Window
 
 cdef Py_ssize_t FEW = 32  # so many are put into their places one by one
 

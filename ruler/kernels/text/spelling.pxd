@@ -1,4 +1,4 @@
-from ruler.kernels.characters cimport Text
+from ruler.kernels.text.characters cimport Text
 
 cdef enum Spelling:
     IS_NUMBER

@@ -7,7 +7,7 @@ a few times at most, whatever the text.
 
 from cpython.unicode cimport PyUnicode_DATA, PyUnicode_KIND, PyUnicode_Substring
 
-from ruler.kernels.characters cimport (
+from ruler.kernels.text.characters cimport (
     NOTHING,
     Text,
     char_at,
@@ -18,7 +18,7 @@ from ruler.kernels.characters cimport (
     is_quote,
     is_space,
 )
-from ruler.kernels.spelling cimport IS_DURATION, IS_NUMBER, IS_WRONG, Spelling, escape, spelled
+from ruler.kernels.text.spelling cimport IS_DURATION, IS_NUMBER, IS_WRONG, Spelling, escape, spelled
 
 IDENTIFIER = "identifier"
 METRIC_IDENTIFIER = "metric identifier"

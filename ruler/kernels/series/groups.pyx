@@ -9,8 +9,8 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from ruler.kernels.frames cimport check_found, check_frame, check_results
-from ruler.kernels.sums cimport add
+from ruler.kernels.series.frames cimport check_found, check_frame, check_results
+from ruler.kernels.windows.sums cimport add
 
 cdef enum:
     BAND = 4  # steps that are taken side by side: while an addition of one waits for the last, others go on

@@ -1,4 +1,4 @@
-from ruler.kernels.window cimport Window
+from ruler.kernels.windows.window cimport Window
 
 cdef bint rate(Window *w, double *result) noexcept nogil
 cdef bint increase(Window *w, double *result) noexcept nogil

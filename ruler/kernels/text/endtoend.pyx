@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t
 
-from ruler.kernels.frames cimport check_frame
+from ruler.kernels.series.frames cimport check_frame
 
 cdef enum:
     TILE = 8  # series that are gone through together: in most orders their values are in one line of the cache

@@ -9,7 +9,7 @@ from libc.stdint cimport INT32_MAX, INT64_MAX, int8_t, int16_t, int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from ruler.kernels.gaps cimport Gaps
+from ruler.kernels.cells.gaps cimport Gaps
 
 cdef uint64_t ABSENT = 0x7FF4746F6373696E
 cdef uint64_t TIME_SIGN = <uint64_t>1 << 63

@@ -6,8 +6,8 @@ The kernels themselves are in the files beside this one. None of this holds Pyth
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
-from ruler.kernels cimport differences, edges, folds, ordered
-from ruler.kernels.window cimport OF_TIMES, Kernel, Window
+from ruler.kernels.windows cimport differences, edges, folds, ordered
+from ruler.kernels.windows.window cimport OF_TIMES, Kernel, Window
 
 cdef int64_t ABSENT = 0x7FF4746F6373696E
 cdef int64_t STALE = 0x7FF0000000000002

@@ -1,6 +1,6 @@
 """How numbers, durations and the escapes of strings are spelled in a query, and where they end."""
 
-from ruler.kernels.characters cimport (
+from ruler.kernels.text.characters cimport (
     NOTHING,
     Text,
     after_digits,

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ruler.kernels.gaps import Gaps
+from ruler.kernels.cells.gaps import Gaps
 from ruler.model.arrays import FloatArray, IntArray
 
 Bits = npt.NDArray[np.uint64]

@@ -6,8 +6,8 @@ Sums are compensated as Prometheus's are, sample by sample. NaN is a value like 
 from libc.math cimport NAN, fabs, isfinite, isinf, isnan, rint, sqrt
 from libc.stdint cimport int64_t, uint64_t
 
-from ruler.kernels.sums cimport add, add_finite
-from ruler.kernels.window cimport Window
+from ruler.kernels.windows.sums cimport add, add_finite
+from ruler.kernels.windows.window cimport Window
 
 cdef uint64_t STALE = 0x7FF0000000000002
 cdef double EXACT = <double>(1 << 53)  # below it sums of whole numbers are exact

@@ -6,8 +6,8 @@ on the line between the samples around it; a sample at its very end counts among
 
 from libc.stdint cimport int64_t
 
-from ruler.kernels.differences cimport changes, differs, lost, resets
-from ruler.kernels.window cimport Window
+from ruler.kernels.windows.differences cimport changes, differs, lost, resets
+from ruler.kernels.windows.window cimport Window
 
 cdef struct Edges:
     double left, right  # the values where the window begins and ends

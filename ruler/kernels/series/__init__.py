@@ -1,0 +1,1 @@
+"""Many series at once: groups, choices, order, and which series belong together."""

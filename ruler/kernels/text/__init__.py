@@ -1,0 +1,1 @@
+"""What is read and written: tokens of queries, forms, numbers, labels, answers."""

@@ -1,0 +1,1 @@
+"""Functions of range vectors: windows laid out for each column, and a kernel for each function."""
