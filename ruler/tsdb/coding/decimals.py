@@ -2,8 +2,8 @@
 
 Exporters compute most values from integers: counts, and times in ticks, milli-, micro- or nanoseconds. Done backwards
 and checked against every bit, that arithmetic leaves integers, whose differences are small. A form is such an
-arithmetic: n × multiply ÷ divide ÷ again, which a kernel does forwards (ruler/kernels/cells/residuals.pyx). A column that has
-none is taken as the ordered bits of its floats.
+arithmetic: n × multiply ÷ divide ÷ again, which a kernel does forwards (ruler/kernels/cells/residuals.pyx). A column
+that has none is taken as the ordered bits of its floats.
 """
 
 from __future__ import annotations
