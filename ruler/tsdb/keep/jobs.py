@@ -58,6 +58,10 @@ class Jobs:
         self._woken.clear()
         return not woken
 
+    def rest(self, seconds: float) -> bool:
+        """Let the time pass, unless there are some or the end comes, which `wait` will still see; whether it did."""
+        return not self._woken.wait(seconds)
+
     def end(self) -> None:
         self.ended = True
         self._woken.set()

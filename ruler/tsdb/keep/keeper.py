@@ -105,8 +105,8 @@ class Keeper:
         if hasattr(os, "setpriority") and hasattr(threading, "get_native_id"):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # of this thread alone, on Linux
         next_round = time.monotonic() + ROUND_SECONDS
-        if self._jobs.wait(READ_AHEAD_SECONDS):
-            self._ahead.run(self._jobs.wait)
+        if self._jobs.rest(READ_AHEAD_SECONDS):
+            self._ahead.run(self._jobs.rest)
         while not self._jobs.ended:
             try:
                 if self._jobs.wait(max(0.0, next_round - time.monotonic())):
@@ -144,7 +144,7 @@ class Keeper:
         self._renew()
         self._drop_strings(now)
         self._patrol.round()
-        self._ahead.run(self._jobs.wait)
+        self._ahead.run(self._jobs.rest)
 
     # Sealing.
 

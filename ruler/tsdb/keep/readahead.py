@@ -22,12 +22,12 @@ class ReadAhead:
         self._rings = rings
         self._done: set[int] = set()  # numbers of chunks
 
-    def run(self, wait: Callable[[float], bool]) -> None:
-        """Read what has not been read, while it could `wait` so many seconds each time: others come first."""
+    def run(self, rest: Callable[[float], bool]) -> None:
+        """Read what has not been read, while it could `rest` so many seconds each time: others come first."""
         every = [chunk for ring in list(self._rings.values()) for chunk in ring.chunks]
         newest = max((chunk.newest for chunk in every), default=0)
         recent = [chunk for chunk in every if chunk.newest > newest - RECENT]
         self._done &= {chunk.number for chunk in recent}
         for chunk in sorted(recent, key=lambda chunk: -chunk.newest):
-            if chunk.number not in self._done and chunk.warm(lambda: wait(BREATH)):
+            if chunk.number not in self._done and chunk.warm(lambda: rest(BREATH)):
                 self._done.add(chunk.number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from common.clock import ManualClock
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
+from ruler.tsdb.keep import keeper
 from tests.ruler.tsdb.reading import BASE, named, read
 
 INTERVAL, HOUR = 15_000, 3_600_000
@@ -66,4 +68,14 @@ def test_no_more_is_read_ahead_than_half_of_what_there_is_room_for(
     cache = db._rings[INTERVAL].chunks[0]._cache
     assert 1 << 18 <= cache._bytes < 1 << 19
     assert ready(db)[0] < ready(db)[-1]
+    db.close()
+
+
+def test_a_job_does_not_wait_for_what_is_read_ahead(tmp_path: Path) -> None:
+    """What is asked of the keeper right after the start is done at once."""
+    sealed(tmp_path, 2 * HOUR // INTERVAL).close()
+    db = DB.open(tmp_path, clock=ManualClock(BASE + 2 * HOUR), retention=FOREVER)
+    began = time.monotonic()
+    db.clean()
+    assert time.monotonic() - began < keeper.ROUND_SECONDS / 2
     db.close()
