@@ -184,20 +184,15 @@ def blank(cells: Bits, stored: Bits, series: IntArray, erasures: Iterable[Erasur
 
 
 def erased(leaf: Leaf, columns: IntArray, low: int, high: int, erasures: Iterable[Erasure]) -> BoolArray:
-    """Which of the columns have rows in [low, high), and all of those erased."""
+    """Which of the columns that erasures touch have no sample left in the rows [low, high)."""
     gone = np.zeros(len(columns), dtype=np.bool_)
     every = tuple(erasures)
     hit = np.flatnonzero(np.isin(leaf.series_of[columns], np.concatenate([each.ids for each in every])))
-    if not len(hit):
-        return gone
-    mine = columns[hit]
-    stored = leaf.times[low:high, leaf.slot_of[mine]].T
-    rows = np.arange(low, high)
-    held = (stored != 0) & (rows >= leaf.first_row[mine, None]) & (rows <= leaf.last_row[mine, None])
-    left = held.copy()
-    for each in every:
-        left &= ~each.covers(stored, leaf.series_of[mine])
-    gone[hit] = held.any(axis=1) & ~left.any(axis=1)
+    if len(hit):
+        cells, places, first = spared(leaf, columns[hit], low, high, every)
+        left = cells[low - first : high - first, places] != 0
+        left &= leaf.times[low:high, leaf.slot_of[columns[hit]]] != 0
+        gone[hit] = ~left.any(axis=0)
     return gone
 
 

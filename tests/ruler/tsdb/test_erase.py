@@ -117,6 +117,7 @@ steps = st.one_of(
 @example(
     [("scrape", 120), ("backfill", 157), ("erase", [(Matcher("__name__", MatchOp.EQUAL, "m"),)], 0, 171), ("scrape", 1)]
 )
+@example([("scrape", 1), ("erase", [(Matcher("n", MatchOp.EQUAL, "0"),)], -1, 51)])
 def test_erasing_is_filtering(steps: list[tuple]) -> None:  # type: ignore[type-arg]
     """Whatever is scraped, put in, sealed, merged, cleaned and restarted around it, in whatever order."""
     with TemporaryDirectory() as folder, ExitStack() as cleanup:
