@@ -48,11 +48,6 @@ def is_stale(values: FloatArray) -> BoolArray:
     return np.equal(values.view(np.int64), STALE_BITS)
 
 
-def is_negative_zero(values: FloatArray) -> BoolArray:
-    """Where a value is -0, which equals 0 and is written otherwise."""
-    return np.equal(values.view(np.int64), np.iinfo(np.int64).min)
-
-
 def absent(*shape: int) -> FloatArray:
     """A new array of `shape` without any sample."""
     return np.full(shape, ABSENT_BITS, dtype=np.int64).view(np.float64)
