@@ -81,7 +81,7 @@ def test_samples_refused_for_their_times_are_counted_for_their_target() -> None:
                 (b"a 2 %d", now - minute),
                 (b"a 3 %d", now - 2 * minute),
                 (b"b 3 %d", now - 61 * minute),
-                (b"a 4 %d", now + 11 * minute),
+                (b"a 4 %d", now + 15 * minute),
                 (b"a 5 %d\na 5 %d\nc 1\nc 2", now),
             ]
             for line, time in lines:
