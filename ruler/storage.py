@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 from common.labels import Labels
+from ruler.kernels.cells.stacks import Stack
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.matcher import Matcher
 from ruler.model.table import LabelTable, Strings
@@ -98,7 +99,8 @@ class Block:
     """A Block holds the samples of some series of a selection, on one grid of rows.
 
     `rows[c]` is the row of the selection's table that column c is for; each series is in exactly one column of one
-    block. `values` is float64 [rows × columns] with ABSENT where there is no sample and STALE where a series ended.
+    block. `cells` are float64 [rows × columns], an array or computed when they are wanted (`values` then computes all,
+    each time), with ABSENT where there is no sample and STALE where a series ended.
     `times` is int64 ms [rows × streams] and `stream_of` int32 [columns]. Down a column of `times`, times rise; in a row
     in which the stream got nothing the time is NEVER, or that above it, and what stands in its cells means nothing.
     `tick` is (ms of row 0's tick, ms between ticks), or None when rows are on no grid. `archived` says that rows until
@@ -108,16 +110,21 @@ class Block:
     """
 
     rows: IntArray
-    values: FloatArray
+    cells: FloatArray | Stack
     times: IntArray
     stream_of: CodeArray
     tick: tuple[int, int] | None
     archived: tuple[tuple[int, int], ...] = ()
     starts: IntArray | None = None
 
+    @property
+    def values(self) -> FloatArray:
+        """The cells as an array."""
+        return self.cells.values() if isinstance(self.cells, Stack) else self.cells
+
     def blocks(self) -> list[Block]:
-        """Itself, where others are read first."""
-        return [self]
+        """Itself, with its cells computed; others are read first."""
+        return [replace(self, cells=self.values) if isinstance(self.cells, Stack) else self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +141,14 @@ class Deferred:
 
     def blocks(self) -> list[Block]:
         """The blocks, with the rows of the selection's table."""
-        return [replace(block, rows=self.rows[block.rows]) for block in self.read()]
+        return [replace(block, rows=self.rows[block.rows], cells=block.values) for block in self.read()]
 
 
 class Aspect(Enum):
     """An Aspect is what a reader makes of samples, and so what it is given of a bucket where those are gone."""
 
     INSTANT = "the last one, unless the series ended"
+    LATEST = "the last one, and nothing of what was before it"
     LAST = "the last one"
     MIN = "the least"
     MAX = "the greatest"

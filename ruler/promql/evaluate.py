@@ -249,7 +249,7 @@ def _block(frame: Frame, grid: Grid) -> Block:
     values = frame.values if frame.present is None else np.where(frame.present, frame.values, ABSENT)
     return Block(
         rows=np.arange(frame.series),
-        values=np.ascontiguousarray(values),
+        cells=np.ascontiguousarray(values),
         times=grid.times[:, np.newaxis],
         stream_of=np.zeros(frame.series, dtype=np.int32),
         tick=(int(grid.times[0]), grid.step),

@@ -1,16 +1,35 @@
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from ruler.model.arrays import CodeArray, IntArray
+from ruler.model.arrays import BoolArray, CodeArray, IntArray
 
-def find_columns(known: IntArray, columns: IntArray, series: IntArray, nth: int, into: IntArray) -> int: ...
-def alive(columns: IntArray, first_row: CodeArray, last_row: CodeArray, low: int, high: int, into: IntArray) -> int: ...
-def clashing(
-    columns: IntArray,
-    slot_of: CodeArray,
-    slot_first: CodeArray,
-    slot_last: CodeArray,
-    tick: int,
-    until: IntArray,
-    clash: npt.NDArray[np.uint8],
-) -> int: ...
+Bits = npt.NDArray[np.uint64]
+
+class Outline:
+    first: int
+    def __init__(
+        self,
+        first: int,
+        slot_of: CodeArray,
+        first_row: CodeArray,
+        last_row: CodeArray,
+        slot_first: CodeArray,
+        slot_last: CodeArray,
+        times: Bits,
+    ) -> None: ...
+
+class Layer:
+    page: Any
+    columns: IntArray
+    low: int
+    high: int
+    count: int
+    erasures: tuple[Any, ...]
+    whole: bool
+    def __init__(self, page: Any, columns: IntArray, low: int, high: int, erasures: tuple[Any, ...]) -> None: ...
+    def among(self, series: slice | IntArray) -> Layer: ...
+
+def find_columns(known: IntArray, columns: IntArray, series: IntArray, nth: int, into: IntArray) -> tuple[int, int]: ...
+def clashing(layers: list[Layer]) -> BoolArray | None: ...

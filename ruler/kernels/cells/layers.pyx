@@ -1,19 +1,85 @@
-"""Which series of a selection a leaf has samples of, and whether those follow the ones of the leaves before it."""
+"""What leaves have of a selection: in which columns, in which rows, and whether one leaf follows the other.
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+Columns and slots are those of leaves, which have been checked when those were opened.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+
+from numpy import bool_, empty, int64, zeros
 
 cdef int32_t OPEN = 0x7FFFFFFF  # the last row of a slot that is still written
 cdef int64_t FAR = <int64_t>1 << 62
 
 
+cdef class Outline:
+    """An Outline is a leaf as kernels see it: which tick row 0 is, where columns and slots begin and end, and its times.
+
+    `times` are [rows x slots], as stored; the other arrays are those of the leaf, too, and may go on to change.
+    """
+
+    def __init__(
+        self,
+        int64_t first,
+        const int32_t[::1] slot_of,
+        const int32_t[::1] first_row,
+        const int32_t[::1] last_row,
+        const int32_t[::1] slot_first,
+        const int32_t[::1] slot_last,
+        const uint64_t[:, :] times,
+    ):
+        cdef Py_ssize_t slots = times.shape[1], column
+        if not slot_of.shape[0] == first_row.shape[0] == last_row.shape[0]:
+            raise ValueError(f"{slot_of.shape[0]} columns: {first_row.shape[0]} begin, {last_row.shape[0]} end")
+        if not slots == slot_first.shape[0] == slot_last.shape[0]:
+            raise ValueError(f"{slots} slots: {slot_first.shape[0]} begin, {slot_last.shape[0]} end")
+        for column in range(slot_of.shape[0]):
+            if not 0 <= slot_of[column] < slots:
+                raise ValueError(f"column {column} in slot {slot_of[column]} of {slots}")
+        self.first, self.slot_of, self.first_row, self.last_row = first, slot_of, first_row, last_row
+        self.slot_first, self.slot_last, self.times = slot_first, slot_last, times
+
+
+cdef class Layer:
+    """A Layer is the rows [low, high) of a leaf, and for each series its column there: 0 where it has no sample there.
+
+    `count` series have one, and `erasures` may touch samples here.
+    """
+
+    def __init__(self, page, const int64_t[::1] columns, Py_ssize_t low, Py_ssize_t high, tuple erasures):
+        cdef Outline outline = page.outline
+        cdef Py_ssize_t each, count = 0
+        cdef int64_t column
+        cdef bint lives
+        self.page, self.low, self.high, self.erasures, self.outline = page, low, high, erasures, outline
+        self.columns = empty(columns.shape[0], int64)
+        cdef int64_t[::1] living = self.columns
+        with nogil:
+            for each in range(columns.shape[0]):
+                column = columns[each]
+                lives = column > 0 and outline.last_row[column] >= low and outline.first_row[column] < high
+                living[each] = column if lives else 0
+                count += lives
+        self.count, self.column_of = count, living
+
+    @property
+    def whole(self):
+        """Whether every series has its column here."""
+        return self.count == self.column_of.shape[0]
+
+    def among(self, series):
+        """The same for some of the series: a slice, or their places."""
+        return Layer(self.page, self.columns[series], self.low, self.high, self.erasures)
+
+
 def find_columns(
     const int64_t[::1] known, const int64_t[::1] columns, const int64_t[::1] series, Py_ssize_t nth, int64_t[::1] into
 ):
-    """Write the nth column of each series to `into`, 0 where it has not so many; how many the one with most has.
+    """Write the nth column of each series to `into`, 0 where it has not so many.
 
-    `known` are the series of a leaf in order, `columns` those that they are in.
+    `known` are the series of a leaf in order, `columns` those that they are in. Gives how many columns the series with
+    the most has, and how many series have an nth one.
     """
-    cdef Py_ssize_t each, low, high, middle, most = 0
+    cdef Py_ssize_t each, low, high, middle, most = 0, count = 0
     with nogil:
         for each in range(series.shape[0]):
             low, high = 0, known.shape[0]
@@ -27,53 +93,36 @@ def find_columns(
             while high < known.shape[0] and known[high] == series[each]:
                 high += 1
             into[each] = columns[low + nth] if low + nth < high else 0
+            count += low + nth < high
             most = max(most, high - low)
-    return most
+    return most, count
 
 
-def alive(
-    const int64_t[::1] columns,
-    const int32_t[::1] first_row,
-    const int32_t[::1] last_row,
-    Py_ssize_t low,
-    Py_ssize_t high,
-    int64_t[::1] into,
-):
-    """Write those of `columns` to `into` that have samples in the rows [low, high), 0 for others; how many they are."""
-    cdef Py_ssize_t each, count = 0
-    cdef int64_t column
-    cdef bint lives
-    with nogil:
-        for each in range(columns.shape[0]):
-            column = columns[each]
-            lives = column > 0 and last_row[column] >= low and first_row[column] < high
-            into[each] = column if lives else 0
-            count += lives
-    return count
+def clashing(list layers):
+    """Which series have a stream that begins in a layer before the one in those above it has ended: bools, or None.
 
-
-def clashing(
-    const int64_t[::1] columns,
-    const int32_t[::1] slot_of,
-    const int32_t[::1] slot_first,
-    const int32_t[::1] slot_last,
-    int64_t tick,
-    int64_t[::1] until,
-    uint8_t[::1] clash,
-):
-    """Mark the series whose stream begins in a leaf, of which row 0 is the given tick, not after the one before it.
-
-    `until` is the last tick of each series so far, and is moved on. Gives how many series of this leaf clash.
+    The layers are in the order of their ticks.
     """
-    cdef Py_ssize_t each, count = 0
+    cdef Py_ssize_t width = (<Layer>layers[0]).column_of.shape[0], each, count = 0
+    cdef int64_t first, column
     cdef int32_t slot
-    with nogil:
-        for each in range(columns.shape[0]):
-            if columns[each] <= 0:
-                continue
-            slot = slot_of[columns[each]]
-            if until[each] >= tick + slot_first[slot]:
-                clash[each] = True
-                count += 1
-            until[each] = max(until[each], FAR if slot_last[slot] == OPEN else tick + slot_last[slot])
-    return count
+    cdef Layer layer
+    cdef Outline outline
+    cdef int64_t[::1] until = empty(width, int64)
+    found = zeros(width, bool_)
+    cdef uint8_t[::1] clash = found.view("u1")
+    until[:] = -FAR
+    for layer in layers:
+        outline = layer.outline
+        with nogil:
+            for each in range(width):
+                column = layer.column_of[each]
+                if column > 0:
+                    slot = outline.slot_of[column]
+                    first = outline.first + outline.slot_first[slot]
+                    if until[each] >= first:
+                        clash[each] = True
+                        count += 1
+                    first = FAR if outline.slot_last[slot] == OPEN else outline.first + outline.slot_last[slot]
+                    until[each] = max(until[each], first)
+    return found if count else None

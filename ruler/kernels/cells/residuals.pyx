@@ -9,8 +9,6 @@ from libc.stdint cimport INT32_MAX, INT64_MAX, int8_t, int16_t, int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from ruler.kernels.cells.gaps cimport Gaps
-
 cdef uint64_t ABSENT = 0x7FF4746F6373696E
 cdef uint64_t TIME_SIGN = <uint64_t>1 << 63
 
@@ -26,14 +24,6 @@ ctypedef fused Residual:
     int32_t
     int64_t
 
-cdef packed struct Column:
-    int64_t base
-    uint32_t rank    # among the columns of its width
-    uint32_t gapped  # its number among the columns with gaps
-    int32_t kin      # the column that is added, and one; negative where it is taken away, 0 where there is none
-    uint8_t note, key, shift
-
-
 cdef class Residuals:
     """Residuals are the columns of a block as they are stored, but for the compression.
 
@@ -42,15 +32,6 @@ cdef class Residuals:
     taken away. `residuals` are those of 8, 16, 32 and 64 bits. `forms` are a factor and two divisors each; the last
     form is the bits of floats.
     """
-
-    cdef readonly Py_ssize_t columns, rows, nbytes
-    cdef const double[:, ::1] _forms
-    cdef const int8_t[::1] _of8
-    cdef const int16_t[::1] _of16
-    cdef const int32_t[::1] _of32
-    cdef const int64_t[::1] _of64
-    cdef Gaps _gaps
-    cdef Column *_columns
 
     def __cinit__(
         self,
@@ -87,33 +68,23 @@ cdef class Residuals:
     def __dealloc__(self):
         free(self._columns)
 
-    def values(
-        self,
-        const int64_t[::1] columns,
-        Py_ssize_t low,
-        Py_ssize_t high,
-        uint64_t[:, :] into,
-        const int64_t[::1] places,
-    ):
-        """Write the rows [low, high) of some columns to `into[:, places]`: bits of floats, ABSENT where there is none."""
-        cdef Py_ssize_t i
-        cdef uint64_t *out
-        if not 0 <= low <= high <= self.rows or into.shape[0] != high - low or places.shape[0] != columns.shape[0]:
-            raise IndexError(f"block: rows {low} to {high} of {self.rows} into {into.shape[0]}")
-        for i in range(columns.shape[0]):
-            if not 0 <= columns[i] < self.columns or not 0 <= places[i] < into.shape[1]:
-                raise IndexError(f"block: column {columns[i]} of {self.columns} into {into.shape[1]}")
-        if low == high:
-            return
-        cdef uint64_t *room = _room(high - low)
-        with nogil:
-            for i in range(columns.shape[0]):
-                out = _out(into, places[i], room)
-                self._numbers(columns[i], low, high, out, room + high - low)
-                self._as_floats(columns[i], high - low, out)
-                self._put_gaps(columns[i], low, high, ABSENT, out)
-                _put(out, into, places[i])
-        free(room)
+    cdef void values(
+        self, Py_ssize_t column, Py_ssize_t low, Py_ssize_t high, uint64_t *out, uint64_t *room
+    ) noexcept nogil:
+        """Write the rows [low, high) of a column to `out`: bits of floats, ABSENT where there is none.
+
+        There must be such rows; `room` is for as many.
+        """
+        cdef Py_ssize_t row
+        if self._columns[column].note & CONSTANT:
+            out[0] = self._columns[column].base
+            self._as_floats(column, 1, out)
+            for row in range(1, high - low):
+                out[row] = out[0]
+        else:
+            self._numbers(column, low, high, out, room)
+            self._as_floats(column, high - low, out)
+        self._put_gaps(column, low, high, ABSENT, out)
 
     def times(self, int64_t interval, int64_t first, uint64_t[:, :] into):
         """Write all columns, as times are stored, to `into`: the first row is that of the tick `first`."""

@@ -48,4 +48,4 @@ def doubled(block: Block, sizes: IntArray) -> Block:
     twice[2::2] = np.where(both, values[:-1], ABSENT)
     whole_times = np.concatenate([twice_times, block.times[height:]])
     np.maximum.accumulate(whole_times, axis=0, out=whole_times)
-    return replace(block, values=np.concatenate([twice, block.values[height:]]), times=whole_times, tick=None)
+    return replace(block, cells=np.concatenate([twice, block.values[height:]]), times=whole_times, tick=None)

@@ -14,14 +14,15 @@ import weakref
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ruler.kernels.cells.residuals import Residuals
+from ruler.kernels.cells.stacks import Source, Stack
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.tsdb.coding.codec import decode_times, residuals_of
 from ruler.tsdb.files.chunkfile import CorruptChunkError, Header, read_meta
@@ -29,8 +30,6 @@ from ruler.tsdb.files.dictionary import Dictionary
 from ruler.tsdb.files.page import ABSENT_CELL, Bits, Leaf
 from ruler.tsdb.files.parity import SEGMENT, restored
 from ruler.tsdb.labels.index import Index
-
-FIRST: Final = np.zeros(1, dtype=np.int64)
 
 Report = Callable[[Path | None, str, bytes], None]  # of damage: the file, what is wrong, the bytes to set aside
 
@@ -40,29 +39,44 @@ class Sized(Protocol):
     def nbytes(self) -> int: ...
 
 
+@dataclass(slots=True)
+class Held:
+    """A Held is something in a cache, and whether it was wanted since it came or was passed over."""
+
+    what: Sized
+    wanted: bool = False
+
+
 class Cache:
-    """A Cache keeps what was loaded last, up to a number of bytes. Any thread; its lock is held for a step only."""
+    """A Cache keeps what was loaded, up to a number of bytes. Any thread; what is there is found without a lock.
+
+    What came first goes first, but for what was wanted since: that is passed over once.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._held: OrderedDict[Hashable, Sized] = OrderedDict()
+        self._held: OrderedDict[Hashable, Held] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, load: Callable[[], Any]) -> Any:
         """What is kept under `key`; loaded when it is not there (by two at once, perhaps: either is right)."""
-        with self._lock:
-            found = self._held.get(key)
-            if found is not None:
-                self._held.move_to_end(key)
-                return found
+        held = self._held.get(key)
+        if held is not None:
+            held.wanted = True
+            return held.what
         loaded = load()
         with self._lock:
             if key not in self._held:
-                self._held[key] = loaded
+                self._held[key] = Held(loaded)
                 self._bytes += loaded.nbytes
             while self._bytes > self._limit and len(self._held) > 1:
-                self._bytes -= self._held.popitem(last=False)[1].nbytes
+                first, held = self._held.popitem(last=False)
+                if held.wanted:
+                    held.wanted = False
+                    self._held[first] = held
+                else:
+                    self._bytes -= held.what.nbytes
         return loaded
 
     @property
@@ -74,7 +88,7 @@ class Cache:
         """Drop what is kept under the keys that `wanted` says."""
         with self._lock:
             for key in [key for key in self._held if wanted(key)]:
-                self._bytes -= self._held.pop(key).nbytes
+                self._bytes -= self._held.pop(key).what.nbytes
 
 
 class Content:
@@ -140,7 +154,7 @@ class Chunk:
         if self._damaged or self._last is not None:
             return self._last
         try:
-            opened: OpenChunk = self._cache.get((self.number, "meta"), self._open)
+            opened: OpenChunk = self._cache.get(self.number, self._open)
         except FileNotFoundError:
             return self._last
         except (CorruptChunkError, OSError) as error:
@@ -175,16 +189,13 @@ class Chunk:
 
     def forget(self) -> None:
         """Keep nothing of it in the cache."""
-        self._cache.forget(lambda key: isinstance(key, tuple) and key[0] == self.number)
+        self._cache.forget(lambda key: (key[0] if isinstance(key, tuple) else key) == self.number)
 
 
 class Lost:
     """A Lost stands for a block that cannot be read: it has no values."""
 
     nbytes = 100
-
-    def values(self, columns: IntArray, low: int, high: int, into: Bits, places: IntArray) -> None:  # noqa: ARG002
-        into[:, places] = ABSENT_CELL
 
 
 class OpenChunk(Leaf):
@@ -224,7 +235,7 @@ class OpenChunk(Leaf):
         self.last_row = np.concatenate([none, arrays["last_row"]])
         self.flags = np.concatenate([np.zeros(1, np.uint8), arrays["flags"]])
         self.ahead, self.behind = arrays["reach"].tolist()
-        self.times = np.zeros((header.rows, header.slots), dtype=np.uint64)
+        self.times = np.zeros((header.slots, header.rows), dtype=np.uint64).T
         decode_times(arrays["times"].tobytes(), header.interval, header.first, self.times[:, 1:])
         published = np.ascontiguousarray((self.times != 0).T)
         some = published.any(axis=1)
@@ -232,6 +243,7 @@ class OpenChunk(Leaf):
         self.slot_last = np.where(some, self.rows - 1 - published[:, ::-1].argmax(axis=1), -1).astype(np.int32)
         self._width = int(arrays["block_width"][0])
         self._blocks, self._stretches, self._checks = arrays["blocks"], arrays["stretches"], arrays["checks"]
+        self.outline = self._outlined()
         self.torn = None
         self.writes = 0
 
@@ -260,33 +272,26 @@ class OpenChunk(Leaf):
 
     def taken(self, columns: IntArray, low: int, high: int, plane: int = 0) -> Bits:
         """The cells of these columns (0: none) in the rows [low, high), as [rows × columns]."""
-        cells: Bits = np.empty((len(columns), high - low), dtype=np.uint64).T
-        self.read(columns, low, high, cells, plane)
+        source = self.source(columns, low, 0, high - low, plane)
+        cells = Stack([source], len(columns), high - low).values().view(np.uint64)
         cells ^= ABSENT_CELL
         return cells
 
-    def read(self, columns: IntArray, low: int, high: int, into: Bits, plane: int) -> None:
-        """Write the values of these columns (0: none) in the rows [low, high) to `into` [rows × columns].
-
-        It is quickest where the rows of a column lie one after another.
-        """
-        if len(columns) == 1 and columns[0]:  # so often that it is worth a short cut
-            block, place_in = divmod(int(columns[0]) - 1, self._width)
-            self._block(plane, block).values(np.array([place_in]), low, high, into, FIRST)
-            return
-        place = np.flatnonzero(columns)
-        if len(place) < len(columns):
-            into[:, columns == 0] = ABSENT_CELL
-        wanted = columns[place] - 1
-        block_of = wanted // self._width
-        if (block_of[1:] < block_of[:-1]).any():
-            order = np.argsort(block_of, kind="stable")
-            place, wanted, block_of = place[order], wanted[order], block_of[order]
-        for start, stop in pairwise([0, *(np.flatnonzero(np.diff(block_of)) + 1).tolist(), len(wanted)]):
-            if start < stop:
-                block = int(block_of[start])
-                within = wanted[start:stop] - block * self._width
-                self._block(plane, block).values(within, low, high, into, place[start:stop])
+    def source(self, columns: IntArray, low: int, begin: int, end: int, plane: int | None = None) -> Source:
+        """The values of these columns (0: none) from row `low` on, which are the rows [begin, end) of a stack."""
+        count, plane = self.blocks, self.plane if plane is None else plane
+        if len(columns) == 1:
+            wanted = [(int(columns[0]) - 1) // self._width] if columns[0] else []
+        elif len(columns) < count:
+            wanted = np.unique((columns[columns > 0] - 1) // self._width).tolist()
+        else:
+            there = np.zeros(count + 1, dtype=np.bool_)
+            there[(columns - 1) // self._width] = True  # of column 0 the last one
+            wanted = np.flatnonzero(there[:count]).tolist()
+        blocks: list[Residuals | None] = [None] * count
+        for block in wanted:
+            blocks[block] = self._block(plane, block)
+        return Source(begin, end, columns, low, blocks=blocks, across=self._width)
 
     @property
     def blocks(self) -> int:
@@ -297,15 +302,16 @@ class OpenChunk(Leaf):
         """Have a block in the cache."""
         self._block(self.plane, block)
 
-    def _block(self, plane: int, block: int) -> Residuals | Lost:
+    def _block(self, plane: int, block: int) -> Residuals | None:
         found: Residuals | Lost = self._cache.get((self.number, plane, block), lambda: self._loaded(plane, block))
-        return found
+        return None if isinstance(found, Lost) else found
 
     def _loaded(self, plane: int, block: int) -> Residuals | Lost:
         data = self._intact(block * self.header.planes + plane)
         if data is None:
             return Lost()
-        return residuals_of(data, min(self._width, self.used - 1 - block * self._width), self.rows)
+        columns = min(self._width, self.used - 1 - block * self._width)
+        return residuals_of(data, columns, self.rows)
 
     def _intact(self, number: int) -> bytes | None:
         """The bytes of a block, restored when they are damaged; None when they cannot be. Damage is reported once."""

@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ruler.kernels.cells.layers import find_columns
+from ruler.kernels.cells.layers import Outline, find_columns
 from ruler.model.arrays import ABSENT_BITS, BoolArray, CodeArray, IntArray
 from ruler.tsdb.files.disk import Disk
 
@@ -112,24 +112,30 @@ class Leaf:
     slot_first: CodeArray
     slot_last: CodeArray
     times: Bits  # [rows × slots]
+    outline: Outline  # the arrays above, for kernels
     torn: BoolArray | None = None  # rows with cells that no entry vouches for
     writes = 0
     _sorted: tuple[int, IntArray, IntArray] = (0, np.empty(0, np.int64), np.empty(0, np.int64))
 
     def columns_of(self, series: IntArray) -> list[IntArray]:
-        """For each series its column (0: none); a second array and more where series have several columns."""
+        """For each series its column (0: none), if any has one; a second array and more where some have several."""
         used = self.used
         if self._sorted[0] != used:
             order = np.argsort(self.series_of[1:used], kind="stable").astype(np.int64) + 1
             self._sorted = (used, self.series_of[order], order)
         _, known, order = self._sorted
         found: list[IntArray] = []
-        most = 1
+        most, count = 1, 0
         while len(found) < most:
             columns = np.empty(len(series), dtype=np.int64)
-            most = find_columns(known, order, series, len(found), columns)
-            found.append(columns)
+            most, count = find_columns(known, order, series, len(found), columns)
+            if count:
+                found.append(columns)
         return found
+
+    def _outlined(self) -> Outline:
+        rows, slots = (self.first_row, self.last_row), (self.slot_first, self.slot_last)
+        return Outline(self.first, self.slot_of, *rows, *slots, self.times)
 
     def rows_about(self, start: int, end: int) -> tuple[int, int]:
         """The rows [low, high) outside of which no time is in (start, end]."""
@@ -171,6 +177,7 @@ class Page(Leaf):
         self.flags = np.zeros(shape.columns, dtype=np.uint8)
         self.slot_first: CodeArray = np.full(shape.slots, OPEN, dtype=np.int32)
         self.slot_last: CodeArray = np.full(shape.slots, -1, dtype=np.int32)
+        self.outline = self._outlined()
         self.used = 1  # columns
         self.slots_used = 1
         self.limit = shape.rows  # rows that may be written: all of them, or none any more

@@ -12,7 +12,7 @@ import contextlib
 import os
 import struct
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -160,10 +160,12 @@ def touching(records: Iterable[Erasure], leaf: Stretch, start: int, end: int) ->
 
 
 def spared(
-    leaf: Leaf, columns: IntArray, low: int, high: int, erasures: Iterable[Erasure]
+    leaf: Leaf, columns: IntArray, low: int, high: int, erasures: Sequence[Erasure]
 ) -> tuple[Bits, IntArray, int]:
     """What `leaf.cells_of` gives, without what is erased; and, where that copies, without cells that have no time."""
     cells, places, first = leaf.cells_of(columns, low, high)
+    if not erasures:
+        return cells, places, first
     series = leaf.series_of[columns]
     hitting = [each for each in erasures if np.isin(series, each.ids).any()]
     if not hitting:

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from ruler.kernels.series.numbering import Numbering
 from ruler.model.arrays import BoolArray, CodeArray, IntArray
 from ruler.tsdb.coding.codec import Codec, encode_cells, encode_times
 from ruler.tsdb.files.chunkfile import ChunkWriter, Header, Sink
@@ -20,7 +21,6 @@ from ruler.tsdb.files.page import TIME_SIGN, Bits, Page
 from ruler.tsdb.keep.erase import Erasure, Erasures, blank
 from ruler.tsdb.keep.uniting import United
 from ruler.tsdb.labels.index import Index
-from ruler.tsdb.select.stretch import streams_of
 
 BLOCK_CELLS = 1 << 15
 Written = tuple[Header, int]  # and the size of the chunk in bytes
@@ -141,7 +141,7 @@ def merge(part: United, number: int, sources: tuple[int, ...], sink: Sink, erasu
     """Write columns of several chunks of a ring, which follow one another, as one. May raise OSError."""
     chunks, columns, series = part.chunks, part.columns, part.series
     gone = [erasures.on(chunk) if erasures is not None else () for chunk in chunks]
-    slots, slot = streams_of([chunk.slot_of[each] for chunk, each in zip(chunks, columns, strict=True)])
+    slots, slot = _streams_of([chunk.slot_of[each] for chunk, each in zip(chunks, columns, strict=True)])
     if chunks[0].interval:
         offsets = [chunk.first - chunks[0].first for chunk in chunks]
     else:
@@ -179,6 +179,14 @@ def merge(part: United, number: int, sources: tuple[int, ...], sink: Sink, erasu
         planes=chunks[0].header.planes,
     )
     return write(sink, layout, Codec.DENSE, cells)
+
+
+def _streams_of(slots_of: Sequence[CodeArray]) -> tuple[tuple[IntArray, ...], CodeArray]:
+    """The streams of a chunk to be, each a slot (or none) in each of its sources, and the stream of each column."""
+    codes = np.stack(slots_of, axis=1)
+    stream_of, first = np.empty(len(codes), dtype=np.int64), np.empty(len(codes), dtype=np.int64)
+    streams = Numbering(len(slots_of)).number(codes, range(len(slots_of)), stream_of, first)
+    return tuple(slots[first[:streams]].astype(np.int64) for slots in slots_of), stream_of.astype(np.int32)
 
 
 def spans(cells: Bits) -> tuple[CodeArray, CodeArray]:

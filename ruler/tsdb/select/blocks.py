@@ -12,21 +12,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ruler.kernels.cells.layers import alive, clashing
+from ruler.kernels.cells.layers import Layer, clashing
 from ruler.model.arrays import ABSENT, NEVER, BoolArray, IntArray, absent
-from ruler.storage import Aspect, Block, Deferred, Look, Selection
+from ruler.storage import Block, Deferred, Look, Selection
 from ruler.tsdb.files.chunk import OpenChunk
 from ruler.tsdb.files.page import ABSENT_CELL, TIME_SIGN
 from ruler.tsdb.keep.erase import erased, spared, touching
 from ruler.tsdb.labels.selected import Selected
-from ruler.tsdb.select.gathering import Layer
 from ruler.tsdb.select.merging import Part, in_order
 from ruler.tsdb.select.stretch import Stretch
 from ruler.tsdb.write.ring import Ring
 
 MOST_HOLES = 4  # rows of a stack for each row that there is
 AT_ONCE = 1 << 15  # cells: so few are gathered when they are selected
-SHARE = 1 << 19  # cells that are deferred together: as much as a cache holds
+SHARE = 1 << 18  # cells that are deferred together: as much as a cache holds
 LEAST_SERIES, MOST_SERIES = 64, 1 << 13  # that are deferred together
 FAR = 1 << 62  # no time is further from 1970
 
@@ -45,8 +44,7 @@ def select(
 
     `hold` is told how many cells are to be allocated at once, before they are.
     """
-    last = look is not None and look.aspect is Aspect.INSTANT and not look.step
-    parted = _parted(selected, rings, start, end, last=last)
+    parted = _parted(selected, rings, start, end, look=look)
     if hold is not None:
         hold(parted.cells_at_once)
     found: list[Block | Deferred] = []
@@ -68,7 +66,7 @@ def stacked(selected: Selected, rings: Sequence[Ring], start: int, end: int, pla
     Cells without a time are ABSENT.
     """
     parted = _parted(selected, rings, start, end, plane)
-    found = [block for rows, stretch in parted.stretches for block in stretch.blocks(rows)]
+    found = [whole for rows, stretch in parted.stretches for block in stretch.blocks(rows) for whole in block.blocks()]
     for block in found:
         never = block.times == NEVER
         for row in np.flatnonzero(never.any(axis=1)).tolist():
@@ -101,19 +99,19 @@ class _Parted(NamedTuple):
 
 
 def _parted(
-    selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int = 0, *, last: bool = False
+    selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int = 0, look: Look | None = None
 ) -> _Parted:
     start, end = max(start, -FAR), min(end, FAR)
     gridded = [
         (ring, layers) for ring in rings if ring.interval and (layers := layers_of(selected, ring, start, end, plane))
     ]
     free = [layer for ring in rings if not ring.interval for layer in layers_of(selected, ring, start, end)]
-    mixed = _needing_merge(selected, [layers for _, layers in gridded], free)
+    mixed = _needing_merge([layers for _, layers in gridded], free)
     stretches = []
     for ring, layers in gridded:
         rows, framed = _framed(selected, layers, mixed)
         if framed:
-            stretches.append((rows, Stretch.of(ring.interval, framed, start, end, last=last)))
+            stretches.append((rows, Stretch.of(ring.interval, framed, start, end, look)))
     if mixed is None:
         return _Parted(stretches, np.empty(0, dtype=np.int64), [])
     return _Parted(stretches, np.flatnonzero(mixed), [layer for _, layers in gridded for layer in layers] + free)
@@ -124,7 +122,7 @@ def cells(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> in
     total = 0
     for ring in rings:
         layers = layers_of(selected, ring, start, end)
-        stacked = sum((layer.high - layer.low) * int(np.count_nonzero(layer.columns)) for layer in layers)
+        stacked = sum((layer.high - layer.low) * layer.count for layer in layers)
         if layers and ring.interval and (height := _height(layers)) is not None:
             stacked = max(stacked, height * int(np.count_nonzero(_anywhere(layers))))
         total += stacked
@@ -154,30 +152,24 @@ def layers_of(selected: Selected, ring: Ring, start: int, end: int, plane: int =
         low, high = page.rows_about(start, min(end, leaf.newest))
         if low >= high:
             continue
-        erasures = touching(records, leaf, start, end)
+        erasures = touching(records, leaf, start, end) if records else ()
         for columns in selected.lookup(page).layers:
-            living = np.empty_like(columns)
-            count = alive(columns, page.first_row, page.last_row, low, high, living)
-            if count:
-                layers.append(Layer(page, living, low, high, whole=count == len(columns), erasures=erasures))
+            layer = Layer(page, columns, low, high, erasures)
+            if layer.count:
+                layers.append(layer)
     if len(layers) > 1 and ring.interval:
         layers.sort(key=lambda layer: (layer.page.first, layer.page.order))
     return layers
 
 
-def _needing_merge(selected: Selected, gridded: list[list[Layer]], free: list[Layer]) -> BoolArray | None:
+def _needing_merge(gridded: list[list[Layer]], free: list[Layer]) -> BoolArray | None:
     """Which series cannot be taken row by row; None when all can."""
     merged: BoolArray | None = None
     seen: BoolArray | None = None  # on a ring before
     for layers in gridded:
         if len(layers) > 1:
-            until, clash = np.full(len(selected), -FAR), np.zeros(len(selected), dtype=np.bool_)
-            marks = clash.view(np.uint8)
-            found = [
-                clashing(columns, page.slot_of, page.slot_first, page.slot_last, page.first, until, marks)
-                for page, columns, *_ in layers
-            ]
-            if any(found):
+            clash = clashing(layers)
+            if clash is not None:
                 merged = clash if merged is None else merged | clash
             if _height(layers) is None:
                 merged = _anywhere(layers) if merged is None else merged | _anywhere(layers)
@@ -207,7 +199,7 @@ def _framed(selected: Selected, layers: list[Layer], merged: BoolArray | None) -
     here = _anywhere(layers)
     rows = np.flatnonzero(here if merged is None else here & ~merged)
     layers = [layer.among(rows) for layer in layers]
-    return rows, [layer for layer in layers if layer.columns.any()]
+    return rows, [layer for layer in layers if layer.count]
 
 
 def _anywhere(layers: list[Layer]) -> BoolArray:
@@ -221,14 +213,15 @@ def _anywhere(layers: list[Layer]) -> BoolArray:
 def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> Block | None:
     """The block of series that are merged by time: each is its own stream, and rows count its samples."""
     parts: list[Part] = []
-    for page, all_columns, low, high, _, erasures in sorted(layers, key=lambda layer: layer.page.order):
-        here = np.flatnonzero(all_columns[rows])
-        columns = all_columns[rows[here]]
+    for layer in sorted(layers, key=lambda layer: layer.page.order):
+        page, low, high = layer.page, layer.low, layer.high
+        here = np.flatnonzero(layer.columns[rows])
+        columns = layer.columns[rows[here]]
         if not len(columns):
             continue
         stored = page.times[low:high][:, page.slot_of[columns]].T
         real = (stored ^ _SIGN).view(np.int64)
-        cells, places, first = spared(page, columns, low, high, erasures)
+        cells, places, first = spared(page, columns, low, high, layer.erasures)
         bits = cells[low - first : high - first, places].T
         column, row = np.nonzero((real > start) & (real <= end) & (bits != 0))
         parts.append(Part(page.order, page.interval, here[column], real[column, row], bits[column, row]))

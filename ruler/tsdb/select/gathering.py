@@ -3,82 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from ruler.kernels.cells.gather import gather_cells, gather_last
+from ruler.kernels.cells.layers import Layer
+from ruler.kernels.cells.stacks import Source, Stack, take_last
 from ruler.model.arrays import BoolArray, IntArray
 from ruler.tsdb.files.chunk import OpenChunk
 from ruler.tsdb.files.page import ABSENT_CELL, Bits, Leaf
-from ruler.tsdb.keep.erase import Erasure, spared
+from ruler.tsdb.keep.erase import spared
 
 
-class Layer(NamedTuple):
-    """A Layer is the rows [low, high) of a leaf, and for each series its column there (0: none)."""
-
-    page: Leaf
-    columns: IntArray
-    low: int
-    high: int
-    whole: bool  # every series has its column here, and samples can be in these rows
-    erasures: tuple[Erasure, ...] = ()  # that may touch samples here
-
-    def among(self, columns: slice | IntArray) -> Layer:
-        return self._replace(columns=self.columns[columns])
-
-
-def gathered(layers: Sequence[Layer], base: int, height: int) -> Bits:
+def gathered(layers: Sequence[Layer], width: int, base: int, height: int) -> Stack:
     """The values of all series in `height` rows from the tick `base` on, ABSENT where there is none."""
-    values = np.empty((len(layers[0].columns), height), dtype=np.uint64).T
-    filled = 0
+    sources = []
     for layer in layers:
         offset = layer.page.first - base
         begin, end = max(0, layer.low + offset), min(height, layer.high + offset)
         if begin < end:
-            values[filled:begin] = ABSENT_CELL
-            between = min(max(begin, filled), end)  # rows above it hold cells of other streams already
-            for low, high in ((begin, between), (between, end)):
-                if low < high:
-                    _take(layer, low - offset, values[low:high], beside=low < between)
-            filled = max(filled, end)
-    values[filled:] = ABSENT_CELL
-    return values
+            sources.append(_source(layer, layer.columns, begin - offset, begin, end))
+    return Stack(sources, width, height)
 
 
-def _take(layer: Layer, low: int, into: Bits, *, beside: bool) -> None:
-    """Take rows of a layer, from `low` on; `beside` cells of other streams that are in their places already."""
-    page, high = layer.page, low + len(into)
-    if isinstance(page, OpenChunk) and not beside and not layer.erasures:
-        page.read(layer.columns, low, high, into, page.plane)
-    else:
-        gather_cells(*_stored(layer, low, high), into, beside=beside)
+def last_of(layers: Sequence[Layer], start: int, end: int, *, past_stale: bool) -> tuple[Bits, IntArray]:
+    """The last value of each series with a time in (start, end], ABSENT where there is none, and that time (ms).
 
-
-def last_of(layers: Sequence[Layer], start: int, end: int) -> tuple[Bits, IntArray]:
-    """The last value of each series with a time in (start, end], ABSENT where there is none, and that time (ms)."""
+    With `past_stale`, the marker of a series that ended is none.
+    """
     width = len(layers[0].columns)
     values, times = np.full(width, ABSENT_CELL), np.zeros(width, dtype=np.int64)
-    wanted = np.arange(width)
+    missing = width
     for layer in reversed(layers):
-        page, low, high = layer.page, layer.low, layer.high
-        some = layer if len(wanted) == width else layer.among(wanted)
-        slots = page.slot_of[some.columns]
-        gather_last(*_stored(some, low, high), page.times[low:high], slots, values, times, wanted, start, end)
-        wanted = np.flatnonzero(values == ABSENT_CELL)
-        if not len(wanted):
+        columns = layer.columns if missing == width else np.where(values == ABSENT_CELL, layer.columns, 0)
+        source = _source(layer, columns, layer.low, 0, layer.high - layer.low)
+        missing = take_last(layer, source, values, times, start, end, past_stale)
+        if not missing:
             break
     return values, times
 
 
-def _stored(layer: Layer, low: int, high: int) -> tuple[Bits, IntArray]:
-    """Stored cells in the rows [low, high) of a layer, and the column of each series among them."""
-    page, columns, *_, erasures = layer
-    cells, within, first = spared(page, columns, low, high, erasures)
-    rows = cells[low - first : high - first]
+def _source(layer: Layer, columns: IntArray, low: int, begin: int, end: int) -> Source:
+    """A layer from row `low` on, which are the rows [begin, end) of a stack, for the series that have a column."""
+    page: Leaf = layer.page
+    if isinstance(page, OpenChunk) and not layer.erasures:
+        return page.source(columns, low, begin, end)
+    cells, places, first = spared(page, columns, low, low + end - begin, layer.erasures)
     if page.torn is None:
-        return rows, within
-    return _sure(page, page.torn, low, rows[:, within], columns), np.arange(len(columns))
+        return Source(begin, end, columns, low - first, places, cells)
+    rows = _sure(page, page.torn, low, cells[low - first : low - first + end - begin, places], columns)
+    return Source(begin, end, columns, 0, np.arange(len(columns)), rows)
 
 
 def _sure(page: Leaf, torn: BoolArray, low: int, cells: Bits, columns: IntArray) -> Bits:

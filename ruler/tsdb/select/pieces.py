@@ -19,6 +19,7 @@ from ruler.tsdb.archive.rising import doubled, rising
 
 PLANE: Final = {
     Aspect.INSTANT: Plane.LAST,
+    Aspect.LATEST: Plane.LAST,
     Aspect.LAST: Plane.LAST,
     Aspect.GAUGE: Plane.LAST,
     Aspect.COUNTER: Plane.LAST,
@@ -70,12 +71,12 @@ class Piece:
         if not held.any():
             return None
         tick = None if block.tick is None else (block.tick[0] + rows.start * block.tick[1], block.tick[1])
-        whole = replace(block, values=values, times=times, stream_of=stream_of.astype(np.int32), tick=tick)
+        whole = replace(block, cells=values, times=times, stream_of=stream_of.astype(np.int32), tick=tick)
         return Piece(_columns(whole, held), None if extra is None else extra[:, held], self.resolution, until)
 
 
 def _columns(block: Block, which: IntArray | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Block:
-    return replace(block, rows=block.rows[which], values=block.values[:, which], stream_of=block.stream_of[which])
+    return replace(block, rows=block.rows[which], cells=block.values[:, which], stream_of=block.stream_of[which])
 
 
 def piece_of(block: Block, others: Sequence[Block] | None, resolution: int, aspect: Aspect) -> Piece:
@@ -84,10 +85,10 @@ def piece_of(block: Block, others: Sequence[Block] | None, resolution: int, aspe
         return Piece(_counted(block) if aspect is Aspect.COUNT else block, None, 0)
     extra = _beside(block, others) if others else None
     if aspect is Aspect.COUNT:
-        block = replace(block, values=np.abs(block.values))  # keeps the patterns of absent and stale
+        block = replace(block, cells=np.abs(block.values))  # keeps the patterns of absent and stale
     elif aspect is Aspect.INSTANT:
         if extra is not None:
-            block = replace(block, values=np.where(extra < 0, STALE, block.values))
+            block = replace(block, cells=np.where(extra < 0, STALE, block.values))
         extra = None
     return Piece(block, extra, resolution)
 
@@ -96,7 +97,7 @@ def _counted(block: Block) -> Block:
     """The block with one for each sample."""
     bits = block.values.view(np.int64)
     sampled = (bits != ABSENT_BITS) & (bits != STALE_BITS)
-    return replace(block, values=np.where(sampled, 1.0, ABSENT))
+    return replace(block, cells=np.where(sampled, 1.0, ABSENT))
 
 
 def _beside(block: Block, others: Sequence[Block]) -> FloatArray:
@@ -157,7 +158,7 @@ def _stacked(rows: IntArray, parts: Sequence[Piece], aspect: Aspect) -> Block:
         np.maximum.accumulate(times, axis=0, out=times)
         whole = Block(
             rows=rows,
-            values=np.concatenate([block.values for block in blocks]),
+            cells=np.concatenate([block.values for block in blocks]),
             times=times,
             stream_of=stream_of.astype(np.int32),
             tick=None,
@@ -166,7 +167,7 @@ def _stacked(rows: IntArray, parts: Sequence[Piece], aspect: Aspect) -> Block:
     height = sum(len(part.block.values) for part in parts if part.resolution)
     if aspect is Aspect.COUNTER:
         lost = np.concatenate([part.block.values if part.extra is None else part.extra for part in parts])
-        whole = replace(whole, values=rising(whole.values, lost, height))
+        whole = replace(whole, cells=rising(whole.values, lost, height))
     if aspect in DOUBLED:
         sizes = np.concatenate([np.full(len(part.block.values), part.resolution) for part in parts])
         whole = doubled(whole, sizes)

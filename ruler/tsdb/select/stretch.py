@@ -11,39 +11,42 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ruler.kernels.cells.gather import gather_times
-from ruler.kernels.series.numbering import Numbering
-from ruler.model.arrays import NEVER, CodeArray, IntArray
-from ruler.storage import Block
-from ruler.tsdb.select.gathering import Layer, gathered, last_of
+from ruler.kernels.cells.layers import Layer
+from ruler.kernels.cells.stacks import stacked_times
+from ruler.model.arrays import IntArray
+from ruler.storage import Aspect, Block, Look
+from ruler.tsdb.select.gathering import gathered, last_of
+
+ONLY_LAST = (Aspect.INSTANT, Aspect.LATEST)
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """A Stretch is what the leaves of a ring have of some series in (start, end]; layers say which columns those are.
 
-    It may be that only the `last` sample of each series is wanted.
+    Of a `single` look only the last sample of each series is wanted.
     """
 
     interval: int
-    layers: tuple[Layer, ...]
+    layers: list[Layer]
     start: int
     end: int
-    last: bool
+    single: Aspect | None  # one of ONLY_LAST
     base: int  # the tick of the first row that any of the layers has
     most: int  # rows
 
     @classmethod
-    def of(cls, interval: int, layers: Sequence[Layer], start: int, end: int, *, last: bool) -> Stretch:
+    def of(cls, interval: int, layers: Sequence[Layer], start: int, end: int, look: Look | None) -> Stretch:
         """The stretch of these layers."""
         base = min(layer.page.first + layer.low for layer in layers)
         most = max(layer.page.first + layer.high for layer in layers) - base
-        return cls(interval, tuple(layers), start, end, last, base, most)
+        single = look.aspect if look is not None and not look.step and look.aspect in ONLY_LAST else None
+        return cls(interval, list(layers), start, end, single, base, most)
 
     @property
     def height(self) -> int:
         """How many rows its block has at most."""
-        return 1 if self.last else self.most
+        return 1 if self.single else self.most
 
     @property
     def width(self) -> int:
@@ -51,8 +54,8 @@ class Stretch:
 
     def among(self, columns: slice) -> Stretch:
         """The same for some of the series."""
-        layers = (layer.among(columns) for layer in self.layers)
-        return replace(self, layers=tuple(layer for layer in layers if layer.columns.any()))
+        layers = [layer.among(columns) for layer in self.layers]
+        return replace(self, layers=[layer for layer in layers if layer.count])
 
     def blocks(self, rows: IntArray | None = None) -> list[Block]:
         """The block of these series, if there is anything; its rows are `rows`, or else their places."""
@@ -60,35 +63,13 @@ class Stretch:
             return []
         if rows is None:
             rows = np.arange(self.width)
-        if self.last:
-            cells, moments = last_of(self.layers, self.start, self.end)
+        if self.single:
+            last, moments = last_of(self.layers, self.start, self.end, past_stale=self.single is Aspect.LATEST)
             streams = np.arange(self.width, dtype=np.int32)
-            return [Block(rows, cells.view(np.float64)[np.newaxis], moments[np.newaxis], streams, None)]
-        times, stream_of, top, bottom = self._timed()
+            return [Block(rows, last.view(np.float64)[np.newaxis], moments[np.newaxis], streams, None)]
+        times, stream_of, top, bottom = stacked_times(self.layers, self.base, self.most, self.start, self.end)
         if top >= bottom:
             return []
         base = self.base + top
-        values = gathered(self.layers, base, bottom - top).view(np.float64)
+        values = gathered(self.layers, self.width, base, bottom - top).values()
         return [Block(rows, values, times[top:bottom], stream_of, (base * self.interval, self.interval))]
-
-    def _timed(self) -> tuple[IntArray, CodeArray, int, int]:
-        """The times in (start, end] [rows × streams], NEVER where there is none, the stream of each column, and the
-        rows outside of which there are none.
-        """
-        slots, stream_of = streams_of([layer.page.slot_of[layer.columns] for layer in self.layers])
-        times = np.full((len(slots[0]), self.most), NEVER).T
-        top, bottom = self.most, 0
-        for layer, each in zip(self.layers, slots, strict=True):
-            at = layer.page.first + layer.low - self.base
-            stored = layer.page.times[layer.low : layer.high]
-            first, stop = gather_times(stored, each, times[at : at + len(stored)], self.start, self.end)
-            top, bottom = min(top, at + first), max(bottom, at + stop)
-        return times, stream_of, top, bottom
-
-
-def streams_of(slots_of: Sequence[CodeArray]) -> tuple[tuple[IntArray, ...], CodeArray]:
-    """The streams of a block, each a slot (or none) in each layer, and the stream of each column."""
-    codes = np.stack(slots_of, axis=1)
-    stream_of, first = np.empty(len(codes), dtype=np.int64), np.empty(len(codes), dtype=np.int64)
-    streams = Numbering(len(slots_of)).number(codes, range(len(slots_of)), stream_of, first)
-    return tuple(slots[first[:streams]].astype(np.int64) for slots in slots_of), stream_of.astype(np.int32)

@@ -88,7 +88,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
+def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(asking, "PATIENCE", 30.0)  # or a machine that is busy with something else decides
     library, registry = Library(), CollectorRegistry()
     for name in ("quick", "slow", "slow_too", "later"):
         library.put(Labels({"__name__": name}), [(NOW - 5000, 1.0)])

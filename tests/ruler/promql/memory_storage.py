@@ -94,7 +94,7 @@ class MemoryStorage:
                 starts[rows[self.stream[labels]][time], column] = self.starts.get(labels, {}).get(time, 0)
         return Block(
             rows=np.arange(len(found)),
-            values=values,
+            cells=values,
             times=times,
             stream_of=np.array([streams.index(self.stream[labels]) for labels in found], dtype=np.int32),
             tick=None if self.interval is None else (base, self.interval),

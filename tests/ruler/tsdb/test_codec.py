@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ruler.kernels.cells.stacks import Source, Stack
 from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS
 from ruler.tsdb.coding.codec import Codec, decode_times, encode_cells, encode_times, residuals_of
 
@@ -33,10 +34,8 @@ def times_at(due: npt.ArrayLike) -> Bits:
 
 def decode_cells(data: bytes | memoryview, columns: int, rows: int) -> Bits:
     """Cells [columns × rows] as they are stored."""
-    values = np.empty((columns, rows), dtype=np.uint64)
-    every = np.arange(columns)
-    residuals_of(data, columns, rows).values(every, 0, rows, values.T, every)
-    return values ^ np.uint64(ABSENT_BITS)
+    source = Source(0, rows, 1 + np.arange(columns), 0, blocks=[residuals_of(data, columns, rows)], across=columns)
+    return Stack([source], columns, rows).values().T.view(np.uint64) ^ np.uint64(ABSENT_BITS)
 
 
 def times_of(data: bytes, slots: int, rows: int, interval: int, first: int) -> Bits:
@@ -199,31 +198,44 @@ def test_blocks_without_cells_are_empty() -> None:
 @given(blocks(), st.sampled_from(Codec), st.data())
 @settings(deadline=None, max_examples=150)
 def test_any_columns_and_rows_are_read_anywhere(cells: Bits, codec: Codec, data: st.DataObject) -> None:
-    """Some rows of some columns, in any order and more than once, come into the places they are meant for, whichever
-    way those lie in memory, and nothing else is touched.
+    """Some rows of some columns, in any order and more than once, come into the rows of a stack that they are meant
+    for, a block of one column or more at a time; column 0 and all other rows are absent.
     """
     count, rows = cells.shape
-    columns = np.array(data.draw(st.lists(st.integers(0, count - 1), max_size=6)), dtype=np.int64)
+    columns = np.array(data.draw(st.lists(st.integers(0, count), max_size=40)), dtype=np.int64)
     low = data.draw(st.integers(0, rows))
     high = data.draw(st.integers(low, rows))
-    places = np.array(data.draw(st.permutations(range(8)))[: len(columns)], dtype=np.int64)
-    into = np.full((high - low, 8), 7, dtype=np.uint64, order=data.draw(st.sampled_from("CF")))
-    expected = into.copy()
-    expected[:, places] = cells[columns, low:high].T ^ np.uint64(ABSENT_BITS)
-    residuals_of(encode_cells(cells, codec), count, rows).values(columns, low, high, into, places)
-    assert expected.tolist() == into.tolist()
+    begin, after, across = (data.draw(st.integers(least, 3)) for least in (0, 0, 1))
+    starts = range(0, count, across)
+    held = [
+        residuals_of(encode_cells(cells[at : at + across], codec), len(cells[at : at + across]), rows) for at in starts
+    ]
+    end = begin + high - low
+    source = Source(begin, end, columns, low, blocks=list(held), across=across)
+    expected = np.full((end + after, len(columns)), ABSENT_BITS, dtype=np.uint64)
+    expected[begin:end, columns > 0] = cells[columns[columns > 0] - 1, low:high].T ^ np.uint64(ABSENT_BITS)
+    assert expected.tolist() == Stack([source], len(columns), end + after).values().view(np.uint64).tolist()
 
 
 @pytest.mark.parametrize(
-    ("columns", "low", "high", "places"),
-    [([3], 0, 4, [0]), ([-1], 0, 4, [0]), ([0], 0, 4, [2]), ([0], 0, 4, [-1]), ([0], 1, 5, [0]), ([0], -1, 3, [0]),
-     ([0], 3, 1, [0]), ([0], 0, 3, [0]), ([0, 1], 0, 4, [0])],
-)  # fmt: skip
-def test_what_is_not_there_is_not_read(columns: list[int], low: int, high: int, places: list[int]) -> None:
-    """Columns and rows that a block does not have, and places that there are not, are an IndexError."""
+    ("columns", "low", "begin", "end"),
+    [([4], 0, 0, 4), ([9], 0, 0, 4), ([1], 1, 0, 4), ([1], -1, 0, 4), ([1], 0, -1, 3), ([1], 3, 3, 1)],
+)
+def test_what_is_not_there_is_not_read(columns: list[int], low: int, begin: int, end: int) -> None:
+    """Columns and rows that blocks do not have are an IndexError, and so are those that a page does not have."""
     block = residuals_of(encode_cells(stored(np.arange(12.0).reshape(3, 4)), Codec.FAST), 3, 4)
-    with pytest.raises(IndexError, match="block"):
-        block.values(np.array(columns), low, high, np.empty((4, 2), dtype=np.uint64), np.array(places))
+    with pytest.raises(IndexError):
+        Source(begin, end, np.array(columns), low, blocks=[block], across=5)
+    with pytest.raises(IndexError):
+        Source(begin, end, np.array(columns), low, np.array(columns) - 1, np.zeros((4, 3), dtype=np.uint64))
+
+
+def test_sources_fit_their_stack() -> None:
+    """A source of other series, or of rows that a stack does not have, is an IndexError."""
+    source = Source(1, 3, np.array([1, 2]), 0, np.array([1, 2]), np.zeros((2, 3), dtype=np.uint64))
+    for width, height in ((1, 3), (3, 3), (2, 2)):
+        with pytest.raises(IndexError):
+            Stack([source], width, height)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,28 @@
+from libc.stdint cimport int64_t, uint64_t
+
+cdef enum:
+    TILE = 16  # columns taken together where it is rows that lie side by side
+
+
+cdef class Source:
+    cdef Py_ssize_t begin, end, low, across
+    cdef const int64_t[::1] columns, places
+    cdef const uint64_t[:, :] cells
+    cdef list held
+    cdef void **blocks  # NULL where it has stored cells
+
+    cdef int hold(self, list blocks, Py_ssize_t rows) except -1
+    cdef void decode(
+        self, int64_t column, Py_ssize_t from_row, Py_ssize_t to_row, uint64_t *out, uint64_t *room
+    ) noexcept nogil
+    cdef void take(
+        self, Py_ssize_t left, Py_ssize_t right, uint64_t *into, Py_ssize_t height, Py_ssize_t *filled, uint64_t *room
+    ) noexcept nogil
+    cdef void put_beside(self, Py_ssize_t series, Py_ssize_t rows, uint64_t *out, uint64_t *room) noexcept nogil
+
+
+cdef class Stack:
+    cdef readonly Py_ssize_t width, height
+    cdef list sources
+
+    cdef void tile(self, Py_ssize_t left, Py_ssize_t right, double *into, double *room) noexcept nogil

@@ -1,0 +1,379 @@
+"""Layers of leaves as one stack of rows: their times, and their cells column by column, as readers go through them.
+
+Stored times are XOR the sign bit and stored cells XOR the absent pattern, so that a hole of a sparse file reads as
+absent. Readers take times before cells: a row that is seen with its time is seen whole.
+"""
+
+from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+
+from numpy import empty, float64, full, int32
+
+from ruler.kernels.cells.layers cimport Layer, Outline
+from ruler.kernels.cells.residuals cimport Residuals
+
+cdef uint64_t ABSENT = 0x7FF4746F6373696E
+cdef uint64_t STALE = 0x7FF0000000000002
+cdef uint64_t SIGN = <uint64_t>1 << 63
+cdef int64_t NEVER = INT64_MIN
+cdef uint64_t ODD = 0x9E3779B97F4A7C15  # as many ones as zeros
+
+cdef extern from "Python.h":  # for lists that are not changed any more, without Python's lock
+    ctypedef struct PyObject
+    Py_ssize_t PyList_GET_SIZE(PyObject *) noexcept nogil
+    void *PyList_GET_ITEM(PyObject *, Py_ssize_t) noexcept nogil
+
+
+# --- times ------------------------------------------------------------------------------------------------------------
+
+
+def stacked_times(list layers, int64_t base, Py_ssize_t height, int64_t start, int64_t end):
+    """The times in (start, end] of the streams of some layers, in `height` rows from the tick `base` on.
+
+    Gives the times [height x streams], NEVER where there is none, the stream of each series, and the rows [top, bottom)
+    outside of which there are none. Series are of one stream that are in the same slot of each layer.
+    """
+    cdef Py_ssize_t width = (<Layer>layers[0]).column_of.shape[0], top = height, bottom = 0, streams
+    cdef Layer layer
+    streams_of = empty(width, int32)
+    cdef int32_t[::1] stream_of = streams_of
+    cdef Py_ssize_t *first = <Py_ssize_t *>malloc((width + 1) * sizeof(Py_ssize_t))
+    if first == NULL:
+        raise MemoryError(f"{width} streams")
+    try:
+        streams = _number(layers, width, &stream_of[0] if width else NULL, first)
+        times = full((streams, height), NEVER)
+        for layer in layers:
+            _take_times(layer, layer.outline.first + layer.low - base, times, first, start, end, &top, &bottom)
+    finally:
+        free(first)
+    return times.T, streams_of, top, bottom
+
+
+cdef Py_ssize_t _number(list layers, Py_ssize_t width, int32_t *stream_of, Py_ssize_t *first) except -1:
+    """Number the streams of all series, and note the `first` series of each. How many there are."""
+    cdef Py_ssize_t count = len(layers), each, place, streams = 0, size = 1
+    cdef void **of = <void **>malloc(count * sizeof(void *))
+    cdef int32_t *table  # one more than the stream at each place, by its slots
+    while size < 2 * width:
+        size <<= 1
+    table = <int32_t *>calloc(size, sizeof(int32_t))
+    if of == NULL or table == NULL:
+        free(of)
+        free(table)
+        raise MemoryError(f"{width} streams")
+    for each in range(count):
+        of[each] = <void *>layers[each]
+    with nogil:
+        for each in range(width):
+            if streams and _are_alike(of, count, each, first[streams - 1]):
+                stream_of[each] = <int32_t>streams - 1
+                continue
+            place = <Py_ssize_t>(_mixed(of, count, each) & <uint64_t>(size - 1))
+            while table[place] and not _are_alike(of, count, each, first[table[place] - 1]):
+                place = (place + 1) & (size - 1)
+            if not table[place]:
+                first[streams] = each
+                streams += 1
+                table[place] = <int32_t>streams
+            stream_of[each] = table[place] - 1
+    free(of)
+    free(table)
+    return streams
+
+
+cdef inline int32_t _slot(void *layer, Py_ssize_t series) noexcept nogil:
+    return (<Layer>layer).outline.slot_of[(<Layer>layer).column_of[series]]
+
+
+cdef bint _are_alike(void **layers, Py_ssize_t count, Py_ssize_t one, Py_ssize_t other) noexcept nogil:
+    """Whether two series are in the same slot of each layer."""
+    cdef Py_ssize_t each
+    for each in range(count):
+        if _slot(layers[each], one) != _slot(layers[each], other):
+            return False
+    return True
+
+
+cdef uint64_t _mixed(void **layers, Py_ssize_t count, Py_ssize_t series) noexcept nogil:
+    """Bits that are others for other slots."""
+    cdef uint64_t bits = 0
+    cdef Py_ssize_t each
+    for each in range(count):
+        bits = (bits + <uint64_t>_slot(layers[each], series) + 1) * ODD
+        bits ^= bits >> 29
+    return bits
+
+
+cdef int _take_times(
+    Layer layer,
+    Py_ssize_t at,
+    int64_t[:, ::1] times,
+    const Py_ssize_t *first,
+    int64_t start,
+    int64_t end,
+    Py_ssize_t *top,
+    Py_ssize_t *bottom,
+) except -1:
+    """Write a layer's times to the rows from `at` on."""
+    cdef const uint64_t[:, :] stored = layer.outline.times
+    cdef Py_ssize_t rows = layer.high - layer.low, streams = times.shape[0], left = 0, right, each, row
+    cdef Py_ssize_t slots[TILE]
+    cdef uint64_t within = <uint64_t>max(end - start, <int64_t>0)
+    cdef int64_t time
+    with nogil:
+        while left < streams:
+            right = min(left + TILE, streams)
+            for each in range(left, right):
+                slots[each - left] = layer.outline.slot_of[layer.column_of[first[each]]]
+            if stored.strides[0] == sizeof(uint64_t):
+                for each in range(left, right):
+                    if slots[each - left]:
+                        _copy_times(&stored[layer.low, slots[each - left]], rows, start, within, &times[each, at])
+            else:
+                for row in range(rows):
+                    for each in range(left, right):
+                        time = <int64_t>(stored[layer.low + row, slots[each - left]] ^ SIGN)
+                        if <uint64_t>(time - start - 1) < within:
+                            times[each, at + row] = time
+            for each in range(left, right):
+                _widen(&times[each, 0], at, at + rows, top, bottom)
+            left = right
+    return 0
+
+
+cdef inline void _copy_times(
+    const uint64_t *stored, Py_ssize_t rows, int64_t start, uint64_t within, int64_t *times
+) noexcept nogil:
+    cdef Py_ssize_t row
+    cdef int64_t time
+    for row in range(rows):
+        time = <int64_t>(stored[row] ^ SIGN)
+        times[row] = time if <uint64_t>(time - start - 1) < within else times[row]
+
+
+cdef inline void _widen(
+    const int64_t *times, Py_ssize_t low, Py_ssize_t high, Py_ssize_t *top, Py_ssize_t *bottom
+) noexcept nogil:
+    """Have the rows of a stream in [low, high) that have times in [top, bottom)."""
+    while low < min(high, top[0]) and times[low] == NEVER:
+        low += 1
+    top[0] = min(top[0], low) if low < high else top[0]
+    while high > max(low, bottom[0]) and times[high - 1] == NEVER:
+        high -= 1
+    bottom[0] = max(bottom[0], high) if low < high else bottom[0]
+
+
+# --- cells ------------------------------------------------------------------------------------------------------------
+
+
+cdef class Source:
+    """A Source is columns of a leaf in neighbouring rows, which are the rows [begin, end) of a stack.
+
+    It has stored cells, in whose row `low` those begin and in which the series are at `places`; or else blocks of a
+    chunk, `across` columns each from column 1 on, None for one that is lost or not wanted. Series whose column is 0
+    have none.
+    """
+
+    def __init__(
+        self,
+        Py_ssize_t begin,
+        Py_ssize_t end,
+        const int64_t[::1] columns,
+        Py_ssize_t low,
+        const int64_t[::1] places=None,
+        const uint64_t[:, :] cells=None,
+        list blocks=None,
+        Py_ssize_t across=0,
+    ):
+        cdef Py_ssize_t each, rows = end - begin
+        if begin < 0 or rows < 0 or low < 0:
+            raise IndexError(f"rows {low} and after as {begin} to {end}")
+        self.begin, self.end, self.columns, self.low, self.across = begin, end, columns, low, across
+        if blocks is None:
+            if low + rows > cells.shape[0] or places.shape[0] != columns.shape[0]:
+                raise IndexError(f"{cells.shape[0]} rows of {places.shape[0]} columns: {low + rows} of {columns.shape[0]}")
+            for each in range(columns.shape[0]):
+                if not 0 <= places[each] < cells.shape[1]:
+                    raise IndexError(f"column {places[each]} of {cells.shape[1]}")
+            self.places, self.cells = places, cells
+        else:
+            self.hold(blocks, low + rows)
+
+    cdef int hold(self, list blocks, Py_ssize_t rows) except -1:
+        """Take blocks that have all columns in so many rows."""
+        cdef Py_ssize_t each, number, count = len(blocks)
+        cdef Residuals block
+        self.held = blocks
+        self.blocks = <void **>malloc((count + 1) * sizeof(void *))
+        if self.blocks == NULL:
+            raise MemoryError(f"{count} blocks")
+        for each in range(count):
+            self.blocks[each] = NULL
+            if blocks[each] is not None:
+                block = blocks[each]
+                if rows > block.rows:
+                    raise IndexError(f"block: row {rows} of {block.rows}")
+                self.blocks[each] = <void *>block
+        for each in range(self.columns.shape[0]):
+            if self.columns[each] > 0:
+                number = (self.columns[each] - 1) // self.across
+                if number >= count:
+                    raise IndexError(f"block: {number} of {count}")
+                if self.blocks[number] != NULL:
+                    block = blocks[number]
+                    if (self.columns[each] - 1) % self.across >= block.columns:
+                        raise IndexError(f"block: column {self.columns[each]} of blocks of {block.columns}")
+        return 0
+
+    def __dealloc__(self):
+        free(self.blocks)
+
+    cdef void decode(
+        self, int64_t column, Py_ssize_t from_row, Py_ssize_t to_row, uint64_t *out, uint64_t *room
+    ) noexcept nogil:
+        """Write the values of a chunk's column in some rows, counted from `low` on. There must be such rows."""
+        cdef void *block = self.blocks[(column - 1) // self.across]
+        if block == NULL:
+            _put_absent(out, 0, to_row - from_row)
+        else:
+            (<Residuals>block).values(
+                (column - 1) % self.across, self.low + from_row, self.low + to_row, out, room
+            )
+
+    cdef void take(
+        self, Py_ssize_t left, Py_ssize_t right, uint64_t *into, Py_ssize_t height, Py_ssize_t *filled, uint64_t *room
+    ) noexcept nogil:
+        """Write the values of some series, of which so many rows each are `filled` already."""
+        cdef Py_ssize_t plain = 0, each, row, above
+        cdef uint64_t *out
+        cdef const uint64_t *cells
+        cdef uint64_t *outs[TILE]
+        cdef Py_ssize_t columns[TILE]
+        for each in range(right - left):
+            if self.columns[left + each] <= 0:
+                continue
+            out = into + each * height
+            _put_absent(out, filled[each], self.begin)
+            above = min(max(self.begin, filled[each]), self.end)  # rows before it hold other cells already
+            filled[each] = max(filled[each], self.end)
+            if above > self.begin:
+                self.put_beside(left + each, above - self.begin, out + self.begin, room)
+            if self.blocks != NULL:
+                if above < self.end:
+                    self.decode(
+                        self.columns[left + each], above - self.begin, self.end - self.begin, out + above, room
+                    )
+            elif above > self.begin:
+                for row in range(above - self.begin, self.end - self.begin):
+                    out[self.begin + row] = self.cells[self.low + row, self.places[left + each]] ^ ABSENT
+            else:
+                outs[plain], columns[plain] = out + self.begin, self.places[left + each]
+                plain += 1
+        for row in range(self.end - self.begin if plain else 0):
+            cells = &self.cells[self.low + row, 0]
+            for each in range(plain):
+                outs[each][row] = (<uint64_t *>(<char *>cells + columns[each] * self.cells.strides[1]))[0] ^ ABSENT
+
+    cdef void put_beside(self, Py_ssize_t series, Py_ssize_t rows, uint64_t *out, uint64_t *room) noexcept nogil:
+        """Write values to the first rows, beside cells of other streams that are there already."""
+        cdef Py_ssize_t row
+        if self.blocks != NULL:
+            self.decode(self.columns[series], 0, rows, room, room + rows)
+        else:
+            for row in range(rows):
+                room[row] = self.cells[self.low + row, self.places[series]] ^ ABSENT
+        for row in range(rows):
+            if room[row] != ABSENT:
+                out[row] = room[row]
+
+
+cdef class Stack:
+    """A Stack is the values of some series, bits of floats in so many rows, which are computed when they are wanted.
+
+    No source is after one whose rows begin later. Where none has a cell, the value is ABSENT.
+    """
+
+    def __init__(self, list sources, Py_ssize_t width, Py_ssize_t height):
+        cdef Source source
+        self.sources, self.width, self.height = sources, width, height
+        for source in sources:
+            if source.end > height or source.columns.shape[0] != width:
+                raise IndexError(f"{height} rows of {width} series: {source.end} of {source.columns.shape[0]}")
+
+    @property
+    def shape(self):
+        return self.height, self.width
+
+    def values(self):
+        """All of it [rows x series], lying column by column."""
+        cdef Py_ssize_t left = 0, right
+        values = empty((self.width, self.height), float64)
+        cdef double[:, ::1] into = values
+        cdef double *room = <double *>malloc(2 * (self.height + 1) * sizeof(double))
+        if room == NULL:
+            raise MemoryError(f"a column of {self.height} rows")
+        with nogil:
+            while left < self.width if self.height else False:
+                right = min(left + TILE, self.width)
+                self.tile(left, right, &into[left, 0], room)
+                left = right
+        free(room)
+        return values.T
+
+    cdef void tile(self, Py_ssize_t left, Py_ssize_t right, double *into, double *room) noexcept nogil:
+        """Write the values of up to TILE series, one after another; `room` is for two columns and two numbers."""
+        cdef Py_ssize_t filled[TILE]
+        cdef Py_ssize_t each, count = PyList_GET_SIZE(<PyObject *>self.sources)
+        for each in range(right - left):
+            filled[each] = 0
+        for each in range(count):
+            (<Source>PyList_GET_ITEM(<PyObject *>self.sources, each)).take(
+                left, right, <uint64_t *>into, self.height, filled, <uint64_t *>room
+            )
+        for each in range(right - left):
+            _put_absent(<uint64_t *>into + each * self.height, filled[each], self.height)
+
+
+def take_last(
+    Layer layer, Source source, uint64_t[::1] values, int64_t[::1] times, int64_t start, int64_t end, bint past_stale
+):
+    """Find the last sample of each series in a layer with a time in (start, end], where `values` has ABSENT.
+
+    With `past_stale`, the marker of a series that ended is no sample. Gives how many series still have none.
+    """
+    cdef const uint64_t[:, :] stored = layer.outline.times
+    cdef Py_ssize_t rows = layer.high - layer.low, each, row, slot, missing = 0
+    cdef uint64_t cell, within = <uint64_t>max(end - start, <int64_t>0)
+    cdef int64_t time
+    cdef uint64_t *room = <uint64_t *>malloc(2 * (rows + 1) * sizeof(uint64_t))
+    if room == NULL:
+        raise MemoryError(f"a column of {rows} rows")
+    with nogil:
+        for each in range(values.shape[0]):
+            if values[each] != ABSENT:
+                continue
+            if source.columns[each] > 0:
+                slot = layer.outline.slot_of[source.columns[each]]
+                if source.blocks != NULL:
+                    source.decode(source.columns[each], 0, rows, room, room + rows)
+                for row in range(rows - 1, -1, -1):
+                    time = <int64_t>(stored[layer.low + row, slot] ^ SIGN)
+                    if <uint64_t>(time - start - 1) >= within:
+                        continue
+                    if source.blocks != NULL:
+                        cell = room[row]
+                    else:
+                        cell = source.cells[source.low + row, source.places[each]] ^ ABSENT
+                    if cell != ABSENT and not (past_stale and cell == STALE):
+                        values[each], times[each] = cell, time
+                        break
+            missing += values[each] == ABSENT
+    free(room)
+    return missing
+
+
+cdef inline void _put_absent(uint64_t *out, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
+    cdef Py_ssize_t row
+    for row in range(low, high):
+        out[row] = ABSENT
