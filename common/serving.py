@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import cast
 
 import uvicorn
-from uvicorn.server import ServerState
 
 from common.accepting import Acceptor, affordable_connections
-from common.connection import App, Connection, Message, Prompt, Receive, Scope, Send
+from common.connection import App, Connection, Message, Prompt, Receive, Scope, Send, Shared
 from common.errors import StartError
 
 __all__ = [
@@ -36,6 +35,7 @@ __all__ = [
 ]
 
 STOP_SECONDS = 3
+KEEP_ALIVE_SECONDS = 75
 
 log = logging.getLogger("http")
 
@@ -151,7 +151,7 @@ class HttpServer:
 
     async def _serve(self) -> None:
         serving = []
-        shared = ServerState()
+        shared = Shared()
         for listener in self._listeners:
             config = uvicorn.Config(
                 listener.app,
@@ -164,7 +164,7 @@ class HttpServer:
                 log_level="warning",
                 access_log=False,
                 server_header=False,
-                timeout_keep_alive=75,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=STOP_SECONDS,
             )
             prompt = listener.app if isinstance(listener.app, Prompt) else None
@@ -182,17 +182,23 @@ class HttpServer:
 class _Server(uvicorn.Server):
     """uvicorn's server with our door, and without its signal handlers: signals belong to the program."""
 
-    def __init__(self, config: uvicorn.Config, shared: ServerState, limit: int, prompt: Prompt | None) -> None:
+    def __init__(self, config: uvicorn.Config, shared: Shared, limit: int, prompt: Prompt | None) -> None:
         super().__init__(config)
-        self.server_state, self._limit, self._prompt = shared, limit, prompt
+        self.server_state = self._shared = shared
+        self._limit, self._prompt = limit, prompt
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         clients = cast("set[Connection]", self.server_state.connections)
         self.servers = [Acceptor(each, clients, self._limit, self._connection) for each in sockets or ()]  # type: ignore[misc]  # all that uvicorn does with them is to close them
         self.started = True
 
+    async def on_tick(self, counter: int) -> bool:
+        leaves = await super().on_tick(counter)
+        self._shared.renew()  # the time of day may be another
+        return leaves
+
     def _connection(self) -> Connection:
-        return Connection(self._prompt, self.config, self.server_state, self.lifespan.state)
+        return Connection(self._prompt, self.config, self._shared, self.lifespan.state)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from a2wsgi import WSGIMiddleware
 from flask import Blueprint, Flask, Response
 from prometheus_client import CollectorRegistry
 
-from common.connection import Reply
 from common.errors import TocsinError
 from common.exposition import metrics_app
 from common.serving import App, Receive, Scope, Send
@@ -35,10 +34,9 @@ class Lifecycle:
 class Front:
     """The Front answers every request to a ruler: at first queries alone, and once it is complete all."""
 
-    prompt_paths: Final = Asking.prompt_paths
-
     def __init__(self, asking: Asking, queries: Blueprint, registry: CollectorRegistry) -> None:
         self._asking, self._queries = asking, queries
+        self.at_once, self.is_begun = asking.at_once, asking.is_begun
         self.flask = _flask((queries,), _early_routes())
         self._wsgi = WSGIMiddleware(self._answer, workers=THREADS)  # type: ignore[arg-type]  # its own words for WSGI's types
         self._app = metrics_app(registry, otherwise=self._wsgi)  # type: ignore[arg-type]  # and for ASGI's
@@ -55,10 +53,6 @@ class Front:
             await self._asking(scope, receive, send)
         else:
             await self._app(scope, receive, send)
-
-    def at_once(self, scope: Scope, body: bytes) -> Reply | None:
-        """The answer to a query that is small."""
-        return self._asking.at_once(scope, body)
 
     @property
     def app(self) -> App:

@@ -27,11 +27,13 @@ from ruler.api.errors import answer
 from ruler.api.form import Disconnected, Form, TooLarge, body_form, read_body, url_form
 from ruler.api.question import SHORT, Question, answered, instant_question, plan_of, range_question
 from ruler.api.turns import Turns
+from ruler.kernels.text.requests import is_begun, plain_request
 from ruler.promql.engine import Engine
 from ruler.promql.limits import Limits
 from ruler.promql.sharing import Share, Sharing
 
 INSTANT, RANGE = "/api/v1/query", "/api/v1/query_range"
+_INSTANT, _RANGE = INSTANT.encode(), RANGE.encode()
 METHODS: Final = "GET, HEAD, OPTIONS, POST"
 JSON: Final = b"application/json"
 
@@ -49,7 +51,7 @@ class Asking(Collector):
     """Asking answers queries: at most `concurrency` at once in threads, each for `timeout` seconds with its wait."""
 
     paths: Final = frozenset((INSTANT, RANGE))
-    prompt_paths: Final = frozenset(path.encode() for path in (INSTANT, RANGE))
+    is_begun = staticmethod(is_begun)
 
     def __init__(self, engine: Engine, clock: Clock, *, timeout: float, concurrency: int) -> None:
         self._engine, self._clock, self._timeout = engine, clock, timeout
@@ -86,48 +88,57 @@ class Asking(Collector):
             status, pieces = _failed(error)
         await _respond(send, status, pieces if method != "HEAD" else [b""], sum(map(len, pieces)))
 
-    def at_once(self, scope: Scope, body: bytes) -> Reply | None:
+    def at_once(self, data: bytes) -> Reply | None:
         """The answer to a query that is small, or to what is none; None to any other."""
-        if scope["method"] not in ("GET", "POST"):
+        request = plain_request(data)
+        if request is None:
             return None
-        status = 200
+        path, query, body = request
+        is_instant = path == _INSTANT
+        if not is_instant and path != _RANGE:
+            return None
         try:
-            pieces = self._small_answer(scope, body)
+            pieces = self._small_answer(is_instant, Form(body, query))
         except Exception as error:  # noqa: BLE001  (the boundary of a request)
             status, pieces = _failed(error)
-        return None if pieces is None else Reply(status, JSON, b"".join(pieces))
+            return Reply(status, JSON, b"".join(pieces))
+        return None if pieces is None else Reply(200, JSON, pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
-    def _small_answer(self, scope: Scope, body: bytes) -> list[bytes] | None:
-        question, deadline = self._asked(scope, _form(scope, body))
+    def _small_answer(self, is_instant: bool, form: Form) -> list[bytes] | None:
+        began = timer.monotonic()
+        question = self._question(is_instant, form)
         if len(question.text) > SHORT:
             return None
-        plan = plan_of(question.text)
-        if not plan.light:
+        query = plan_of(question)
+        if not query.light:
             return None
+        deadline = began + self._patience(question)
         limits = self._engine.limits(min(deadline, timer.monotonic() + PATIENCE), most=SMALL)
         try:
-            pieces = answered(self._engine, question, plan, limits)
+            pieces = answered(self._engine, question, query, limits)
         except (TooManySamples, QueryTimeout):  # it is not small: from the beginning, with all that a query may use
             if timer.monotonic() > deadline:
                 raise
             return None
-        self._engine.tally.waited(0)
+        self._engine.tally.at_once += 1
         return pieces
 
-    def _asked(self, scope: Scope, form: Form) -> tuple[Question, float]:
-        """What a request asks, and until when it wants an answer (`time.monotonic()`)."""
-        instant = scope["path"] == INSTANT
-        question = instant_question(form, self._clock.now()) if instant else range_question(form)
+    def _question(self, is_instant: bool, form: Form) -> Question:
+        return instant_question(form, self._clock) if is_instant else range_question(form)
+
+    def _patience(self, question: Question) -> float:
+        """For how long (s) an answer is wanted."""
         asked = question.timeout
-        return question, timer.monotonic() + (self._timeout if asked is None else min(self._timeout, asked / 1000))
+        return self._timeout if asked is None else min(self._timeout, asked / 1000)
 
     async def _answer(self, scope: Scope, receive: Receive) -> list[bytes]:
         body = await read_body(receive) if scope["method"] == "POST" else b""
         form = _form(scope, body) if len(body) < LARGE_FORM else await asyncio.to_thread(_form, scope, body)
-        return await self._in_turn(*self._asked(scope, form), receive)
+        return await self._in_turn(self._question(scope["path"] == INSTANT, form), receive)
 
-    async def _in_turn(self, question: Question, deadline: float, receive: Receive) -> list[bytes]:
+    async def _in_turn(self, question: Question, receive: Receive) -> list[bytes]:
         began = timer.monotonic()
+        deadline = began + self._patience(question)
         turn = self.turns.ask()
         leaving = asyncio.ensure_future(_left(receive))
         try:
@@ -149,7 +160,7 @@ class Asking(Collector):
 
     def _evaluated(self, question: Question, limits: Limits, waited: float) -> list[bytes]:
         with limits.computing():
-            return answered(self._engine, question, plan_of(question.text), limits, waited)
+            return answered(self._engine, question, plan_of(question), limits, waited)
 
 
 def _form(scope: Scope, body: bytes) -> Form:

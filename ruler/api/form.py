@@ -5,15 +5,15 @@ Written by hand because the library's way costs more than a small query. Bodies 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from io import BytesIO
 from typing import Final
+from urllib.parse import urlencode
 
 from common.errors import ParseError, TocsinError
 from common.exposition import request_header
 from common.serving import Receive, Scope
 from ruler.api.errors import BadRequest
-from ruler.kernels.text.forms import fields
+from ruler.kernels.text.forms import NotTextError, gather
 
 MAX_BODY_BYTES: Final = 2 << 20
 MAX_PARAMETERS: Final = 1000
@@ -32,16 +32,21 @@ class TooLarge(TocsinError):  # noqa: N818
 class Form:
     """A Form is the parameters of a request: each name with its values, those of the body before those of the URL."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("values",)
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self._values: dict[str, list[str]] = {}
-        for name, value in pairs:
-            self._values.setdefault(name, []).append(value)
+    def __init__(self, *parts: bytes) -> None:
+        self.values: dict[str, list[str]] = {}
+        for part in parts:
+            if part.count(b"&") >= MAX_PARAMETERS:
+                raise BadRequest(f"more than {MAX_PARAMETERS} parameters")
+            try:
+                gather(part, self.values)
+            except NotTextError as error:
+                raise _not_text(*error.args) from None
 
     def get(self, name: str, default: str = "") -> str:
         """The only value of a parameter; raises BadRequest when it was given different ones."""
-        values = self._values.get(name)
+        values = self.values.get(name)
         if values is None:
             return default
         if len(values) > 1 and any(value != values[0] for value in values):
@@ -49,7 +54,7 @@ class Form:
         return values[0]
 
     def getlist(self, name: str) -> list[str]:
-        return self._values.get(name, [])
+        return self.values.get(name, [])
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -68,38 +73,24 @@ async def read_body(receive: Receive) -> bytes:
 
 def url_form(scope: Scope) -> Form:
     """The parameters that a request's URL has."""
-    return Form(_pairs(scope["query_string"]))
+    return Form(scope["query_string"])
 
 
 def body_form(scope: Scope, body: bytes) -> Form:
     """The parameters that a request's body and URL have."""
     media = request_header(scope, "content-type")
     kind = media.partition(";")[0].strip().lower()
-    pairs: list[tuple[str, str]] = []
-    if kind == URLENCODED:
-        pairs = _pairs(body)
-    elif kind == MULTIPART:
-        pairs = _parts(media, body)
-    return Form([*pairs, *_pairs(scope["query_string"])])
+    if kind == MULTIPART:
+        body = urlencode(_parts(media, body)).encode()
+    elif kind != URLENCODED:
+        body = b""
+    return Form(body, scope["query_string"])
 
 
-def _pairs(encoded: bytes) -> list[tuple[str, str]]:
-    if encoded.count(b"&") >= MAX_PARAMETERS:
-        raise BadRequest(f"more than {MAX_PARAMETERS} parameters")
-    pairs = []
-    for name, value in fields(encoded):
-        key = _text(name, "")
-        pairs.append((key, _text(value, key)))
-    return pairs
-
-
-def _text(encoded: bytes, name: str) -> str:
-    try:
-        return encoded.decode()
-    except UnicodeDecodeError as error:
-        before = encoded[: error.start].decode()
-        where = ParseError("invalid UTF-8 rune", text=before + "\N{REPLACEMENT CHARACTER}", position=len(before))
-        raise BadRequest(f'invalid parameter "{name}": {where}' if name else "the request is not UTF-8 text") from None
+def _not_text(name: str, before: str) -> BadRequest:
+    """The complaint about a parameter that is text up to a place; one without a name is a name that is no text."""
+    where = ParseError("invalid UTF-8 rune", text=before + "\N{REPLACEMENT CHARACTER}", position=len(before))
+    return BadRequest(f'invalid parameter "{name}": {where}' if name else "the request is not UTF-8 text")
 
 
 def _parts(media: str, body: bytes) -> list[tuple[str, str]]:

@@ -11,12 +11,14 @@ from typing import Protocol
 from common.durations import parse_duration
 from common.errors import ParseError
 from ruler.api.errors import BadRequest
+from ruler.kernels.text.forms import milliseconds
 from ruler.model.matcher import Matcher
 from ruler.promql.parser import parse_selector
 
 EARLIEST, LATEST = -(1 << 53), 1 << 53  # ms that a float holds exactly
 
 _LONGEST = (1 << 63) / 1e9  # s, what Go's time.Duration holds
+_LONG = 9_000_000_000_000  # ms, less than that
 
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z")
@@ -33,15 +35,18 @@ class Form(Protocol):
 def time_of(form: Form, name: str, default: int | None = None) -> int:
     """A time in ms, from seconds since 1970 or RFC 3339; `default` when it is not given."""
     text = form.get(name, "")
+    time = milliseconds(text)
+    if time is not None:
+        return time
     if not text and default is not None:
         return default
-    milliseconds = _time(text)
-    if milliseconds is None or not EARLIEST <= milliseconds <= LATEST:
+    time = _time(text)
+    if time is None or not EARLIEST <= time <= LATEST:
         problem = f'cannot parse "{text}" to a valid timestamp'
         if default is not None:
             problem = f"invalid time value for '{name}': {problem}"
         raise BadRequest(f'invalid parameter "{name}": {problem}')
-    return milliseconds
+    return time
 
 
 def _time(text: str) -> int | None:
@@ -61,6 +66,9 @@ def duration_of(form: Form, name: str) -> int | None:
     text = form.get(name, "")
     if not text:
         return None
+    duration = milliseconds(text)
+    if duration is not None and duration < _LONG:
+        return duration
     problem = f'invalid parameter "{name}": cannot parse "{text}" to a valid duration'
     seconds = _number(text)
     if seconds is None:

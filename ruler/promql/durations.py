@@ -1,6 +1,6 @@
 """Arithmetic on durations → milliseconds, once it is known from when to when and how finely a query runs.
 
-What comes out holds no DurationExpr; a tree that holds none goes through as it is, without a copy.
+What comes out holds no DurationExpr.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from common.errors import ParseError
 from ruler.promql.ast import DurationExpr, DurationTerm, Expr, Extent, MatrixSelector, Number, Subquery, VectorSelector
 from ruler.promql.cursor import LONGEST_SECONDS
-from ruler.promql.walk import mapped, nodes
+from ruler.promql.walk import mapped
 
 _ARITHMETIC: Final[dict[str, Callable[[np.float64, np.float64], np.float64]]] = {
     "+": np.add,
@@ -34,21 +34,9 @@ def resolved(expr: Expr, start: int, end: int, step: int, text: str = "") -> Exp
 
     Raises ParseError, with a place in `text`.
     """
-    if not any(map(_holds_arithmetic, nodes(expr))):
-        return expr
     with np.errstate(all="ignore"):
         resolution = _Resolution({"step": step / 1000, "range": (end - start) / 1000}, text)
         return mapped(expr, resolution.of)
-
-
-def _holds_arithmetic(node: Expr) -> bool:
-    if isinstance(node, VectorSelector):
-        return isinstance(node.offset, DurationExpr)
-    if isinstance(node, MatrixSelector):
-        return isinstance(node.range, DurationExpr)
-    if isinstance(node, Subquery):
-        return any(isinstance(each, DurationExpr) for each in (node.range, node.step, node.offset))
-    return False
 
 
 class _Resolution:

@@ -60,6 +60,8 @@ class Repairs:
 class Notes:
     """Notes collect what a query has to tell beside its result; `text` is the query, for the places."""
 
+    __slots__ = ("_infos", "_repairs", "_text", "_warnings")
+
     def __init__(self, text: str) -> None:
         self._text = text
         self._warnings: dict[str, Node] = {}
@@ -77,6 +79,9 @@ class Notes:
         known = self._repairs.get(note)
         self._repairs[note] = repairs if known is None else known | repairs
         self._infos.setdefault(note, node)
+
+    def __bool__(self) -> bool:
+        return bool(self._warnings or self._infos)
 
     @property
     def warnings(self) -> tuple[str, ...]:

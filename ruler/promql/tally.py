@@ -10,41 +10,43 @@ from prometheus_client.registry import Collector
 
 from ruler.model.result import Spent
 
-QUEUE, PREPARE, EVALUATE, ORDER = SLICES = ("queue_time", "prepare_time", "inner_eval", "result_sort")
-
 
 class Tally(Collector):
-    """A Tally adds up the seconds of each slice of every query, and the samples that were looked at."""
+    """A Tally adds up the seconds of each slice of every query, and the samples that were looked at.
+
+    `at_once` are the queries that waited for nothing; only the thread that answers them counts them.
+    """
 
     def __init__(self) -> None:
+        self.at_once = 0
         self._lock = Lock()
-        self._seconds = dict.fromkeys(SLICES, 0.0)
-        self._counts = dict.fromkeys(SLICES, 0)
-        self._samples = 0
+        self._asked = self._ranges = self._queued = self._samples = 0
+        self._waited = self._prepared = self._evaluated = self._ordered = 0.0
 
     def add(self, spent: Spent) -> None:
+        prepared, evaluated, ordered, samples, _ = spent
         with self._lock:
-            seconds, counts = self._seconds, self._counts
-            seconds[PREPARE] += spent.prepared
-            seconds[EVALUATE] += spent.evaluated
-            counts[PREPARE] += 1
-            counts[EVALUATE] += 1
-            if spent.ordered is not None:
-                seconds[ORDER] += spent.ordered
-                counts[ORDER] += 1
-            self._samples += spent.samples
+            self._asked += 1
+            self._prepared += prepared
+            self._evaluated += evaluated
+            self._samples += samples
+            if ordered is not None:
+                self._ranges += 1
+                self._ordered += ordered
 
     def waited(self, seconds: float) -> None:
         """Add what a query waited for its turn."""
         with self._lock:
-            self._seconds[QUEUE] += seconds
-            self._counts[QUEUE] += 1
+            self._queued += 1
+            self._waited += seconds
 
     def collect(self) -> Iterable[Metric]:
         timings = SummaryMetricFamily("prometheus_engine_query_duration_seconds", "Query timings.", labels=["slice"])
         with self._lock:
-            for each in sorted(SLICES):
-                timings.add_metric([each], self._counts[each], self._seconds[each])
+            timings.add_metric(["inner_eval"], self._asked, self._evaluated)
+            timings.add_metric(["prepare_time"], self._asked, self._prepared)
+            timings.add_metric(["queue_time"], self._queued + self.at_once, self._waited)
+            timings.add_metric(["result_sort"], self._ranges, self._ordered)
             samples = float(self._samples)
         yield timings
         text = "Samples that all queries looked at."

@@ -5,16 +5,19 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from typing import Final
 
 import pytest
 import requests
 
-from common import connection
+from common import connection, serving
 from common.connection import Reply
 from common.errors import StartError
 from common.serving import HttpServer, Listener, Receive, Scope, Send, address_of, bind, split_address
+from ruler.kernels.text.requests import is_begun, plain_request
 from ruler.loop import new_event_loop
+
+URLENCODED = "application/x-www-form-urlencoded"
+KEPT = 0.6  # s
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,22 +38,23 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
 class Echo:
     """Echo answers at once with what was asked, unless the body is `later`: then, and elsewhere, as `hello` does."""
 
-    prompt_paths: Final = frozenset((b"/echo",))
+    is_begun = staticmethod(is_begun)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await hello(scope, receive, send)
 
-    def at_once(self, scope: Scope, body: bytes) -> Reply | None:
-        if body == b"later":
+    def at_once(self, data: bytes) -> Reply | None:
+        request = plain_request(data)
+        if request is None or request[0] != b"/echo" or request[2] == b"later":
             return None
-        asked = f"{scope['method']} {scope['path']} {scope['query_string'].decode()} {body.decode()}"
-        return Reply(200, b"text/plain", asked.encode())
+        return Reply(200, b"text/plain", b" ".join(request))
 
 
 @pytest.fixture(params=[None, new_event_loop], ids=["asyncio", "uvloop"])
 def address(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(connection, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(serving, "KEEP_ALIVE_SECONDS", KEPT)
     server = HttpServer([Listener("test", bind("127.0.0.1:0", "test"), Echo())], new_loop=request.param)
     server.start()
     yield server.addresses[0]
@@ -109,6 +113,7 @@ def test_idle_keep_alive_connections_stay(address: str) -> None:
 def _conversation(address: str, *sent: bytes) -> bytes:
     """All that comes back to what is sent, one piece a while after the other, until the server closes."""
     with socket.create_connection(split_address(address), timeout=5) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in sent:
             client.sendall(piece)
             time.sleep(0.02)
@@ -120,7 +125,8 @@ def _conversation(address: str, *sent: bytes) -> bytes:
 
 def _posted(body: bytes, *, close: bool = False, path: str = "/echo") -> bytes:
     ending = "Connection: close\r\n" if close else ""
-    return f"POST {path} HTTP/1.1\r\nHost: x\r\n{ending}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    about = f"Host: x\r\n{ending}Content-Type: {URLENCODED}\r\nContent-Length: {len(body)}"
+    return f"POST {path} HTTP/1.1\r\n{about}\r\n\r\n".encode() + body
 
 
 LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -129,27 +135,48 @@ LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 def test_what_is_prompt_is_answered_whole(address: str) -> None:
     """An app that can answers where the request arrives, with the heads that all answers have."""
     with requests.Session() as session:
+        session.headers["content-type"] = URLENCODED
         for _ in range(3):
             answer = session.get(f"http://{address}/echo?a=1", timeout=5)
-            assert ("GET /echo a=1 ", "text/plain") == (answer.text, answer.headers["content-type"])
+            assert ("/echo a=1 ", "text/plain") == (answer.text, answer.headers["content-type"])
             assert "date" in answer.headers
             assert "5" == session.post(f"http://{address}/echo", data=b"later", timeout=5).text
-            assert "POST /echo  now" == session.post(f"http://{address}/echo", data=b"now", timeout=5).text
-        large = b"x" * (connection.PROMPT_BODY + 1)
+            assert "/echo  now" == session.post(f"http://{address}/echo", data=b"now", timeout=5).text
+        large = b"x" * (connection.PROMPT_BYTES + 1)
         assert str(len(large)) == session.post(f"http://{address}/echo", data=large, timeout=5).text
+
+
+def test_quiet_connections_are_let_go(address: str) -> None:
+    """A while after the last answer, whether the ones before were given at once or not."""
+    with socket.create_connection(split_address(address), timeout=5) as client:
+        for path in ("/echo", "/", "/echo", "/echo"):
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            received = b""
+            while not received.endswith((b"\r\n\r\n0", b"\r\n\r\n/echo  ")):
+                received += client.recv(1 << 16)
+            time.sleep(KEPT / 3)
+        begun = time.monotonic()
+        assert b"" == client.recv(1)
+        assert time.monotonic() - begun < 2 * KEPT
 
 
 @pytest.mark.parametrize("size", [50, 100, 10_000])
 def test_answers_come_in_turn(address: str, size: int) -> None:
     """However requests are cut or joined on their way, and whichever of them are answered at once."""
     bodies = (b"one", b"later", b"two", b"", b"later", b"three")
-    sent = b"".join(map(_posted, bodies)) + LAST
-    answers = _conversation(address, *(sent[at : at + size] for at in range(0, len(sent), size)))
-    texts = [part.partition(b"\r\n\r\n")[2] for part in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
     asgi = [b"%d" % len(body) for body in bodies]
-    at_once = [b"POST /echo  " + body for body in bodies]
-    assert [True] * 6 == [text in either for text, *either in zip(texts, asgi, at_once, strict=False)]
-    assert (7, b"0", at_once[0]) == (len(texts), texts[-1], texts[0])
+    at_once = [b"/echo  " + body for body in bodies]
+    alone, joined = (
+        _texts(_conversation(address, *(part[at : at + size] for part in parts for at in range(0, len(part), size))))
+        for parts in ([*map(_posted, bodies), LAST], [b"".join([*map(_posted, bodies), LAST])])
+    )
+    assert [*(asgi[n] if bodies[n] == b"later" else at_once[n] for n in range(6)), b"0"] == alone
+    assert [True] * 6 == [text in either for text, *either in zip(joined, asgi, at_once, strict=False)]
+    assert (7, b"0") == (len(joined), joined[-1])
+
+
+def _texts(answers: bytes) -> list[bytes]:
+    return [part.partition(b"\r\n\r\n")[2] for part in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
 
 
 def test_a_client_that_wants_to_close_is_let_go(address: str) -> None:

@@ -4,16 +4,32 @@ What is decoded is never longer than what it was.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport int64_t
 from libc.string cimport memchr
 
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
 
-def fields(bytes encoded not None):
-    """Names and values in the order in which they are written, as bytes; one without `=` has an empty value."""
+cdef enum:
+    MOST_DIGITS = 10  # before the point
+    DECIMALS = 3
+
+
+class NotTextError(Exception):
+    """A field that is not UTF-8: what it is called, if that is text, and what comes before the mistake."""
+
+
+def gather(bytes encoded not None, dict values not None):
+    """Add the values of each name, in the order in which they are written; one without `=` is empty.
+
+    Raises NotTextError.
+    """
     cdef const char *at = PyBytes_AS_STRING(encoded)
     cdef const char *end = at + len(encoded)
     cdef const char *stop
     cdef const char *sign
-    cdef list found = []
+    cdef str name, value
     while at < end:
         stop = <const char *>memchr(at, c'&', end - at)
         if stop == NULL:
@@ -21,19 +37,56 @@ def fields(bytes encoded not None):
         if stop > at:
             sign = <const char *>memchr(at, c'=', stop - at)
             if sign == NULL:
-                found.append((_decoded(at, stop), b""))
+                sign = stop
+            name = _text(at, sign, "")
+            value = _text(sign + 1, stop, name) if sign < stop else ""
+            if name in values:
+                (<list>values[name]).append(value)
             else:
-                found.append((_decoded(at, sign), _decoded(sign + 1, stop)))
+                values[name] = [value]
         at = stop + 1
-    return found
 
 
-cdef bytes _decoded(const char *at, const char *end):
-    """`+` is a space and `%2F` a byte; a `%` without two hexadecimal digits is itself."""
-    if memchr(at, c'%', end - at) == NULL and memchr(at, c'+', end - at) == NULL:
-        return PyBytes_FromStringAndSize(at, end - at)
-    cdef bytes room = PyBytes_FromStringAndSize(NULL, end - at)  # nobody else has it yet
-    cdef char *begin = PyBytes_AS_STRING(room)
+def milliseconds(str text not None):
+    """The milliseconds of seconds that are written in digits, with three decimals at most; None of any other text."""
+    cdef Py_ssize_t length = 0
+    cdef const char *at = PyUnicode_AsUTF8AndSize(text, &length) if text.isascii() else NULL
+    cdef const char *end = at + length
+    cdef const char *point = at
+    cdef int64_t number = 0
+    cdef int decimals = 0
+    while point < end and c'0' <= point[0] <= c'9' and point - at <= MOST_DIGITS:
+        number = 10 * number + point[0] - c'0'
+        point += 1
+    if not 0 < point - at <= MOST_DIGITS or end - point > 1 + DECIMALS or point < end and point[0] != c'.':
+        return None
+    at = point + 1
+    for decimals in range(DECIMALS):
+        number *= 10
+        if at < end:
+            if not c'0' <= at[0] <= c'9':
+                return None
+            number += at[0] - c'0'
+            at += 1
+    return number
+
+
+cdef str _text(const char *at, const char *end, str name):
+    """What stands for a text, of which the field of this name is one if it has a name yet."""
+    cdef bytes decoded = None
+    cdef Py_ssize_t length = end - at
+    if memchr(at, c'%', length) != NULL or memchr(at, c'+', length) != NULL:
+        decoded = PyBytes_FromStringAndSize(NULL, length)  # nobody else has it yet
+        length = _resolved(PyBytes_AS_STRING(decoded), at, end)
+        at = PyBytes_AS_STRING(decoded)
+    try:
+        return PyUnicode_DecodeUTF8(at, length, NULL)
+    except UnicodeDecodeError as error:
+        raise NotTextError(name, at[:error.start].decode()) from None
+
+
+cdef Py_ssize_t _resolved(char *begin, const char *at, const char *end) noexcept:
+    """Write bytes with `+` as a space and `%2F` as a byte; how many. A `%` without two hexadecimal digits is itself."""
     cdef char *to = begin
     cdef int high, low
     while at < end:
@@ -47,7 +100,7 @@ cdef bytes _decoded(const char *at, const char *end):
         to[0] = c' ' if at[0] == c'+' else at[0]
         to += 1
         at += 1
-    return PyBytes_FromStringAndSize(begin, to - begin)
+    return to - begin
 
 
 cdef inline int _digit(char char) noexcept nogil:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlencode
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 
 from common.serving import Scope
 from ruler.api.errors import BadRequest
-from ruler.api.form import MAX_BODY_BYTES, MAX_PARAMETERS, Disconnected, TooLarge, body_form, read_body, url_form
-from ruler.kernels.text.forms import fields
+from ruler.api.form import MAX_BODY_BYTES, MAX_PARAMETERS, Disconnected, Form, TooLarge, body_form, read_body, url_form
+from ruler.kernels.text.forms import milliseconds
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 
@@ -35,8 +36,28 @@ def test_what_was_written_is_read(values: Mapping[str, list[str]]) -> None:
 @example(b"+=%2B&%41%4=%&&=&a")
 def test_bytes_are_resolved_as_by_the_library(encoded: bytes) -> None:
     """What is no escape is itself; a sign of an escape that was escaped is none."""
-    read = [tuple(map(unquote_to_bytes, part.replace(b"+", b" ").partition(b"=")[::2])) for part in encoded.split(b"&")]
-    assert [pair for pair, part in zip(read, encoded.split(b"&"), strict=True) if part] == fields(encoded)
+    wanted: dict[str, list[str]] = {}
+    try:
+        for part in filter(None, encoded.split(b"&")):
+            name, _, value = part.replace(b"+", b" ").partition(b"=")
+            wanted.setdefault(unquote_to_bytes(name).decode(), []).append(unquote_to_bytes(value).decode())
+    except UnicodeDecodeError:
+        with pytest.raises(BadRequest, match="UTF-8"):
+            Form(encoded)
+    else:
+        assert wanted == Form(encoded).values
+
+
+@given(st.from_regex(r"[0-9]{0,12}\.?[0-9]{0,5}[e+_ ]?", fullmatch=True))
+@example("1763727000.123")
+@example("0.0005")
+def test_seconds_are_milliseconds(text: str) -> None:
+    """Those in plain digits, to the last; who writes them otherwise is understood elsewhere."""
+    found = milliseconds(text)
+    if found is None:
+        assert not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{0,3})?", text)
+    else:
+        assert round(float(text) * 1000) == found
 
 
 def test_the_body_comes_before_the_url() -> None:

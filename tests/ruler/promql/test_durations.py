@@ -8,6 +8,7 @@ from common.errors import ParseError
 from ruler.promql.ast import Extent, MatrixSelector, VectorSelector, known
 from ruler.promql.durations import resolved
 from ruler.promql.parser import parse
+from ruler.promql.query import parsed
 from ruler.promql.walk import nodes
 
 START, END, STEP = 1_000, 61_000, 15_000
@@ -87,10 +88,11 @@ def test_all_of_a_tree_is_resolved() -> None:
     )
 
 
-def test_a_tree_without_arithmetic_is_not_copied() -> None:
+def test_what_holds_arithmetic_is_known_beforehand() -> None:
     """Most queries have none, and pay for no copy."""
-    expr = parse("sum(rate(a[5m] offset 1h)) / b")
-    assert expr is resolved(expr, START, END, STEP)
+    assert not parsed("sum(rate(a[5m] offset 1h)) / b").timed
+    for text in ("rate(a[5m * 2])", "1 + a offset (1h / 2)", "max_over_time(a[1h:step()])", "a[2 ^ 9:]"):
+        assert parsed(text).timed
 
 
 def test_long_arithmetic_is_no_nesting() -> None:

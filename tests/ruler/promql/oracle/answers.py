@@ -12,7 +12,7 @@ from common.errors import ParseError, QueryError
 from common.labels import Labels
 from ruler.model.result import Matrix, Result, Scalar, String, Vector
 from ruler.promql.engine import Engine
-from ruler.promql.parser import parse
+from ruler.promql.query import parsed
 from tests.ruler.promql.oracle.queries import Asked
 
 Points = dict[int, float]
@@ -37,14 +37,14 @@ class Answer:
 def ours(engine: Engine, asked: Asked) -> Answer:
     """The engine's answer."""
     try:
-        expr = parse(asked.text)
+        query = parsed(asked.text)
     except ParseError as error:
         return Answer("bad_data", error=f'invalid parameter "query": {error}')
     try:
         if asked.instant:
-            result = engine.instant(expr, asked.start, text=asked.text, lookback=asked.lookback)
+            result = engine.instant(query, asked.start, lookback=asked.lookback)
         else:
-            result = engine.range(expr, asked.start, asked.end, asked.step, text=asked.text, lookback=asked.lookback)
+            result = engine.range(query, asked.start, asked.end, asked.step, lookback=asked.lookback)
     except QueryError as error:
         return Answer("execution", error=str(error))
     return _of_result(result)
