@@ -71,6 +71,16 @@ cdef class Layer:
         return Layer(self.page, self.columns[series], self.low, self.high, self.erasures)
 
 
+def extent(list layers):
+    """The first tick that any of the layers has, how many ticks there are up to the last, and how many rows."""
+    cdef Layer layer
+    cdef int64_t low = FAR, high = -FAR, rows = 0
+    for layer in layers:
+        low, high = min(low, layer.outline.first + layer.low), max(high, layer.outline.first + layer.high)
+        rows += layer.high - layer.low
+    return low, high - low, rows
+
+
 def find_columns(
     const int64_t[::1] known, const int64_t[::1] columns, const int64_t[::1] series, Py_ssize_t nth, int64_t[::1] into
 ):

@@ -64,7 +64,7 @@ cdef class Answer:
         const int64_t[:] times=None,
         const int64_t[:] offsets=None,
     ):
-        cdef Py_ssize_t series, forms = 1
+        cdef Py_ssize_t series, longest = 0, forms = 1
         self.labels = LabelSets(names, codes, text)
         self.values, self.time, self.times, self.offsets = values, time, times, offsets
         self.count, self.matrix = codes.shape[0], offsets is not None
@@ -74,7 +74,8 @@ cdef class Answer:
             for series in range(self.count):
                 if not offsets[series] <= offsets[series + 1] <= values.shape[0]:
                     raise ValueError(f"matrix: a series of values that are not there: {offsets[series + 1]}")
-            while forms < MOST_FORMS and forms < 2 * values.shape[0]:
+                longest = max(longest, <Py_ssize_t>(offsets[series + 1] - offsets[series]))
+            while forms < MOST_FORMS and forms < 4 * longest:
                 forms *= 2
         elif values.shape[0] != self.count:
             raise ValueError(f"vector: not one value for each series: {values.shape[0]}")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ruler.kernels.cells.layers import Layer, clashing
+from ruler.kernels.cells.layers import Layer, clashing, extent
 from ruler.model.arrays import ABSENT, NEVER, BoolArray, IntArray, absent
 from ruler.storage import Block, Deferred, Look, Selection
 from ruler.tsdb.files.chunk import OpenChunk
@@ -187,9 +187,8 @@ def _needing_merge(gridded: list[list[Layer]], free: list[Layer]) -> BoolArray |
 
 def _height(layers: list[Layer]) -> int | None:
     """How many rows the layers take as one stack; None when most would be holes, as after a clock was years ahead."""
-    low = min(layer.page.first + layer.low for layer in layers)
-    high = max(layer.page.first + layer.high for layer in layers)
-    return high - low if high - low <= MOST_HOLES * sum(layer.high - layer.low for layer in layers) else None
+    _, height, rows = extent(layers)
+    return height if height <= MOST_HOLES * rows else None
 
 
 def _framed(selected: Selected, layers: list[Layer], merged: BoolArray | None) -> tuple[IntArray, list[Layer]]:

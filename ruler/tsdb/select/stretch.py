@@ -6,12 +6,11 @@ stretches that fit a cache, and several threads read them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ruler.kernels.cells.layers import Layer
+from ruler.kernels.cells.layers import Layer, extent
 from ruler.kernels.cells.stacks import stacked_times
 from ruler.model.arrays import IntArray
 from ruler.storage import Aspect, Block, Look
@@ -36,12 +35,11 @@ class Stretch:
     most: int  # rows
 
     @classmethod
-    def of(cls, interval: int, layers: Sequence[Layer], start: int, end: int, look: Look | None) -> Stretch:
+    def of(cls, interval: int, layers: list[Layer], start: int, end: int, look: Look | None) -> Stretch:
         """The stretch of these layers."""
-        base = min(layer.page.first + layer.low for layer in layers)
-        most = max(layer.page.first + layer.high for layer in layers) - base
+        base, most, _ = extent(layers)
         single = look.aspect if look is not None and not look.step and look.aspect in ONLY_LAST else None
-        return cls(interval, list(layers), start, end, single, base, most)
+        return cls(interval, layers, start, end, single, base, most)
 
     @property
     def height(self) -> int:

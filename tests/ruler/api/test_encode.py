@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from common.errors import QueryCanceled
 from common.labels import Labels
+from ruler.api import encode
 from ruler.api.encode import encode_labels, encode_result, encoded_pieces
 from ruler.model.golang import format_float
 from ruler.model.result import Matrix, Result, Scalar, String, Vector
@@ -98,8 +99,11 @@ def plainly(value: float) -> str:
 
 
 def series_in(value: Vector | Matrix) -> str:
-    """What stands for the series of a value in its answer."""
+    """What stands for the series of a value in its answer, whether one processor writes it or several."""
     text = encode_result(Result(value)).decode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encode, "WORTH_IT", 0)
+        assert text == encode_result(Result(value)).decode()
     return text[text.index('"result":') + 9 : -2]
 
 
