@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -41,6 +41,7 @@ class StringPool:
     def __init__(self) -> None:
         self._texts: dict[int, str] = {NO_LABEL: ""}
         self._codes: dict[str, int] = {"": NO_LABEL}
+        self.text: Final = self._texts.__getitem__  # asked for each label that is written
         self._next = 1
         self._doomed: set[int] = set()
         self._lock = threading.Lock()
@@ -63,9 +64,6 @@ class StringPool:
 
     def find(self, text: str) -> int | None:
         return self._codes.get(text)
-
-    def text(self, code: int) -> str:
-        return self._texts[code]
 
     def doom(self) -> None:
         """Begin to let strings go: all, but for those that are asked for, or spared, until `drop`."""
@@ -105,7 +103,12 @@ class Overlay:
         code = self._base.find(text)
         return self._codes.get(text) if code is None else code
 
-    def text(self, code: int) -> str:
+    @property
+    def text(self) -> Callable[[int], str]:
+        """As a Strings has it; where nothing was minted, that of the base."""
+        return self._text if self._texts else self._base.text
+
+    def _text(self, code: int) -> str:
         return self._texts[-code - 1] if code < 0 else self._base.text(code)
 
 
