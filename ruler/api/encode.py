@@ -7,7 +7,7 @@ Between two pieces a query may still be stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Final
@@ -16,17 +16,20 @@ import numpy as np
 import orjson
 
 from ruler.kernels.text.answers import Answer
-from ruler.kernels.text.digits import seconds
+from ruler.kernels.text.digits import number, seconds
 from ruler.kernels.text.labels import label_sets
 from ruler.model.arrays import IntArray
 from ruler.model.golang import format_float
-from ruler.model.result import Result, Scalar, String, Value, Vector
+from ruler.model.result import Matrix, Result, Scalar, String, Vector
 from ruler.model.table import LabelTable
 from ruler.promql.workers import in_parallel
 
-JOINED: Final = 1 << 16  # bytes of an answer up to which it is one piece
 WORTH_IT: Final = 1 << 13  # points from which on more processors write them
 PARTS: Final = 4  # of an answer that several write
+
+_HEAD: Final = b'{"status":"success","data":{"resultType":"%b","result":['
+_TAIL: Final = b"]}}"
+_VECTOR, _MATRIX, _SCALAR = _HEAD % b"vector", _HEAD % b"matrix", _HEAD % b"scalar" + b'%b,"%b"'
 
 
 def encode_result(result: Result) -> bytes:
@@ -36,14 +39,18 @@ def encode_result(result: Result) -> bytes:
 
 def encoded_pieces(result: Result, check: Callable[[], None] = lambda: None, stats: bytes = b"") -> list[bytes]:
     """The same in pieces, between which `check` may raise. `stats` is an object that goes with the data."""
-    kind, values = _value(result.value)
-    pieces = [b'{"status":"success","data":{"resultType":"%b","result":[' % kind, *_written(values, check)]
-    end = [b'],"stats":' + stats + b"}" if stats else b"]}"]
-    for name, notes in ((b"warnings", result.warnings), (b"infos", result.infos)):
-        if notes:
-            end.append(b',"%b":%b' % (name, orjson.dumps(notes)))
-    pieces.append(b"".join(end) + b"}")
-    return pieces if sum(map(len, pieces)) > JOINED else [b"".join(pieces)]
+    value = result.value
+    tail = _tail(result, stats) if stats or result.warnings or result.infos else _TAIL
+    if isinstance(value, Vector):
+        head, time, times, offsets = _VECTOR, value.time, None, None
+    elif isinstance(value, Matrix):
+        head, time, times, offsets = _MATRIX, 0, value.times, value.offsets
+    else:
+        return [_told(value) + tail]
+    if len(value.values) >= WORTH_IT:
+        return [head, *_written_by_many(value, check), tail]
+    names, codes, text = value.table.names, value.table.codes, value.table.strings.text
+    return _written(Answer(names, codes, text, value.values, time, times, offsets, head, tail), check)
 
 
 def encode_labels(table: LabelTable) -> list[bytes]:
@@ -51,46 +58,50 @@ def encode_labels(table: LabelTable) -> list[bytes]:
     return label_sets(table.names, table.codes, table.strings.text)
 
 
-def _value(value: Value) -> tuple[bytes, list[Iterable[bytes]]]:
-    """What a value is called, and what stands between its brackets: parts, with commas between."""
-    if isinstance(value, Scalar):
-        return b"scalar", [(b'%b,"%b"' % (seconds(value.time), format_float(value.value).encode()),)]
+def _tail(result: Result, stats: bytes) -> bytes:
+    pieces = [b'],"stats":%b}' % stats if stats else b"]}"]
+    for name, notes in ((b"warnings", result.warnings), (b"infos", result.infos)):
+        if notes:
+            pieces.append(b',"%b":%b' % (name, orjson.dumps(notes)))
+    return b"".join((*pieces, b"}"))
+
+
+def _told(value: Scalar | String) -> bytes:
     if isinstance(value, String):
-        return b"string", [(b"%b,%b" % (seconds(value.time), orjson.dumps(value.value)),)]
+        return _HEAD % b"string" + b"%b,%b" % (seconds(value.time), orjson.dumps(value.value))
+    text = number(value.value)
+    if b"e" in text:
+        text = format_float(value.value).encode()
+    return _SCALAR % (seconds(value.time), text)
+
+
+def _written(answer: Answer, check: Callable[[], None]) -> list[bytes]:
+    pieces = []
+    for piece in answer:
+        pieces.append(piece)
+        check()
+    return pieces
+
+
+def _written_by_many(value: Vector | Matrix, check: Callable[[], None]) -> list[bytes]:
+    """The pieces of all series, written a part on each processor."""
     names, codes, text = value.table.names, value.table.codes, value.table.strings.text
     if isinstance(value, Vector):
-        if len(codes) < WORTH_IT:
-            return b"vector", [Answer(names, codes, text, value.values, value.time)]
-        parts = _parts(np.arange(len(codes) + 1))
-        return b"vector", [Answer(names, codes[part], text, value.values[part], value.time) for part in parts]
-    if len(value.values) < WORTH_IT:
-        return b"matrix", [Answer(names, codes, text, value.values, times=value.times, offsets=value.offsets)]
-    return b"matrix", [
-        Answer(
-            names,
-            codes[part],
-            text,
-            value.values,
-            times=value.times,
-            offsets=value.offsets[part.start : part.stop + 1],
-        )
-        for part in _parts(value.offsets)
-    ]
-
-
-def _parts(offsets: IntArray) -> list[slice]:
-    """Series that have points up to these, in parts that have as many."""
-    cuts = np.searchsorted(offsets, np.linspace(0, offsets[-1], PARTS + 1)).tolist()
-    return [slice(low, high) for low, high in pairwise((0, *cuts[1:-1], len(offsets) - 1))]
-
-
-def _written(parts: Sequence[Iterable[bytes]], check: Callable[[], None]) -> list[bytes]:
-    """The pieces of all parts."""
-    if len(parts) == 1:
-        return list(_checked(parts[0], check))
+        slices = _parts(np.arange(len(codes) + 1))
+        parts = [Answer(names, codes[part], text, value.values[part], value.time) for part in slices]
+    else:
+        slices = _parts(value.offsets)
+        offsets = [value.offsets[part.start : part.stop + 1] for part in slices]
+        parts = [
+            Answer(names, codes[part], text, value.values, 0, value.times, of)
+            for part, of in zip(slices, offsets, strict=True)
+        ]
     written: list[list[bytes]] = [[] for _ in parts]
 
-    in_parallel([partial(into.extend, _checked(part, check)) for part, into in zip(parts, written, strict=True)])
+    def write(part: int) -> None:
+        written[part] = _written(parts[part], check)
+
+    in_parallel([partial(write, part) for part in range(len(parts))])
     pieces: list[bytes] = []
     for each in written:
         if pieces and each:
@@ -99,7 +110,7 @@ def _written(parts: Sequence[Iterable[bytes]], check: Callable[[], None]) -> lis
     return pieces
 
 
-def _checked(pieces: Iterable[bytes], check: Callable[[], None]) -> Iterator[bytes]:
-    for piece in pieces:
-        check()
-        yield piece
+def _parts(offsets: IntArray) -> list[slice]:
+    """Series that have points up to these, in parts that have as many."""
+    cuts = np.searchsorted(offsets, np.linspace(0, offsets[-1], PARTS + 1)).tolist()
+    return [slice(low, high) for low, high in pairwise((0, *cuts[1:-1], len(offsets) - 1))]

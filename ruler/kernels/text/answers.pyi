@@ -12,5 +12,7 @@ class Answer(Iterator[bytes]):
         time: int = 0,
         times: IntArray | None = None,
         offsets: IntArray | None = None,
+        head: bytes = b"",
+        tail: bytes = b"",
     ) -> None: ...
     def __next__(self) -> bytes: ...

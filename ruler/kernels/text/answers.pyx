@@ -39,7 +39,8 @@ cdef struct Form:
 cdef class Answer:
     """An Answer is an iterator over the pieces of series with their values, with commas between.
 
-    A vector's values are all at one `time` (ms); a matrix's are as in a Matrix, at `times`, with `offsets`.
+    A vector's values are all at one `time` (ms); a matrix's are as in a Matrix, at `times`, with `offsets`. `head` and
+    `tail` stand before and behind them.
     """
 
     cdef LabelSets labels
@@ -48,11 +49,12 @@ cdef class Answer:
     cdef int64_t time
     cdef bint matrix, small
     cdef bint comma  # whether a series has been written
+    cdef bytes head, tail  # None once they are written
     cdef Form *forms
     cdef uint64_t mask
     cdef Py_ssize_t count, series  # how many series there are, and which is written
     cdef Py_ssize_t point, first, stop  # its next point, its first, and where they end
-    cdef Py_ssize_t head  # bytes that it takes to begin it
+    cdef Py_ssize_t beginning  # bytes that it takes to begin it
 
     def __cinit__(
         self,
@@ -63,9 +65,12 @@ cdef class Answer:
         int64_t time=0,
         const int64_t[:] times=None,
         const int64_t[:] offsets=None,
+        bytes head not None=b"",
+        bytes tail not None=b"",
     ):
         cdef Py_ssize_t series, longest = 0, forms = 1
         self.labels = LabelSets(names, codes, text)
+        self.head, self.tail = head, tail
         self.values, self.time, self.times, self.offsets = values, time, times, offsets
         self.count, self.matrix = codes.shape[0], offsets is not None
         if self.matrix:
@@ -94,20 +99,28 @@ cdef class Answer:
 
     def __next__(self):
         cdef Py_ssize_t room = (self.count - self.series) * SERIES + (self.values.shape[0] - self.point) * POINT
+        cdef bytes head = self.head or b"", tail = self.tail or b""
         cdef PyObject *piece
         cdef char *at
         cdef char *end
-        if self.series == self.count:
+        if self.series == self.count and not head and not tail:
             raise StopIteration
-        room = max(self.head, min(room, <Py_ssize_t>PIECE))
-        piece = PyBytes_FromStringAndSize(NULL, room + BEYOND)
+        room = max(self.beginning, min(room, <Py_ssize_t>PIECE))
+        piece = PyBytes_FromStringAndSize(NULL, len(head) + room + len(tail) + BEYOND)
         try:
             at = PyBytes_AS_STRING(piece)
+            memcpy(at, <const char *>head, len(head))
+            self.head = None
+            end = at + len(head)
             if self.small:
-                end = self._filled(at, at + room)
+                end = self._filled(end, end + room)
             else:
                 with nogil:
-                    end = self._filled(at, at + room)
+                    end = self._filled(end, end + room)
+            if self.series == self.count:
+                memcpy(end, <const char *>tail, len(tail))
+                self.tail = None
+                end += len(tail)
             _PyBytes_Resize(&piece, end - at)
             return <bytes>piece
         finally:
@@ -120,7 +133,7 @@ cdef class Answer:
             self.stop = self.offsets[self.series + 1] if self.matrix else self.series + 1
             self.point = self.first
             if self.first < self.stop:
-                self.head = FRAME + POINT + <Py_ssize_t>self.labels.turn(self.series)
+                self.beginning = FRAME + POINT + <Py_ssize_t>self.labels.turn(self.series)
                 break
             self.series += 1
         return 0
@@ -129,7 +142,7 @@ cdef class Answer:
         """Write what comes next, as far as there is room; where it ends."""
         while self.series < self.count:
             if self.point == self.first:
-                if self.head > end - at:
+                if self.beginning > end - at:
                     break
                 at = self._begun(at)
             at = self._points(at, min(self.stop, self.point + (end - at) // POINT))

@@ -8,7 +8,7 @@ cdef struct Piece:
 cdef class LabelSets:
     cdef const int32_t[:, :] codes
     cdef object text
-    cdef list names      # each as JSON, with its colon
+    cdef tuple names
     cdef char *texts     # the pieces, end to end
     cdef size_t size, room
     cdef Piece *pieces   # those that are known, at what their keys scatter to
@@ -20,5 +20,6 @@ cdef class LabelSets:
     cdef Piece *_known(self, uint64_t key) except NULL nogil
     cdef Piece *_place(self, uint64_t key) noexcept nogil
     cdef Piece *_made(self, uint64_t key) except NULL with gil
+    cdef int _add_quoted(self, str text) except -1
     cdef int _add(self, const char *text, size_t length) except -1
     cdef int _spread(self) except -1

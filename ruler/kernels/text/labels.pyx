@@ -26,8 +26,7 @@ cdef class LabelSets:
     def __cinit__(self, tuple names, const int32_t[:, :] codes, text):
         if codes.shape[1] != len(names):
             raise ValueError(f"labels of series: not a column of codes for each name: {codes.shape[1]}")
-        self.names = [dumps(name) + b":" for name in names]
-        self.codes, self.text = codes, text
+        self.names, self.codes, self.text = names, codes, text
         self.room, self.mask = FIRST_ROOM, FIRST_PIECES - 1
         self.texts = <char *>realloc(NULL, self.room + CHUNK)
         self.pieces = <Piece *>calloc(FIRST_PIECES, sizeof(Piece))
@@ -92,25 +91,29 @@ cdef class LabelSets:
 
     cdef Piece *_made(self, uint64_t key) except NULL with gil:
         """The piece of a key that has none yet."""
-        cdef bytes name = self.names[key >> 32]
         cdef str text = self.text(<int32_t>key)
-        cdef bytes quoted
         cdef size_t length = self.size
         if 2 * self.known > self.mask:
             self._spread()
-        self._add(name, len(name))
-        if _is_plain(text):
-            self._add(b'"', 1)
-            self._add(<const char *>PyUnicode_1BYTE_DATA(text), len(text))
-            self._add(b'",', 2)
-        else:
-            quoted = dumps(text)
-            self._add(quoted, len(quoted))
-            self._add(b",", 1)
+        self._add_quoted(self.names[key >> 32])
+        self._add(b":", 1)
+        self._add_quoted(text)
+        self._add(b",", 1)
         cdef Piece *piece = self._place(key)
         piece.key, piece.begin, piece.length = key, length, self.size - length
         self.known += 1
         return piece
+
+    cdef int _add_quoted(self, str text) except -1:
+        cdef bytes quoted
+        if _is_plain(text):
+            self._add(b'"', 1)
+            self._add(<const char *>PyUnicode_1BYTE_DATA(text), len(text))
+            self._add(b'"', 1)
+        else:
+            quoted = dumps(text)
+            self._add(quoted, len(quoted))
+        return 0
 
     cdef int _add(self, const char *text, size_t length) except -1:
         cdef char *texts
