@@ -33,7 +33,8 @@ class Grid:
     def times(self) -> IntArray:
         """The moments; made when somebody asks, as many queries need none."""
         if self._times is None:
-            self._times = np.arange(self._steps, dtype=np.int64) * self.step + self.start
+            end = self.start + self._steps * self.step
+            self._times = np.arange(self.start, end, self.step, dtype=np.int64)
         return self._times
 
     @property

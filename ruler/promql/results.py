@@ -21,6 +21,7 @@ from ruler.promql.window import Windows
 from ruler.storage import Block
 
 _CELLS = 1 << 20  # of a run
+_ALONE: IntArray = np.zeros(1, dtype=np.int64)  # the order of a single series
 
 
 def at_once(value: Value, time: int) -> Scalar | String | Vector:
@@ -36,19 +37,22 @@ def at_once(value: Value, time: int) -> Scalar | String | Vector:
 def over_steps(frame: Frame, grid: Grid, limits: Limits) -> Matrix:
     """The result of a range query: each series with its values at all steps where it has any, sorted by labels."""
     steps = len(grid)
-    frame = unnamed(frame.pruned())
-    limits.charge(steps * frame.series)
-    order, frame = label_order(frame.table), frame.spread(steps)
-    offsets = np.arange(frame.series + 1) * steps
-    if frame.bytes is not None:
-        count_cells(frame.bytes, order, np.zeros_like(order), offsets)
-    times, values = np.empty(offsets[-1], dtype=np.int64), np.empty(offsets[-1])
+    frame = unnamed(frame.pruned()).spread(steps)
+    table, series = frame.table, frame.series
+    limits.charge(steps * series)
+    order = _ALONE
+    if series != 1:
+        order = label_order(table)
+        table = table.take(order)
+    offsets = np.empty(series + 1, dtype=np.int64)
+    cells = count_cells(frame.bytes, steps, order, offsets)
+    times, values = np.empty(cells, dtype=np.int64), np.empty(cells)
     width = max(1, _CELLS // max(1, steps))
-    for low in range(0, frame.series, width):
+    for low in range(0, series, width):
         limits.check()
-        high = min(low + width, frame.series)
-        lay_end_to_end(frame.values, frame.bytes, grid.times, order, offsets, low, high, times, values)
-    return Matrix(frame.table.take(order), offsets, times, values)
+        high = min(low + width, series)
+        lay_end_to_end(frame.values, frame.bytes, grid.start, grid.step, order, offsets, low, high, times, values)
+    return Matrix(table, offsets, times, values)
 
 
 def samples_of(scope: Scope, ranged: Ranged) -> Matrix:
