@@ -119,8 +119,10 @@ def _parameter(asked: Asked, theirs: Answer, ours: Answer, _: str) -> bool:
 
 def _among_equals(asked: Asked, theirs: Answer, ours: Answer, _: str) -> bool:
     choosing = re.findall(r"\b(?:topk|bottomk|limitk)\b", asked.text)
-    if not choosing or theirs.kind != ours.kind:
+    if not choosing:
         return False
+    if theirs.kind != ours.kind:
+        return "same labelset" in theirs.error + ours.error
     at_top = re.match(r"(topk|bottomk|limitk)\b", asked.text)
     if at_top is None or len(choosing) > 1:
         return True
@@ -149,6 +151,11 @@ def _offset_and_at(asked: Asked, _theirs: Answer, _ours: Answer, _found: str) ->
     return re.search(r"timestamp\([^()]* @ [^()]* offset ", asked.text) is not None
 
 
+def _either_side(_: Asked, theirs: Answer, ours: Answer, found: str) -> bool:
+    told = [{re.sub(r" \(\d+:\d+\)$", "", note) for note in answer.notes} for answer in (theirs, ours)]
+    return found == "notes" and told[0] == told[1] and any("histogram" in note for note in told[0])
+
+
 def _either_fault(_: Asked, theirs: Answer, ours: Answer, found: str) -> bool:
     faults = ("found duplicate series for the match group", "multiple matches for labels")
     return found == "error" and theirs.error.startswith(faults) and ours.error.startswith(faults)
@@ -175,7 +182,8 @@ def _last_digits(asked: Asked, _theirs: Answer, _ours: Answer, found: str) -> bo
     rounds = re.search(
         r"\^|\b(exp|ln|log2|log10|sinh|cosh|tanh|asinh|acosh|atanh|asin|acos|atan)\(|\batan2\b", asked.text
     )
-    return found == "values" and rounds is not None and re.search(r"%|\b(sin|cos|tan)\(", asked.text) is not None
+    makes_much = re.search(r"%|\b(sin|cos|tan)\(|\b(acos|asin|acosh|atanh)\(.*\b(exp|tanh|cosh|sinh)\(", asked.text)
+    return found == "values" and rounds is not None and makes_much is not None
 
 
 def _variance(asked: Asked, theirs: Answer, ours: Answer, _: str) -> bool:
@@ -184,9 +192,10 @@ def _variance(asked: Asked, theirs: Answer, ours: Answer, _: str) -> bool:
 
 RULES = (
     Rule("a variance of large numbers is made of their last digits", _variance),
-    Rule("remainders and angles of large numbers are made of their last digits, which powers round", _last_digits),
+    Rule("remainders, large angles and arcs near 1 are made of last digits, which powers round", _last_digits),
     Rule("no version moves an @ below a subquery whose first step is the query's own", _at_within_at),
     Rule("timestamp() forgets the offset of a selector with @, in every version", _offset_and_at),
+    Rule("what both sides of an operator tell of histograms is told of either", _either_side),
     Rule("of two faults of a matching at different steps either is told", _either_fault),
     Rule("a subquery may fail, or tell something, at a moment that no step sees", _between_the_steps),
     Rule("which of 0 and -0 comes first depends on the order of series, or is not settled", _sign_of_zero),
