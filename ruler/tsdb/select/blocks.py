@@ -24,9 +24,9 @@ from ruler.tsdb.select.stretch import Stretch
 from ruler.tsdb.write.ring import Ring
 
 MOST_HOLES = 4  # rows of a stack for each row that there is
-AT_ONCE = 1 << 15  # cells: so few are gathered when they are selected
-SHARE = 1 << 18  # cells that are deferred together: as much as a cache holds
-LEAST_SERIES, MOST_SERIES = 64, 1 << 13  # that are deferred together
+AT_ONCE = 1 << 15  # cells: so few are one block, whose rows are laid out when it is selected
+SHARE = 1 << 20  # cells that are deferred together, at most
+SHARES = 8  # of which a processor takes one after the other; of at least AT_ONCE cells each
 FAR = 1 << 62  # no time is further from 1970
 
 _SIGN = np.uint64(TIME_SIGN)
@@ -49,14 +49,15 @@ def select(
         hold(parted.cells_at_once)
     found: list[Block | Deferred] = []
     for rows, stretch in parted.stretches:
-        height = stretch.height
-        if height * stretch.width <= AT_ONCE:
+        height, width = stretch.height, stretch.width
+        if height * width <= AT_ONCE:
             found += stretch.blocks(rows)
-        else:
-            width = min(MOST_SERIES, max(LEAST_SERIES, SHARE // height))
-            for left in range(0, len(rows), width):
-                part = slice(left, left + width)
-                found.append(Deferred(rows[part], height, stretch.among(part).blocks))
+            continue
+        shares = max(-(-height * width // SHARE), min(SHARES, height * width // AT_ONCE))
+        across = -(-width // shares)
+        for left in range(0, width, across):
+            part = slice(left, left + across)
+            found.append(Deferred(rows[part], height, stretch.among(part).blocks))
     return selection(selected, [*found, *parted.merged(start, end)])
 
 
