@@ -122,6 +122,11 @@ class Block:
         """The cells as an array."""
         return self.cells.values() if isinstance(self.cells, Stack) else self.cells
 
+    @property
+    def height(self) -> int:
+        """How many rows it has."""
+        return len(self.times)
+
     def blocks(self) -> list[Block]:
         """Itself, with its cells computed; others are read first."""
         return [replace(self, cells=self.values) if isinstance(self.cells, Stack) else self]

@@ -37,7 +37,8 @@ _INSTANT, _RANGE = INSTANT.encode(), RANGE.encode()
 METHODS: Final = "GET, HEAD, OPTIONS, POST"
 JSON: Final = b"application/json"
 
-SMALL: Final = 1 << 16  # cells up to which a query is evaluated in the event loop: 1 or 2 ms
+SMALL: Final = 1 << 16  # cells that a query may hold that is evaluated in the event loop
+MOST_WORK: Final = 1 << 19  # cells that it may look at: 1 or 2 ms
 PATIENCE: Final = 0.005  # s after which one whose cells are more work than most is evaluated there no longer
 MOST_WAITING: Final = 400
 COMPUTING: Final = 2  # queries that compute at once at least, of those that run
@@ -113,7 +114,7 @@ class Asking(Collector):
         if not query.light:
             return None
         deadline = began + self._patience(question)
-        limits = self._engine.limits(min(deadline, timer.monotonic() + PATIENCE), most=SMALL)
+        limits = self._engine.limits(min(deadline, timer.monotonic() + PATIENCE), most=SMALL, most_work=MOST_WORK)
         try:
             pieces = answered(self._engine, question, query, limits)
         except (TooManySamples, QueryTimeout):  # it is not small: from the beginning, with all that a query may use

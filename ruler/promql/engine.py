@@ -109,11 +109,16 @@ class Engine:
         cancelled: Callable[[], bool] | None = None,
         *,
         most: int | None = None,
+        most_work: int | None = None,
         share: Share | None = None,
     ) -> Limits:
-        """What a query may use that must be done at `deadline`, and may load `most` samples, at most."""
+        """What a query may use that must be done at `deadline`, may load `most` samples, at most, and look at so many.
+
+        One that looks at more than `most_work` ends before it does.
+        """
         cells = self._max_samples if most is None else min(most, self._max_samples)
-        return Limits(cells, clock.monotonic() + self._timeout if deadline is None else deadline, cancelled, share)
+        until = clock.monotonic() + self._timeout if deadline is None else deadline
+        return Limits(cells, until, cancelled, share, most_work)
 
     def _prepared(
         self, query: str | Expr | Query, asked: tuple[int, int, int], lookback: int | None, limits: Limits

@@ -6,6 +6,7 @@ subqueries nest, as deep as the parser lets them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -44,8 +45,9 @@ from ruler.promql.stretches import by_stretches
 from ruler.promql.sweep import swept
 from ruler.promql.walk import bare
 from ruler.promql.window import Windows
-from ruler.storage import Aspect, Block, Look, Queryable, Selection
+from ruler.storage import Aspect, Block, Deferred, Look, Queryable, Selection
 
+NO_ROWS = np.zeros(0, dtype=np.int64)
 MOMENT = 4  # cells that a moment of a subquery takes by itself: its time, its window's edges and rows
 
 
@@ -184,12 +186,18 @@ class Evaluation:
         look = Look(aspect, back + ahead, grid.step if len(ends) > 1 else 0)
         selection = self._select(selector, int(ends[0]) - back, int(ends[-1]) + ahead, look)
         self._note_archives(selection, selector)
-        blocks = [block for block in selection.blocks if len(block.rows)]
-        rows = np.concatenate([block.rows for block in blocks]) if blocks else np.zeros(0, dtype=np.int64)
-        self.limits.charge(len(grid) * len(rows))  # what any function of these windows will make of them
-        table = LabelTable(selection.table.names, selection.table.codes[rows], self.strings)
+        blocks = tuple(block for block in selection.blocks if len(block.rows))
+        table = self._table_of(selection.table, blocks)
+        self.limits.charge(len(grid) * len(table))  # what any function of these windows will make of them
+        self.limits.expect(sum(block.height * len(block.rows) for block in blocks), len(table))
         windows = Windows(grid.times, ends, reach, extension, self._lookback)
-        return Ranged(table, tuple(blocks), windows, np.zeros(len(rows), dtype=np.bool_))
+        return Ranged(table, blocks, windows, np.zeros(len(table), dtype=np.bool_))
+
+    def _table_of(self, table: LabelTable, blocks: Sequence[Block | Deferred]) -> LabelTable:
+        """The rows of a table in the order in which blocks have them: mostly its own."""
+        rows = blocks[0].rows if len(blocks) == 1 else np.concatenate([NO_ROWS, *(block.rows for block in blocks)])
+        is_whole = len(rows) == len(table) and bool((rows[1:] > rows[:-1]).all())
+        return LabelTable(table.names, table.codes if is_whole else table.codes[rows], self.strings)
 
     def _note_archives(self, selection: Selection, selector: VectorSelector) -> None:
         archived: dict[int, int] = {}

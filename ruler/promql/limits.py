@@ -13,18 +13,24 @@ from common.errors import QueryCanceled, QueryTimeout, TooManySamples
 from ruler.promql.sharing import Share
 
 _PLACE = "expression evaluation"
+A_SERIES = 16  # cells that take as long to look at as a series takes beside its own
 LARGE = 4_000_000  # cells from which a query that shares the process with others counts as large
 
 
 class Limits:
     """Limits watch over one query while it runs, and count what it used: cells at once, and samples looked at."""
 
-    __slots__ = ("_cancelled", "_deadline", "_held", "_max_samples", "_share", "peak", "samples")
+    __slots__ = ("_cancelled", "_deadline", "_held", "_max_samples", "_most_work", "_share", "peak", "samples")
 
     def __init__(
-        self, max_samples: int, deadline: float, cancelled: Callable[[], bool] | None, share: Share | None = None
+        self,
+        max_samples: int,
+        deadline: float,
+        cancelled: Callable[[], bool] | None,
+        share: Share | None = None,
+        most_work: int | None = None,
     ) -> None:
-        self._max_samples = max_samples
+        self._max_samples, self._most_work = max_samples, most_work
         self._deadline = deadline
         self._cancelled = cancelled
         self._share = share
@@ -64,6 +70,11 @@ class Limits:
             yield
         finally:
             self._share.close()
+
+    def expect(self, cells: int, series: int) -> None:
+        """Raise TooManySamples if so many cells of so many series are more than a small query looks at."""
+        if self._most_work is not None and cells + A_SERIES * series > self._most_work:
+            raise TooManySamples("query processing would look at more samples than a small query does")
 
     def hold(self, cells: int) -> None:
         """Charge cells that stay until the query ends: what was selected. Looks at the time, too."""
