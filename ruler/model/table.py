@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 
 from common.labels import Labels
-from ruler.model.arrays import CodeArray
+from ruler.kernels.series.moving import move
+from ruler.model.arrays import CodeArray, IntArray
+from ruler.model.pace import Pace
 
 NO_LABEL = 0  # the code of the empty string: the label is absent
 
@@ -24,10 +26,10 @@ class Strings(Protocol):
     def code(self, text: str) -> int:
         """The code of `text`, minted when it is new."""
 
-    def find(self, text: str) -> int | None:
+    def find(self, text: str, /) -> int | None:
         """The code of `text`, or None when it has none yet."""
 
-    def text(self, code: int) -> str:
+    def text(self, code: int, /) -> str:
         """The string that `code` stands for."""
 
 
@@ -42,6 +44,7 @@ class StringPool:
         self._texts: dict[int, str] = {NO_LABEL: ""}
         self._codes: dict[str, int] = {"": NO_LABEL}
         self.text: Final = self._texts.__getitem__  # asked for each label that is written
+        self.find: Final = self._codes.get
         self._next = 1
         self._doomed: set[int] = set()
         self._lock = threading.Lock()
@@ -61,9 +64,6 @@ class StringPool:
                     self._codes[text] = code
                 self._doomed.discard(code)
         return code
-
-    def find(self, text: str) -> int | None:
-        return self._codes.get(text)
 
     def doom(self) -> None:
         """Begin to let strings go: all, but for those that are asked for, or spared, until `drop`."""
@@ -112,16 +112,19 @@ class Overlay:
         return self._texts[-code - 1] if code < 0 else self._base.text(code)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class LabelTable:
-    """A LabelTable holds the labels of n series: one sorted column name each, `codes` of shape [series × names]."""
+    """A LabelTable holds the labels of n series: one sorted column name each, `codes` of shape [series × names].
 
-    names: tuple[str, ...]
-    codes: CodeArray
-    strings: Strings
+    Its fields are Final instead of frozen: a query makes several, and a frozen one takes three times as long to make.
+    """
+
+    names: Final[tuple[str, ...]]
+    codes: Final[CodeArray]
+    strings: Final[Strings]
 
     def __len__(self) -> int:
-        return int(self.codes.shape[0])
+        return len(self.codes)
 
     def column(self, name: str) -> CodeArray:
         """The codes of one label, zeros when no series has it."""
@@ -129,9 +132,19 @@ class LabelTable:
             return self.codes[:, self.names.index(name)]
         return np.zeros(len(self), dtype=np.int32)
 
-    def take(self, rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]] | slice) -> LabelTable:
+    def take(self, rows: IntArray | slice) -> LabelTable:
         """The table of only these rows."""
-        return LabelTable(self.names, self.codes[rows], self.strings)
+        codes = self.codes[rows] if isinstance(rows, slice) else self.codes.take(rows, axis=0)
+        return LabelTable(self.names, codes, self.strings)
+
+    def having(self, names: tuple[str, ...], rows: IntArray | None = None) -> LabelTable:
+        """The table of only these rows (None: all), with only these labels, which are some of its own in order."""
+        if names == self.names:
+            return self if rows is None else self.take(rows)
+        codes = np.empty((len(self) if rows is None else len(rows), len(names)), dtype=np.int32)
+        places = [names.index(name) if name in names else -1 for name in self.names]
+        move(self.codes, rows, np.array(places, dtype=np.int64), codes, 0)
+        return LabelTable(names, codes, self.strings)
 
     def labels(self, row: int) -> Labels:
         """The labels of one series, as strings."""
@@ -158,3 +171,22 @@ def table_of(labels: Sequence[Labels], strings: Strings) -> LabelTable:
         for name, value in each.items():
             codes[row, place[name]] = strings.code(value)
     return LabelTable(names, codes, strings)
+
+
+def stacked(tables: Sequence[LabelTable], strings: Strings, pace: Pace | None = None) -> LabelTable:
+    """The series of all these tables, one after the other."""
+    names = all_names(table.names for table in tables)
+    codes = np.zeros((sum(map(len, tables)), len(names)), dtype=np.int32)
+    pace, row = pace or Pace(None), 0
+    for table in tables:
+        places = np.array([names.index(name) for name in table.names], dtype=np.int64)
+        for low, high in pace.stretches(0, len(table)):
+            move(table.codes[low:high], None, places, codes, row + low)
+        row += len(table)
+    return LabelTable(names, codes, strings)
+
+
+def all_names(each: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """All these names of labels, sorted."""
+    several = set(each)
+    return several.pop() if len(several) == 1 else tuple(sorted(set().union(*several)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from common.labels import Labels
 from common.logs import facts
 from ruler.model.arrays import BoolArray, IntArray
 from ruler.model.matcher import Matcher
+from ruler.model.pace import Check
 from ruler.model.table import LabelTable, Strings
 from ruler.storage import REFUSED, Claim, Look, Selection
 from ruler.tsdb.archive import archives
@@ -41,7 +42,6 @@ from ruler.tsdb.keep.keeper import Keeper
 from ruler.tsdb.keep.patrol import Patrol
 from ruler.tsdb.keep.snapshot import name_at, take
 from ruler.tsdb.labels.index import Index
-from ruler.tsdb.labels.matching import Check
 from ruler.tsdb.labels.renewal import finish
 from ruler.tsdb.labels.selected import Catalog, Selected
 from ruler.tsdb.metrics import Metrics
@@ -369,12 +369,14 @@ class DB:
     def _selected(self, matchers: Sequence[Matcher], start: int, end: int, check: Check | None = None) -> Selected:
         """The series with samples about start < time ≤ end; to be called before any leaf is looked into."""
 
-        def chunks() -> list[Chunk]:
-            rings = [*self._rings.values(), *self._archives.values()]
-            every = [chunk for ring in rings for chunk in ring.chunks]
-            return [chunk for chunk in every if chunk.oldest <= end and chunk.newest > start]
+        return self._catalog.select(matchers, self._chunks(start, end), check)
 
-        return self._catalog.select(matchers, chunks, check)
+    def _chunks(self, start: int, end: int) -> Iterator[Chunk]:
+        """The chunks with samples about start < time ≤ end."""
+        for ring in self._every_ring():
+            for leaf in ring.leaves:
+                if leaf.newest > start and leaf.oldest <= end and isinstance(leaf, Chunk):
+                    yield leaf
 
     def head(self) -> Head:
         """What there is, as far as it is cheap to tell."""

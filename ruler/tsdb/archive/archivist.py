@@ -19,7 +19,7 @@ from common.labels import METRIC_NAME
 from common.logs import facts
 from ruler.model.arrays import ABSENT_BITS, NEVER, STALE_BITS, BoolArray, FloatArray, IntArray
 from ruler.model.matcher import Matcher
-from ruler.model.table import LabelTable
+from ruler.model.table import LabelTable, stacked
 from ruler.tsdb.archive.buckets import Plane, Stretch, bucketed, last_times
 from ruler.tsdb.archive.rules import Rules
 from ruler.tsdb.coding.codec import Codec, encode_cells
@@ -29,7 +29,7 @@ from ruler.tsdb.files.chunkfile import ChunkWriter, Sink
 from ruler.tsdb.files.dictionary import Dictionary, Part
 from ruler.tsdb.files.page import ABSENT_CELL, SPECIAL, STALES, TIME_SIGN, Bits, mixed
 from ruler.tsdb.keep.seal import BLOCK_CELLS, Layout, Written, finish, spans
-from ruler.tsdb.labels.selected import NO_SERIES, Selected, joined, subset
+from ruler.tsdb.labels.selected import NO_SERIES, Selected, subset
 from ruler.tsdb.select import blocks
 from ruler.tsdb.write.ring import Ring
 
@@ -329,9 +329,7 @@ def _together(found: Sequence[Selected]) -> Selected:
     """Selections that have no series in common, as one."""
     if len(found) == 1:
         return found[0]
-    table = found[0].table
-    for each in found[1:]:
-        table = joined(table, each.table)
+    table = stacked([each.table for each in found], found[0].table.strings)
     layers = max(len(each.others) for each in found)
     others = tuple(
         np.concatenate(
@@ -339,7 +337,7 @@ def _together(found: Sequence[Selected]) -> Selected:
         )
         for layer in range(layers)
     )
-    return Selected(np.concatenate([each.ids for each in found]), table, 0, {}, others)
+    return Selected(np.concatenate([each.ids for each in found]), table, others)
 
 
 def _ids(selected: Selected) -> IntArray:

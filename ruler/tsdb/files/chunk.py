@@ -143,6 +143,7 @@ class Chunk:
         self._content = Content(source)
         self._damaged = False
         self._bad: set[int] = set()  # blocks that were reported
+        self._knows: tuple[int, bool] = (-1, False)  # more than the index, in a generation of it
         self._last: OpenChunk | None = None  # once its file is removed, for readers who hold this
 
     @property
@@ -162,6 +163,13 @@ class Chunk:
             self._report(self.path, str(error), b"")
             return None
         return opened
+
+    def knows_more(self, index: Index) -> bool:
+        """Whether it has series that are not among the live ones, as far as it can be read."""
+        generation, more = self._knows
+        if generation != index.generation and (opened := self.opened()) is not None:
+            generation, more = self._knows = index.generation, bool(opened.cold(index).any())
+        return more
 
     def _open(self) -> OpenChunk:
         arrays, first_bad = read_meta(self.header, self._content.read)

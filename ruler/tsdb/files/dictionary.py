@@ -17,8 +17,9 @@ import numpy.typing as npt
 from common.labels import METRIC_NAME
 from ruler.model.arrays import CodeArray, IntArray
 from ruler.model.matcher import Matcher
+from ruler.model.pace import Check
 from ruler.model.table import LabelTable, Strings
-from ruler.tsdb.labels.matching import Check, select_absent, select_codes, wanted
+from ruler.tsdb.labels.matching import select_absent, select_codes, wanted
 
 
 class Texts:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -17,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from common.labels import METRIC_NAME, Labels
+from ruler.kernels.cells.matching import ZONE, zones_of
 from ruler.model.arrays import BoolArray, CodeArray, IntArray
-from ruler.model.table import LabelTable, StringPool
+from ruler.model.table import StringPool
 from ruler.storage import REFUSED
 from ruler.tsdb.files.page import mixed
 from ruler.tsdb.labels.sparse import SparseArray
 
 UNBOUNDED: Final = 1 << 62
+LEAST_ZONES: Final = 16  # of a table that has any: a smaller one is looked through as fast
 
 
 class Rows(NamedTuple):
@@ -32,6 +33,11 @@ class Rows(NamedTuple):
     names: tuple[str, ...]
     codes: CodeArray
     ids: IntArray
+
+    def below(self, bound: int) -> int:
+        """How many are of the first `bound` ids: as long as none are taken out, later ones are behind them."""
+        ids = self.ids
+        return len(ids) - int(np.count_nonzero(ids >= bound)) if len(ids) and ids[-1] >= bound else len(ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class MetricTable:
         self._codes = np.zeros((4, 0), dtype=np.int32)
         self._ids = np.zeros(4, dtype=np.int64)
         self._by_codes: dict[bytes, int] | None = {} if searchable else None
+        self._zones: CodeArray | None = None
         self.rows = Rows((), self._codes[:0], self._ids[:0])
 
     def __len__(self) -> int:
@@ -101,6 +108,21 @@ class MetricTable:
         rows = self.rows
         order = np.argsort(rows.ids, kind="stable")
         return rows.names, rows.codes[order[np.searchsorted(rows.ids, ids, sorter=order)]]
+
+    def zones(self, rows: Rows) -> CodeArray | None:
+        """Which codes there may be in most of these `rows` of it, zone by zone; None when they are few. Any thread."""
+        known = self._zones
+        if known is not None and len(known) != len(rows.names):
+            known = None
+        ready, due = 0 if known is None else known.shape[1], len(rows.ids) // ZONE
+        if due - ready < max(LEAST_ZONES, ready >> 3):
+            return known
+        zones = np.empty((len(rows.names), due, 2), dtype=np.int32)
+        if known is not None:
+            zones[:, :ready] = known
+        zones_of(rows.codes, ready, zones)
+        self._zones = zones
+        return zones
 
     def _keyed(self) -> dict[bytes, int]:
         count = len(self)
@@ -326,27 +348,6 @@ class Index:
         self._known[ids] = True
         self.count = max(self.count, int(ids.max(initial=-1)) + 1)
         self.live += len(ids)
-
-
-def union(parts: Sequence[tuple[int, Rows, IntArray]], strings: StringPool) -> LabelTable:
-    """One label table of rows out of several metric tables: (code of the metric name, rows, which of them)."""
-    if len(parts) == 1:
-        names = _and_metric_name(parts[0][1].names)
-    else:
-        names = tuple(sorted({METRIC_NAME, *(name for _, rows, _ in parts for name in rows.names)}))
-    codes = np.zeros((sum(len(which) for _, _, which in parts), len(names)), dtype=np.int32)
-    at = 0
-    for name, rows, which in parts:
-        until = at + len(which)
-        codes[at:until, names.index(METRIC_NAME)] = name
-        codes[at:until, [names.index(label) for label in rows.names]] = rows.codes.take(which, axis=0)
-        at = until
-    return LabelTable(names, codes, strings)
-
-
-@lru_cache(maxsize=256)
-def _and_metric_name(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted((METRIC_NAME, *names)))
 
 
 def _last_of_each(codes: CodeArray, ids: IntArray) -> BoolArray:

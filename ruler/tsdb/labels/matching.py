@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from ruler.kernels.series.numbering import Numbering
 from ruler.model.arrays import BoolArray, CodeArray
+from ruler.model.groups import numbered
 from ruler.model.matcher import Matcher, MatchOp, whole_match
+from ruler.model.pace import Check, Pace
 from ruler.model.table import NO_LABEL, Strings
 
 Test = Callable[[str], bool]
-Check = Callable[[], None]  # raises when a query has to stop
+Term = tuple[str, bool, tuple[int, ...]]  # a label, and the codes of which it is to have one, or is to have none
 
 MANY: Final = 4096  # values that are judged between two checks: some milliseconds
 
@@ -33,6 +36,59 @@ class Wanted:
         return self.test(text) is not self.negated
 
 
+class Asked(NamedTuple):
+    """Asked is what matchers come to for rows that have certain labels: terms, and matchers that take a test.
+
+    What holds for every row is left out, so matchers that say the same in different ways ask the same.
+    """
+
+    terms: tuple[Term, ...]
+    tests: tuple[Matcher, ...]
+
+
+class Question:
+    """A Question is matchers with the codes that their values have by now."""
+
+    def __init__(self, matchers: Sequence[Matcher], strings: Strings) -> None:
+        self._strings = strings
+        self._terms: list[Term] = []
+        self._tests: list[Matcher] = []
+        self._asked: dict[tuple[str, ...], Asked | None] = {}
+        for matcher in matchers:
+            if matcher.op is MatchOp.EQUAL or matcher.op is MatchOp.NOT_EQUAL:
+                code = strings.find(matcher.value)
+                codes = () if code is None else (code,)
+                self._terms.append((matcher.name, matcher.op is MatchOp.EQUAL, codes))
+                continue
+            want = wanted(matcher)
+            if want.values is None:
+                self._tests.append(matcher)
+            else:
+                known = (code for code in map(strings.find, want.values) if code is not None)
+                self._terms.append((matcher.name, not want.negated, tuple(sorted(known))))
+
+    def asked(self, names: tuple[str, ...]) -> Asked | None:
+        """What is asked of rows with these labels; None when none of them can be wanted."""
+        if names not in self._asked:
+            self._asked[names] = self._of(names)
+        return self._asked[names]
+
+    def _of(self, names: tuple[str, ...]) -> Asked | None:
+        terms = []
+        for term in self._terms:
+            name, have, codes = term
+            if codes and name in names:
+                terms.append(term)
+            elif (NO_LABEL in codes) is not have:
+                return None
+        tests = [matcher for matcher in self._tests if matcher.name in names]
+        if len(tests) < len(self._tests):
+            absent = (matcher for matcher in self._tests if matcher.name not in names)
+            if not all(select_absent(matcher, self._strings) for matcher in absent):
+                return None
+        return Asked(tuple(terms), tuple(tests))
+
+
 @lru_cache(maxsize=4096)
 def wanted(matcher: Matcher) -> Wanted:
     """What `matcher` looks for, in the cheapest form that gives the same answers."""
@@ -40,6 +96,8 @@ def wanted(matcher: Matcher) -> Wanted:
     if matcher.op in (MatchOp.EQUAL, MatchOp.NOT_EQUAL):
         return _exactly(frozenset((matcher.value,)), negated)
     pattern = matcher.value
+    if pattern in (".*", ".+"):  # lacks nothing, or the empty text
+        return _exactly(frozenset(("",) if pattern == ".+" else ()), not negated)
     literals = _alternation(pattern)
     if literals is not None:
         return _exactly(literals, negated)
@@ -60,7 +118,8 @@ def select_codes(matcher: Matcher, codes: CodeArray, strings: Strings, check: Ch
         else:
             found = np.zeros(len(codes), dtype=np.bool_)
         return ~found if want.negated else found
-    distinct, place = np.unique(codes, return_inverse=True)
+    groups = numbered(Numbering(1), codes[:, np.newaxis], pace=Pace(check))
+    distinct = codes[groups.first]
     text = strings.text
     accepted = np.empty(len(distinct), dtype=np.bool_)
     for start in range(0, len(distinct), MANY):
@@ -68,7 +127,7 @@ def select_codes(matcher: Matcher, codes: CodeArray, strings: Strings, check: Ch
         accepted[start : start + MANY] = [want.accepts(text(code)) for code in some]
         if check is not None:
             check()
-    found = accepted[place]
+    found = accepted[groups.of]
     return found
 
 
@@ -125,7 +184,7 @@ def _literal(pattern: str) -> str | None:
 
 
 def _affix(pattern: str) -> Test | None:
-    """The test that `.*`, `.+`, `a.*`, `.+a` or `.*a.*` amounts to, or None when `pattern` is none of these."""
+    """The test that `a.*`, `.+a` or `.*a.*` amounts to, or None when `pattern` is none of these."""
     head = pattern[:2] if pattern[:2] in (".*", ".+") else ""
     rest = pattern[len(head) :]
     tail = rest[-2:] if rest[-2:] in (".*", ".+") and not rest[:-2].endswith("\\") else ""

@@ -286,7 +286,7 @@ def _selected(count: int, rows: IntArray, ids: IntArray) -> Selected:
         each[row[nth == layer]] = series[nth == layer]
         layers.append(each)
     nameless = LabelTable((), np.empty((count, 0), dtype=np.int32), StringPool())
-    return Selected(layers[0], nameless, 0, {}, tuple(layers[1:]))
+    return Selected(layers[0], nameless, tuple(layers[1:]))
 
 
 def _layout(rectangle: Rectangle, labels: Sequence[Labels], ids: IntArray, number: int) -> tuple[Layout, list[Strip]]:

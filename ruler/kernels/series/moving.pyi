@@ -1,0 +1,3 @@
+from ruler.model.arrays import CodeArray, IntArray
+
+def move(codes: CodeArray, rows: IntArray | None, places: IntArray, into: CodeArray, low: int) -> None: ...

@@ -1,0 +1,70 @@
+"""From what is asked of metrics' tables to the series that have it: their ids, and their labels in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from common.labels import METRIC_NAME
+from ruler.kernels.cells.matching import rows_that_have
+from ruler.kernels.series.moving import move
+from ruler.model.arrays import IntArray
+from ruler.model.pace import Check, Pace
+from ruler.model.table import LabelTable, Strings
+from ruler.tsdb.labels.index import MetricTable, Rows
+from ruler.tsdb.labels.matching import Asked, select_codes
+
+
+class Part(NamedTuple):
+    """A Part is the rows [low, high) of a metric's table, and what is asked of them."""
+
+    table: MetricTable
+    rows: Rows
+    low: int
+    high: int
+    asked: Asked
+
+
+def chosen(parts: Sequence[Part], strings: Strings, check: Check | None = None) -> tuple[IntArray, LabelTable]:
+    """The ids and the labels of all rows that have what is asked of them. What `check` raises ends the search."""
+    pace = Pace(check)
+    found = [(part, which) for part in parts if len(which := _which(part, strings, pace, check))]
+    names, places_of = _layout(tuple(dict.fromkeys(part.rows.names for part, _ in found)))
+    total, at, metric = sum(len(which) for _, which in found), 0, names.index(METRIC_NAME)
+    ids, codes = np.empty(total, dtype=np.int64), np.zeros((total, len(names)), dtype=np.int32)
+    for part, which in found:
+        rows, places = part.rows, places_of[part.rows.names]
+        for low, high in pace.stretches(0, len(which)):
+            some, into = which[low:high], slice(at + low, at + high)
+            ids[into] = rows.ids[some]
+            codes[into, metric] = part.table.name
+            move(rows.codes, some, places, codes, at + low)
+        at += len(which)
+    return ids, LabelTable(names, codes, strings)
+
+
+def _which(part: Part, strings: Strings, pace: Pace, check: Check | None) -> IntArray:
+    """Which rows of a table have what is asked."""
+    table, rows, low, high, (terms, tests) = part
+    if terms:
+        zones, found = table.zones(rows), 0
+        placed = [(rows.names.index(name), have, codes) for name, have, codes in terms]
+        room = np.empty(high - low, dtype=np.int64)
+        for start, stop in pace.stretches(low, high):
+            found += rows_that_have(rows.codes, zones, placed, start, stop, room[found:])
+        which = room[:found]
+    else:
+        which = np.arange(low, high)
+    for matcher in tests:
+        which = which[select_codes(matcher, rows.codes[which, rows.names.index(matcher.name)], strings, check)]
+    return which
+
+
+@lru_cache(maxsize=256)
+def _layout(each: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], dict[tuple[str, ...], IntArray]]:
+    """All these names of labels and that of the metric, sorted, and where those of each table go."""
+    names = tuple(sorted({METRIC_NAME}.union(*each)))
+    return names, {one: np.array([names.index(name) for name in one], dtype=np.int64) for one in each}
