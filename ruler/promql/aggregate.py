@@ -7,11 +7,12 @@ import math
 import numpy as np
 
 from common.labels import METRIC_NAME
-from ruler.kernels.series.groups import fold
+from ruler.kernels.series.groups import fold, mark_any
 from ruler.kernels.series.quantiles import quantiles
 from ruler.model.arrays import BoolArray, FloatArray
+from ruler.model.groups import Groups
 from ruler.promql.ast import Aggregation
-from ruler.promql.columns import Groups, dropping, group_by, keeping
+from ruler.promql.columns import group_by
 from ruler.promql.frame import Frame
 from ruler.promql.notes import invalid_quantile
 from ruler.promql.scope import Scope
@@ -33,12 +34,12 @@ def aggregated(scope: Scope, expr: Aggregation, frame: Frame, share: FloatArray 
         frame = frame.spread(max(len(frame.values), len(share)))
     if frame.series == 0:
         return frame
-    groups = group_by(frame.table, grouping_names(frame, expr))
+    names = grouping_names(frame, expr)
+    groups = group_by(frame.table, names, scope.limits.check)
     values, found = _of_groups(scope, expr.op, frame, groups, share)
-    table = frame.table.take(groups.first)
-    table = dropping(table, (*expr.grouping, METRIC_NAME)) if expr.without else keeping(table, expr.grouping)
     drop = np.zeros(len(groups), dtype=np.bool_)
-    drop[groups.of[frame.drop]] = True
+    mark_any(frame.drop.view(np.uint8), groups.of, drop.view(np.uint8))
+    table = frame.table.having(names, groups.first)
     return Frame(table, values, None if frame.present is None else found, drop).pruned()
 
 
@@ -48,13 +49,14 @@ def _of_groups(
     """What the operator makes of each group, and where a group has samples: [steps × groups]."""
     values = np.empty((len(frame.values), len(groups)))
     found = np.empty(values.shape, dtype=np.bool_)
+    marks, present = found.view(np.uint8), frame.bytes
     for rows in stretches(len(values), frame.series):
         scope.limits.check()
-        part, into, where = frame.rows(rows), values[rows], found[rows].view(np.uint8)
+        part, where = frame.values[rows], None if present is None else present[rows]
         if share is None:
-            fold(operator, part.values, part.bytes, groups.of, into, where)
+            fold(operator, part, where, groups.of, values[rows], marks[rows])
         else:
-            quantiles(share if len(share) == 1 else share[rows], part.values, part.bytes, groups.of, into, where)
+            quantiles(share if len(share) == 1 else share[rows], part, where, groups.of, values[rows], marks[rows])
     return values, found
 
 

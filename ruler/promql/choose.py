@@ -13,11 +13,12 @@ from ruler.kernels.series.best import keep_best, keep_first
 from ruler.kernels.series.numbering import Numbering
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.golang import format_float
+from ruler.model.groups import Groups, numbered
 from ruler.model.numbers import number_texts
 from ruler.model.table import NO_LABEL
 from ruler.promql.aggregate import aggregated, grouping_names
 from ruler.promql.ast import Aggregation
-from ruler.promql.columns import Groups, group_all, group_by, grouped, is_any_label_name, keeping, numbered, setting
+from ruler.promql.columns import group_all, group_by, grouped, is_any_label_name, keeping, setting
 from ruler.promql.frame import Frame, Grid, empty_frame
 from ruler.promql.merge import merged
 from ruler.promql.notes import invalid_ratio

@@ -5,40 +5,31 @@ Codes are compared, never strings, except to order the distinct values of a colu
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from common.labels import METRIC_NAME
 from ruler.kernels.series.numbering import Numbering
-from ruler.kernels.series.sorting import sort_by
+from ruler.kernels.series.sorting import count_ranks, put_in_order, varying
 from ruler.model.arrays import BoolArray, CodeArray, IntArray
+from ruler.model.groups import Groups, numbered
+from ruler.model.pace import Check, Pace
 from ruler.model.table import NO_LABEL, LabelTable, Strings
 
 # What a metric is called, of what type and in what unit: all three go where Prometheus drops the name.
 METADATA = frozenset((METRIC_NAME, "__type__", "__unit__"))
 
-
-@dataclass(frozen=True, slots=True)
-class Groups:
-    """Groups part series: `of[i]` is the group of series i; groups are numbered as they first appear.
-
-    `first[g]` is the first series of group g.
-    """
-
-    of: IntArray
-    first: IntArray
-
-    def __len__(self) -> int:
-        return len(self.first)
+_TEXTS = 1 << 14  # that are sorted at once
+_TEXT = 16  # rows of codes for the work that one makes
 
 
 class Grouping:
     """A Grouping puts the series of any number of tables into groups of equal labels, a table at a time."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = tuple(names)
+    def __init__(self, names: Iterable[str], check: Check | None = None) -> None:
+        self._names, self._pace = tuple(names), Pace(check)
         self._numbering = Numbering(len(self._names))
 
     def __len__(self) -> int:
@@ -48,14 +39,7 @@ class Grouping:
     def add(self, table: LabelTable) -> Groups:
         """The groups of a table's series; `first` has those alone that begin a group which had not been seen."""
         places = [table.names.index(name) if name in table.names else -1 for name in self._names]
-        return numbered(self._numbering, table.codes, places)
-
-
-def numbered(numbering: Numbering, codes: CodeArray, places: Sequence[int] | None = None) -> Groups:
-    """The groups of rows that are equal in these columns, or in all; `first` has those that begin a new one."""
-    of, first = np.empty(len(codes), dtype=np.int64), np.empty(len(codes), dtype=np.int64)
-    new = numbering.number(codes, range(codes.shape[1]) if places is None else places, of, first)
-    return Groups(of, first[:new])
+        return numbered(self._numbering, table.codes, places, self._pace)
 
 
 def grouped(columns: Sequence[CodeArray], length: int) -> Groups:
@@ -64,9 +48,9 @@ def grouped(columns: Sequence[CodeArray], length: int) -> Groups:
     return numbered(Numbering(len(columns)), codes)
 
 
-def group_by(table: LabelTable, names: Iterable[str]) -> Groups:
+def group_by(table: LabelTable, names: Iterable[str], check: Check | None = None) -> Groups:
     """The groups of series with equal values of these labels."""
-    return Grouping(dict.fromkeys(names)).add(table)
+    return Grouping(dict.fromkeys(names), check).add(table)
 
 
 def group_all(table: LabelTable) -> Groups:
@@ -85,26 +69,16 @@ def is_any_label_name(name: str) -> bool:
     return bool(name) and "\N{REPLACEMENT CHARACTER}" not in name
 
 
-def names_of(*tables: LabelTable) -> tuple[str, ...]:
-    """All label names of these tables, sorted."""
-    if len(tables) == 1:
-        return tables[0].names
-    return tuple(sorted({name for table in tables for name in table.names}))
-
-
 def keeping(table: LabelTable, names: Iterable[str]) -> LabelTable:
     """The table with these labels only."""
     wanted = frozenset(names)
-    places = [index for index, name in enumerate(table.names) if name in wanted]
-    return LabelTable(tuple(table.names[place] for place in places), table.codes[:, places], table.strings)
+    return table.having(tuple(name for name in table.names if name in wanted))
 
 
 def dropping(table: LabelTable, names: Iterable[str]) -> LabelTable:
     """The table without these labels."""
     gone = frozenset(names)
-    if gone.isdisjoint(table.names):
-        return table
-    return keeping(table, (name for name in table.names if name not in gone))
+    return table.having(tuple(name for name in table.names if name not in gone))
 
 
 def setting(table: LabelTable, name: str, codes: CodeArray) -> LabelTable:
@@ -132,47 +106,61 @@ def dropping_metadata(table: LabelTable, where: BoolArray) -> LabelTable:
 
 def is_constant(table: LabelTable, name: str) -> bool:
     """Whether a label tells no series from another."""
-    if name not in table.names or len(table) < 2:
+    if name not in table.names:
         return True
-    column = table.column(name)
-    return bool(column.min() == column.max())
+    place = table.names.index(name)
+    return not varying(table.codes[:, place : place + 1])
 
 
-def stacked(tables: Sequence[LabelTable], strings: Strings) -> LabelTable:
-    """The series of all these tables, one after the other."""
-    names = names_of(*tables) if tables else ()
-    codes = np.zeros((sum(len(table) for table in tables), len(names)), dtype=np.int32)
-    row = 0
-    for table in tables:
-        places = [names.index(name) for name in table.names]
-        codes[row : row + len(table), places] = table.codes
-        row += len(table)
-    return LabelTable(names, codes, strings)
+def label_order(table: LabelTable, check: Check | None = None) -> IntArray:
+    """The order of the series by their labels, as Prometheus compares them: name by name, then value by value.
 
-
-def ranks(column: CodeArray, strings: Strings) -> tuple[IntArray, int]:
-    """For each row where its string stands among the column's distinct strings in sorted order; how many those are."""
-    groups = grouped((column,), len(column))
-    texts = [strings.text(code) for code in column[groups.first].tolist()]
-    rank = np.empty(len(texts), dtype=np.int64)
-    rank[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
-    return rank[groups.of], len(texts)
-
-
-def label_order(table: LabelTable) -> IntArray:
-    """The order of the series by their labels, as Prometheus compares them: name by name, then value by value."""
-    order = np.arange(len(table))
-    if len(table) < 2:
-        return order
-    more_follows = np.zeros(len(table), dtype=np.bool_)
-    for name in reversed(table.names):
-        column = table.column(name)
-        absent = column == NO_LABEL
-        rank, distinct = ranks(column, table.strings)
-        if distinct > 1:
-            # A series without this label is less if it has no label after it either (it is a prefix), else greater.
-            rank[absent & more_follows] = distinct
-            order, before = np.empty_like(order), order
-            sort_by(rank, distinct + 1, before, order)
-        more_follows |= ~absent
+    What `check` raises, at times, ends it.
+    """
+    count, codes, pace = len(table), table.codes, Pace(check)
+    order, spare, rank_of = np.arange(count), np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+    follows = np.zeros(count, dtype=np.uint8)  # whether a series has any label after the column
+    telling = varying(codes)
+    for place in reversed(range(codes.shape[1])):
+        if place not in telling:
+            if count and codes[0, place] != NO_LABEL:
+                follows[:] = True
+            continue
+        groups = numbered(Numbering(1), codes, [place], pace)
+        distinct = codes[groups.first, place]
+        absent, ranks = np.flatnonzero(distinct == NO_LABEL), _ranks(distinct, table.strings, pace)
+        starts = np.zeros(len(groups) + 2, dtype=np.int64)
+        for low, high in pace.stretches(0, count):
+            count_ranks(groups.of, ranks, absent[0] if len(absent) else -1, follows, rank_of, starts, low, high)
+        np.cumsum(starts, out=starts)
+        for low, high in pace.stretches(0, count):
+            put_in_order(rank_of, starts, order, spare, low, high)
+        order, spare = spare, order
     return order
+
+
+def _ranks(codes: CodeArray, strings: Strings, pace: Pace) -> IntArray:
+    """Where the text of each code stands among theirs in sorted order; of very many, a part is sorted at a time."""
+    texts: list[str] = []
+    for start in range(0, len(codes), _TEXTS):
+        texts += map(strings.text, codes[start : start + _TEXTS].tolist())
+        pace.done(_TEXT * (len(texts) - start))
+    ranks, at = np.empty(len(codes), dtype=np.int64), 0
+    for part in _parts(texts, pace):
+        ranks[sorted(part, key=texts.__getitem__)] = np.arange(at, at + len(part))
+        at += len(part)
+        pace.done(_TEXT * len(part))
+    return ranks
+
+
+def _parts(texts: Sequence[str], pace: Pace) -> Sequence[Sequence[int]]:
+    """The places of texts in parts, each of texts that are greater than those of the part before."""
+    if len(texts) <= _TEXTS:
+        return (range(len(texts)),)
+    bounds = sorted(texts[:: _TEXTS // 16])[::16]
+    parts: list[list[int]] = [[] for _ in range(len(bounds) + 1)]
+    for start in range(0, len(texts), _TEXTS):
+        for place, text in enumerate(texts[start : start + _TEXTS], start):
+            parts[bisect(bounds, text)].append(place)
+        pace.done(_TEXT * _TEXTS)
+    return parts

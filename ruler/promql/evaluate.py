@@ -13,7 +13,7 @@ import numpy as np
 
 from common.errors import QueryError
 from ruler.model.arrays import ABSENT, FloatArray, IntArray
-from ruler.model.table import LabelTable, Overlay, Strings
+from ruler.model.table import LabelTable, Overlay, Strings, stacked
 from ruler.promql.aggregate import aggregated
 from ruler.promql.ast import (
     Aggregation,
@@ -34,7 +34,6 @@ from ruler.promql.ast import (
 )
 from ruler.promql.binary import binary
 from ruler.promql.choose import chosen, count_values
-from ruler.promql.columns import stacked
 from ruler.promql.extended import check_extension
 from ruler.promql.frame import Frame, Grid, Value, moments
 from ruler.promql.functions import FUNCTIONS

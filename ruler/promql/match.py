@@ -14,9 +14,9 @@ from common.errors import BadMatching
 from common.labels import METRIC_NAME, Labels, is_label_name, quote
 from ruler.kernels.series.pairing import Pairing
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
-from ruler.model.table import LabelTable
+from ruler.model.table import LabelTable, all_names, stacked
 from ruler.promql.ast import Binary, Cardinality, Matching
-from ruler.promql.columns import METADATA, dropping, group_both, grouped, keeping, names_of, setting, stacked
+from ruler.promql.columns import METADATA, dropping, group_both, grouped, keeping, setting
 from ruler.promql.frame import Frame, empty_frame
 from ruler.promql.merge import merged, presence
 from ruler.promql.operators import ARITHMETIC, COMPARISON
@@ -27,7 +27,7 @@ def _matching_names(left: LabelTable, right: LabelTable, matching: Matching) -> 
     if matching.on:
         return tuple(sorted(set(matching.labels)))
     gone = {*matching.labels, METRIC_NAME}
-    return tuple(name for name in names_of(left, right) if name not in gone)
+    return tuple(name for name in all_names((left.names, right.names)) if name not in gone)
 
 
 def _have_equals(group: IntArray, groups: int) -> bool:

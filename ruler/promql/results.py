@@ -42,7 +42,7 @@ def over_steps(frame: Frame, grid: Grid, limits: Limits) -> Matrix:
     limits.charge(steps * series)
     order = _ALONE
     if series != 1:
-        order = label_order(table)
+        order = label_order(table, limits.check)
         table = table.take(order)
     offsets = np.empty(series + 1, dtype=np.int64)
     cells = count_cells(frame.bytes, steps, order, offsets)
@@ -77,7 +77,7 @@ def samples_of(scope: Scope, ranged: Ranged) -> Matrix:
         groups = group_all(table)
         table, series = table.take(groups.first), groups.of[series]
     limits.check()
-    return _sorted(table, series, times, values)
+    return _sorted(table, label_order(table, limits.check), series, times, values)
 
 
 def _held(block: Block, windows: Windows, column: int) -> tuple[IntArray, IntArray, FloatArray]:
@@ -100,9 +100,8 @@ def _edges(scope: Scope, ranged: Ranged) -> list[tuple[IntArray, IntArray, Float
     return found
 
 
-def _sorted(table: LabelTable, series: IntArray, times: IntArray, values: FloatArray) -> Matrix:
-    """A matrix of the series that have samples, sorted by their labels; samples of a series may come in any order."""
-    ordered = label_order(table)
+def _sorted(table: LabelTable, ordered: IntArray, series: IntArray, times: IntArray, values: FloatArray) -> Matrix:
+    """A matrix of the series that have samples, in this order; samples of a series may come in any order."""
     counts = np.bincount(series, minlength=len(table))
     if not ((series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (times[1:] > times[:-1]))).all():
         order = np.lexsort((times, series))

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ruler.model.arrays import BoolArray, FloatArray
-from ruler.promql.columns import Grouping, names_of, stacked
+from ruler.model.table import all_names, stacked
+from ruler.promql.columns import Grouping
 from ruler.promql.frame import Frame, Value
 from ruler.promql.limits import Limits
 
@@ -57,7 +58,7 @@ def end_to_end(parts: Sequence[Frame], limits: Limits) -> Frame:
         whole = all(part.present is None for part in parts)
         mask = None if whole else np.concatenate([part.mask for part in parts])
         return Frame(first.table, np.concatenate([part.values for part in parts]), mask, first.drop)
-    grouping = Grouping(names_of(*(part.table for part in parts)))
+    grouping = Grouping(all_names(part.table.names for part in parts))
     steps = sum(len(part.values) for part in parts)
     columns, tables, drops = [], [], []
     for part in parts:

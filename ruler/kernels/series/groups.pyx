@@ -143,6 +143,16 @@ def fold(
         free(groups)
 
 
+def mark_any(const uint8_t[:] marked not None, const int64_t[::1] group_of not None, uint8_t[::1] into not None):
+    """Mark the groups that have any series that is marked."""
+    cdef Py_ssize_t series
+    if marked.shape[0] != group_of.shape[0]:
+        raise ValueError(f"groups of {group_of.shape[0]} series, marks of {marked.shape[0]}")
+    for series in range(marked.shape[0]):
+        if marked[series]:
+            into[group_of[series]] = True
+
+
 cdef inline int _fold(
     Fold fold,
     Result result,

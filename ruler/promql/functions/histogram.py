@@ -11,8 +11,9 @@ import numpy as np
 from common.labels import METRIC_NAME, quote
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.golang import format_float, parse_float
+from ruler.model.table import stacked
 from ruler.promql.ast import Call, Expr
-from ruler.promql.columns import dropping, group_by, grouped, setting, stacked
+from ruler.promql.columns import dropping, group_by, grouped, setting
 from ruler.promql.frame import Frame, Grid, Value, empty_frame
 from ruler.promql.merge import merged
 from ruler.promql.notes import NOT_MONOTONIC, Repairs, invalid_quantile, named

@@ -136,7 +136,7 @@ def sort_by_label(*, descending: bool) -> Run:
             return frame
         names = [scope.text(arg) for arg in call.args[1:]]
         place = np.empty(frame.series, dtype=np.int64)
-        place[label_order(frame.table)] = np.arange(frame.series)
+        place[label_order(frame.table, scope.limits.check)] = np.arange(frame.series)
         keys = [place, *(_natural_ranks(frame.table, name) for name in reversed(names))]
         order = np.lexsort([-key for key in keys] if descending else keys)
         return frame.take(order)

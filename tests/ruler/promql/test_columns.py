@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.errors import QueryTimeout
 from common.labels import Labels
-from ruler.model.table import Overlay, StringPool, table_of
+from ruler.model.pace import ROWS
+from ruler.model.table import LabelTable, Overlay, StringPool, stacked, table_of
 from ruler.promql.columns import (
     Grouping,
     dropping,
@@ -18,7 +21,6 @@ from ruler.promql.columns import (
     keeping,
     label_order,
     setting,
-    stacked,
 )
 
 labels = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["", "1", "2", "ä", "z"]), max_size=4).map(Labels)
@@ -63,6 +65,34 @@ def test_label_order_is_that_of_labels(series: list[Labels]) -> None:
     """Series come in the order in which their sorted pairs of names and values compare."""
     order = label_order(table_of(series, StringPool()))
     assert sorted(series) == [series[index] for index in order.tolist()]
+
+
+def test_very_many_series_are_ordered_the_same() -> None:
+    """Texts that are sorted a part at a time, in any order, and long ones, come as if they were sorted at once."""
+    rng = np.random.default_rng(1)
+    texts = [f"{'long' * int(number % 3)}{number}" for number in rng.permutation(40_000).tolist()]
+    series = [Labels({"a": text, "b": str(place % 7)}) for place, text in enumerate(texts)]
+    order = label_order(table_of(series, StringPool()))
+    assert sorted(texts) == [texts[index] for index in order.tolist()]
+
+
+def test_ordering_can_be_ended() -> None:
+    """Of very many series and texts, after each part of the work; what the check raises comes out."""
+    pool, looks = StringPool(), list[None]()
+    table = table_of([Labels({"a": str(number * 7919 % 100_003), "b": "x"}) for number in range(100_003)], pool)
+    many = LabelTable(table.names, np.tile(table.codes, (10, 1)), pool)
+    label_order(many, lambda: looks.append(None))
+    assert len(looks) > 3 * len(many) // ROWS
+    for allowed in (0, 1, len(looks) // 2, len(looks) - 1):
+        left = [None] * allowed
+
+        def ends(left: list[None] = left) -> None:
+            if not left:
+                raise QueryTimeout("over")
+            left.pop()
+
+        with pytest.raises(QueryTimeout):
+            label_order(many, ends)
 
 
 @given(label_lists, st.sets(st.sampled_from("abcd")))
