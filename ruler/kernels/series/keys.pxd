@@ -1,6 +1,6 @@
 """Floats as integers that compare as samples do: NaN is the least. Of -0 and 0, which are equal, -0 comes first."""
 
-from libc.math cimport INFINITY, NAN, floor, isnan
+from libc.math cimport INFINITY, NAN, isnan
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
 
 cdef inline int64_t key(double number) noexcept nogil:
@@ -20,7 +20,7 @@ cdef inline double quantile(double share, const int64_t *ordered, Py_ssize_t cou
     if share > 1:
         return INFINITY
     cdef double rank = share * (count - 1)
-    cdef Py_ssize_t low = <Py_ssize_t>floor(rank)
+    cdef Py_ssize_t low = <Py_ssize_t>rank
     cdef Py_ssize_t high = low + 1 if low + 1 < count else count - 1
-    cdef double weight = rank - floor(rank)
+    cdef double weight = rank - low
     return number(ordered[low]) * (1 - weight) + number(ordered[high]) * weight

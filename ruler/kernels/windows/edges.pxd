@@ -1,10 +1,10 @@
-from ruler.kernels.windows.window cimport Window
+from ruler.kernels.windows.window cimport Column, Window
 
-cdef bint extended_rate(Window *w, double *result) noexcept nogil
-cdef bint extended_increase(Window *w, double *result) noexcept nogil
-cdef bint extended_delta(Window *w, double *result) noexcept nogil
-cdef bint extended_changes(Window *w, double *result) noexcept nogil
-cdef bint extended_resets(Window *w, double *result) noexcept nogil
-cdef bint smoothed(Window *w, double *result) noexcept nogil
-cdef bint left_edge(Window *w, double *result) noexcept nogil
-cdef bint right_edge(Window *w, double *result) noexcept nogil
+cdef bint extended_rate(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint extended_increase(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint extended_delta(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint extended_changes(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint extended_resets(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint smoothed(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint left_edge(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint right_edge(Column *c, const Window *w, double *result) noexcept nogil

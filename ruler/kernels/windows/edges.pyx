@@ -7,105 +7,105 @@ on the line between the samples around it; a sample at its very end counts among
 from libc.stdint cimport int64_t
 
 from ruler.kernels.windows.differences cimport changes, differs, lost, resets
-from ruler.kernels.windows.window cimport Window
+from ruler.kernels.windows.window cimport Column, Window
 
 cdef struct Edges:
     double left, right  # the values where the window begins and ends
     bint present
 
 
-cdef Py_ssize_t _before(const Window *w) noexcept nogil:
+cdef Py_ssize_t _before(const Column *c, const Window *w) noexcept nogil:
     """The sample before the window, -1 when there is none near enough."""
-    return w.first - 1 if w.first > 0 and w.time[w.first - 1] > w.start - w.lookback else -1
+    return w.first - 1 if w.first > 0 and c.time[w.first - 1] > w.start - c.lookback else -1
 
 
-cdef Py_ssize_t _after(const Window *w) noexcept nogil:
+cdef Py_ssize_t _after(const Column *c, const Window *w) noexcept nogil:
     """The sample after the window, -1 when there is none near enough."""
-    return w.stop if w.stop < w.length and w.time[w.stop] <= w.end + w.lookback else -1
+    return w.stop if w.stop < c.length and c.time[w.stop] <= w.end + c.lookback else -1
 
 
-cdef double _drawn(const Window *w, Py_ssize_t older, Py_ssize_t newer, int64_t moment, bint counter) noexcept nogil:
+cdef double _drawn(const Column *c, const Window *w, Py_ssize_t older, Py_ssize_t newer, int64_t moment, bint counter) noexcept nogil:
     """The value at a moment, on the line between two samples; a counter that fell between them rose from zero."""
-    cdef double base = 0 if counter and w.value[newer] < w.value[older] else w.value[older]
-    return base + (w.value[newer] - base) * (moment - w.time[older]) / (w.time[newer] - w.time[older])
+    cdef double base = 0 if counter and c.value[newer] < c.value[older] else c.value[older]
+    return base + (c.value[newer] - base) * (moment - c.time[older]) / (c.time[newer] - c.time[older])
 
 
-cdef Edges _edges(const Window *w, bint counter) noexcept nogil:
+cdef Edges _edges(const Column *c, const Window *w, bint counter) noexcept nogil:
     cdef bint inside = w.stop > w.first
-    cdef Py_ssize_t before = _before(w), after = _after(w) if w.smoothed else -1
+    cdef Py_ssize_t before = _before(c, w), after = _after(c, w) if c.smoothed else -1
     cdef Py_ssize_t opening = w.first if inside else after, closing = w.stop - 1 if inside else before
     cdef Edges edges
     edges.left = edges.right = 0
-    edges.present = inside or (after >= 0 and (before >= 0 or w.time[after] == w.end))
+    edges.present = inside or (after >= 0 and (before >= 0 or c.time[after] == w.end))
     if not edges.present:
         return edges
-    edges.left = w.value[before if before >= 0 else opening]
-    edges.right = w.value[after if after >= 0 else closing]
-    if w.smoothed and before >= 0 and w.time[before] < w.start and opening >= 0:
-        edges.left = _drawn(w, before, opening, w.start, counter)
-    if after >= 0 and w.time[after] > w.end and closing >= 0:
-        edges.right = _drawn(w, closing, after, w.end, counter)
+    edges.left = c.value[before if before >= 0 else opening]
+    edges.right = c.value[after if after >= 0 else closing]
+    if c.smoothed and before >= 0 and c.time[before] < w.start and opening >= 0:
+        edges.left = _drawn(c, w, before, opening, w.start, counter)
+    if after >= 0 and c.time[after] > w.end and closing >= 0:
+        edges.right = _drawn(c, w, closing, after, w.end, counter)
     return edges
 
 
-cdef bint extended_increase(Window *w, double *result) noexcept nogil:
-    cdef Edges edges = _edges(w, True)
+cdef bint extended_increase(Column *c, const Window *w, double *result) noexcept nogil:
+    cdef Edges edges = _edges(c, w, True)
     cdef bint inside = w.stop > w.first
-    cdef double restarted = edges.left if inside and w.value[w.first] < edges.left else 0
-    cdef double last = w.value[w.stop - 1] if inside else edges.left
-    restarted = lost(w, restarted, w.first, w.stop)
+    cdef double restarted = edges.left if inside and c.value[w.first] < edges.left else 0
+    cdef double last = c.value[w.stop - 1] if inside else edges.left
+    restarted = lost(c, restarted, w.first, w.stop)
     restarted += last if edges.right < last else 0
     result[0] = edges.right - edges.left + restarted
     return edges.present
 
 
-cdef bint extended_rate(Window *w, double *result) noexcept nogil:
-    cdef bint found = extended_increase(w, result)
-    result[0] /= w.reach / <double>1000
+cdef bint extended_rate(Column *c, const Window *w, double *result) noexcept nogil:
+    cdef bint found = extended_increase(c, w, result)
+    result[0] /= c.reach / <double>1000
     return found
 
 
-cdef bint extended_delta(Window *w, double *result) noexcept nogil:
-    cdef Edges edges = _edges(w, False)
+cdef bint extended_delta(Column *c, const Window *w, double *result) noexcept nogil:
+    cdef Edges edges = _edges(c, w, False)
     result[0] = edges.right - edges.left
     return edges.present
 
 
-cdef bint extended_changes(Window *w, double *result) noexcept nogil:
+cdef bint extended_changes(Column *c, const Window *w, double *result) noexcept nogil:
     """The changes within the window, and that to its first sample from the one that it is anchored to."""
-    cdef Edges edges = _edges(w, False)
-    if not changes(w, result):
+    cdef Edges edges = _edges(c, w, False)
+    if not changes(c, w, result):
         return False
-    result[0] += differs(edges.left, w.value[w.first])
+    result[0] += differs(edges.left, c.value[w.first])
     return True
 
 
-cdef bint extended_resets(Window *w, double *result) noexcept nogil:
-    cdef Edges edges = _edges(w, False)
-    if not resets(w, result):
+cdef bint extended_resets(Column *c, const Window *w, double *result) noexcept nogil:
+    cdef Edges edges = _edges(c, w, False)
+    if not resets(c, w, result):
         return False
-    result[0] += w.value[w.first] < edges.left
+    result[0] += c.value[w.first] < edges.left
     return True
 
 
-cdef bint left_edge(Window *w, double *result) noexcept nogil:
-    cdef Edges edges = _edges(w, False)
+cdef bint left_edge(Column *c, const Window *w, double *result) noexcept nogil:
+    cdef Edges edges = _edges(c, w, False)
     result[0] = edges.left
     return edges.present
 
 
-cdef bint right_edge(Window *w, double *result) noexcept nogil:
-    cdef Edges edges = _edges(w, False)
+cdef bint right_edge(Column *c, const Window *w, double *result) noexcept nogil:
+    cdef Edges edges = _edges(c, w, False)
     result[0] = edges.right
     return edges.present
 
 
-cdef bint smoothed(Window *w, double *result) noexcept nogil:
+cdef bint smoothed(Column *c, const Window *w, double *result) noexcept nogil:
     """The value at a moment: a sample's, one on the line between two, or the last while no other follows."""
-    cdef Py_ssize_t before = _before(w), after = _after(w)
+    cdef Py_ssize_t before = _before(c, w), after = _after(c, w)
     if before < 0:
         return False
-    result[0] = w.value[before]
-    if after >= 0 and w.time[before] < w.end:
-        result[0] = _drawn(w, before, after, w.end, False)
+    result[0] = c.value[before]
+    if after >= 0 and c.time[before] < w.end:
+        result[0] = _drawn(c, w, before, after, w.end, False)
     return True

@@ -1,22 +1,26 @@
-from ruler.kernels.windows.window cimport Window
+from ruler.kernels.windows.window cimport Column, Kernel, Window
 
-cdef bint count_over_time(Window *w, double *result) noexcept nogil
-cdef bint present_over_time(Window *w, double *result) noexcept nogil
-cdef bint first_over_time(Window *w, double *result) noexcept nogil
-cdef bint last_over_time(Window *w, double *result) noexcept nogil
-cdef bint latest(Window *w, double *result) noexcept nogil
-cdef bint time_of_latest(Window *w, double *result) noexcept nogil
-cdef bint start_of_latest(Window *w, double *result) noexcept nogil
-cdef bint ts_of_first_over_time(Window *w, double *result) noexcept nogil
-cdef bint ts_of_last_over_time(Window *w, double *result) noexcept nogil
-cdef bint min_over_time(Window *w, double *result) noexcept nogil
-cdef bint max_over_time(Window *w, double *result) noexcept nogil
-cdef bint ts_of_min_over_time(Window *w, double *result) noexcept nogil
-cdef bint ts_of_max_over_time(Window *w, double *result) noexcept nogil
-cdef bint sum_over_time(Window *w, double *result) noexcept nogil
-cdef bint avg_over_time(Window *w, double *result) noexcept nogil
-cdef bint stdvar_over_time(Window *w, double *result) noexcept nogil
-cdef bint stddev_over_time(Window *w, double *result) noexcept nogil
-cdef bint deriv(Window *w, double *result) noexcept nogil
-cdef bint predict_linear(Window *w, double *result) noexcept nogil
-cdef bint double_exponential_smoothing(Window *w, double *result) noexcept nogil
+cdef bint count_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint present_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint first_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint last_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint latest(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint time_of_latest(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint start_of_latest(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint ts_of_first_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint ts_of_last_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint min_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint max_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint ts_of_min_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint ts_of_max_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint sum_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint avg_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint stdvar_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint stddev_over_time(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint deriv(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint predict_linear(Column *c, const Window *w, double *result) noexcept nogil
+cdef bint double_exponential_smoothing(Column *c, const Window *w, double *result) noexcept nogil
+
+cdef Py_ssize_t latest_of_each(Kernel kernel, Column *c, Py_ssize_t step, Py_ssize_t until) noexcept nogil
+
+cdef Py_ssize_t last_of_each(Kernel kernel, Column *c, Py_ssize_t step, Py_ssize_t until) noexcept nogil

@@ -10,24 +10,25 @@ from libc.stdlib cimport qsort
 from libc.string cimport memmove
 
 from ruler.kernels.series.keys cimport key, number, quantile
-from ruler.kernels.windows.window cimport Window
+from ruler.kernels.windows.window cimport Column, Window, arguments
 
-cdef Py_ssize_t FEW = 32  # so many are put into their places one by one
+cdef enum:
+    FEW = 64  # new samples: so many are put into their places one by one
 
 
-cdef bint quantile_over_time(Window *w, double *result) noexcept nogil:
+cdef bint quantile_over_time(Column *c, const Window *w, double *result) noexcept nogil:
     if w.stop == w.first:
         return False
-    result[0] = quantile(w.scalar[0], _in_order(w), w.stop - w.first)
+    result[0] = quantile(arguments(c, w)[0], _in_order(c, w), w.stop - w.first)
     return True
 
 
-cdef bint mad_over_time(Window *w, double *result) noexcept nogil:
+cdef bint mad_over_time(Column *c, const Window *w, double *result) noexcept nogil:
     """The median distance from the median; NaN where any sample is."""
     if w.stop == w.first:
         return False
-    cdef int64_t *ordered = _in_order(w)
-    cdef int64_t *distances = <int64_t *>w.places
+    cdef int64_t *ordered = _in_order(c, w)
+    cdef int64_t *distances = <int64_t *>c.spare
     cdef Py_ssize_t i, count = w.stop - w.first
     cdef double median = quantile(0.5, ordered, count)
     if ordered[0] == INT64_MIN:
@@ -45,24 +46,53 @@ cdef int _compared(const void *left, const void *right) noexcept nogil:
     return (mine > other) - (mine < other)
 
 
-cdef int64_t *_in_order(Window *w) noexcept nogil:
-    """The window's samples in order: those of the one before, `low` up to `high`, without the old and with the new."""
-    cdef int64_t *ordered = <int64_t *>w.room
-    cdef Py_ssize_t i, count = w.high - w.low
-    if w.high <= w.first or (w.first - w.low) + (w.stop - w.high) > FEW:
+cdef int64_t *_in_order(Column *c, const Window *w) noexcept nogil:
+    """The window's samples in order: those of the one before, `low` up to `high`, without the old and with the new.
+
+    While there never were many new ones at once, `places` says which sample each is, and `reached` is 0.
+    """
+    cdef int64_t *ordered = <int64_t *>c.room
+    cdef Py_ssize_t i, count
+    if c.high <= w.first:
+        c.low, c.high, c.reached = w.first, w.first, 0
+    count = c.high - c.low
+    if w.stop - c.high > FEW:
+        c.reached = 1
         count = w.stop - w.first
         for i in range(count):
-            ordered[i] = key(w.value[w.first + i])
+            ordered[i] = key(c.value[w.first + i])
         qsort(ordered, count, sizeof(int64_t), _compared)
-    else:
-        for i in range(w.low, w.first):
-            _remove(ordered, count, key(w.value[i]))
+    elif c.reached:
+        for i in range(c.low, w.first):
+            _remove(ordered, count, key(c.value[i]))
             count -= 1
-        for i in range(w.high, w.stop):
-            _insert(ordered, count, key(w.value[i]))
+        for i in range(c.high, w.stop):
+            _insert(ordered, count, key(c.value[i]))
             count += 1
-    w.low, w.high = w.first, w.stop
+    else:
+        if c.low < w.first:
+            count = _without_old(ordered, c.places, count, w.first)
+        for i in range(c.high, w.stop):
+            _move_up(ordered, c.places, count, key(c.value[i]), i)
+            count += 1
+    c.low, c.high = w.first, w.stop
     return ordered
+
+
+cdef Py_ssize_t _without_old(int64_t *ordered, Py_ssize_t *sample, Py_ssize_t count, Py_ssize_t first) noexcept nogil:
+    cdef Py_ssize_t i, of, kept = 0
+    for i in range(count):
+        of = sample[i]
+        ordered[kept], sample[kept] = ordered[i], of
+        kept += of >= first
+    return kept
+
+
+cdef void _move_up(int64_t *ordered, Py_ssize_t *sample, Py_ssize_t place, int64_t key, Py_ssize_t of) noexcept nogil:
+    while place and ordered[place - 1] > key:
+        ordered[place], sample[place] = ordered[place - 1], sample[place - 1]
+        place -= 1
+    ordered[place], sample[place] = key, of
 
 
 cdef Py_ssize_t _place(const int64_t *ordered, Py_ssize_t count, int64_t key) noexcept nogil:

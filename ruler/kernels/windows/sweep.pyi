@@ -1,24 +1,32 @@
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
+from ruler.kernels.cells.stacks import Stack
 from ruler.model.arrays import CodeArray, FloatArray, IntArray
+
+HEAVY_ONES: frozenset[str]
 
 def sweep(
     name: str,
-    values: FloatArray,
+    cells: FloatArray | Stack,
     times: IntArray,
     stream_of: CodeArray,
     begun: IntArray | None,
-    now: IntArray,
-    starts: IntArray,
     ends: IntArray,
     reach: int,
-    scalars: FloatArray,
     into: FloatArray,
     present: npt.NDArray[np.uint8],
-    places: IntArray,
+    column: int,
+    check: Callable[[], None],
     *,
-    endings: bool = False,
+    places: IntArray | None = None,
+    left: int = 0,
+    right: int = -1,
+    starts: IntArray | None = None,
+    now: IntArray | None = None,
+    scalars: FloatArray | None = None,
     lookback: int = 0,
     smoothed: bool = False,
 ) -> tuple[int, int]: ...

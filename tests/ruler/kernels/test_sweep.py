@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -10,15 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ruler.kernels.windows.sweep import sweep
-from ruler.model.arrays import ABSENT, NAN, NEVER, STALE, FloatArray, IntArray, is_absent, is_stale
+from ruler.model.arrays import ABSENT, NAN, NEVER, STALE, CodeArray, FloatArray, IntArray, is_absent, is_stale
 from tests.ruler.promql.oracle.windows import WINDOWED, Samples
 
 TICK = 1_000
+Cells: TypeAlias = tuple[FloatArray, IntArray, CodeArray]
 SCALARS = {"quantile_over_time": (0.9,), "predict_linear": (60.0,), "double_exponential_smoothing": (0.3, 0.6)}
 
 
+def _go_on() -> None:
+    """There is no limit."""
+
+
 @st.composite
-def blocks(draw: st.DrawFn) -> tuple[FloatArray, IntArray, IntArray]:
+def blocks(draw: st.DrawFn) -> Cells:
     """Values, times and streams: rows that streams missed, holes and ends of series, in either order of memory."""
     random = np.random.default_rng(draw(st.integers(0, 1 << 30)))
     streams, per_stream, rows = draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 9])), draw(st.integers(1, 40))
@@ -58,9 +64,7 @@ def _odd(random: np.random.Generator, shape: tuple[int, int]) -> FloatArray:
 @pytest.mark.parametrize("name", sorted(WINDOWED))
 @settings(deadline=None, max_examples=40)
 @given(blocks(), st.sampled_from([1, 9, 40]), st.sampled_from([TICK, 3 * TICK, 777]), st.integers(500, 30_000))
-def test_a_window_gives_what_its_samples_give(
-    name: str, block: tuple[FloatArray, IntArray, IntArray], steps: int, step: int, reach: int
-) -> None:
+def test_a_window_gives_what_its_samples_give(name: str, block: Cells, steps: int, step: int, reach: int) -> None:
     """Every function gives for every window what the obvious function gives for the list of its samples, bit for bit;
     it counts those samples, and the windows with a result.
     """
@@ -71,7 +75,20 @@ def test_a_window_gives_what_its_samples_give(
     places = np.arange(1, width + 1)[::-1].copy()
     scalars = np.array([SCALARS.get(name, ())])
     counted = sweep(
-        name, values, times, stream_of, None, ends, ends - reach, ends, reach, scalars, into, present, places
+        name,
+        values,
+        times,
+        stream_of,
+        None,
+        ends,
+        reach,
+        into,
+        present,
+        0,
+        _go_on,
+        places=places,
+        now=ends,
+        scalars=scalars,
     )
     expected = [[_windows(block, column, int(end) - reach, int(end)) for column in range(width)] for end in ends]
     found = [
@@ -93,7 +110,7 @@ def test_a_window_gives_what_its_samples_give(
     assert (present[:, [0, -1]] == 7).all()
 
 
-def _windows(block: tuple[FloatArray, IntArray, IntArray], column: int, start: int, end: int) -> Samples:
+def _windows(block: Cells, column: int, start: int, end: int) -> Samples:
     values, times, stream_of = block
     cells, moments = values[:, column], times[:, stream_of[column]]
     there = (
@@ -107,7 +124,7 @@ def _text(number: float) -> str:
 
 
 @given(blocks(), st.integers(1, 30))
-def test_pieces_make_the_whole(block: tuple[FloatArray, IntArray, IntArray], cut: int) -> None:
+def test_pieces_make_the_whole(block: Cells, cut: int) -> None:
     """Steps and columns that are worked out in pieces give what they give at once."""
     values, times, stream_of = block
     ends = np.arange(30) * 700 + 3_000
@@ -120,8 +137,8 @@ def test_pieces_make_the_whole(block: tuple[FloatArray, IntArray, IntArray], cut
         assert np.array_equal(whole, np.concatenate(parts), equal_nan=True)
 
 
-def _all_at_once(name: str, values: FloatArray, times: IntArray, stream_of: IntArray, ends: IntArray) -> FloatArray:
+def _all_at_once(name: str, values: FloatArray, times: IntArray, stream_of: CodeArray, ends: IntArray) -> FloatArray:
     into, present = np.zeros((len(ends), values.shape[1])), np.zeros((len(ends), values.shape[1]), dtype=np.uint8)
-    scalars, places = np.array([SCALARS.get(name, ())]), np.arange(values.shape[1])
-    sweep(name, values, times, stream_of, None, ends, ends - 9_000, ends, 9_000, scalars, into, present, places)
+    scalars = np.array([SCALARS.get(name, ())])
+    sweep(name, values, times, stream_of, None, ends, 9_000, into, present, 0, _go_on, scalars=scalars)
     return np.where(present > 0, into, np.nan)

@@ -69,12 +69,12 @@ def extreme(numbers: list[float], beats: Callable[[float, float], bool]) -> floa
 
 
 def quantile(share: float, numbers: list[float]) -> float:
-    """Between the two nearest of the sorted numbers, NaN being the least of all."""
+    """Between the two nearest of the sorted numbers, NaN being the least of all, and -0 before 0."""
     if math.isnan(share):
         return math.nan
     if share < 0 or share > 1:
         return math.copysign(math.inf, share)
-    ordered = sorted(numbers, key=lambda number: (not math.isnan(number), number))
+    ordered = sorted(numbers, key=lambda number: (not math.isnan(number), number, math.copysign(1, number)))
     rank = share * (len(ordered) - 1)
     low = max(0, math.floor(rank))
     high = min(len(ordered) - 1, low + 1)
