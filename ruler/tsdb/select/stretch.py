@@ -69,5 +69,5 @@ class Stretch:
         if top >= bottom:
             return []
         base = self.base + top
-        values = gathered(self.layers, self.width, base, bottom - top).values()
-        return [Block(rows, values, times[top:bottom], stream_of, (base * self.interval, self.interval))]
+        cells = gathered(self.layers, self.width, base, bottom - top)
+        return [Block(rows, cells, times[top:bottom], stream_of, (base * self.interval, self.interval))]
