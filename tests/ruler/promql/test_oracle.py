@@ -47,9 +47,8 @@ def reopened(world: World, base: int) -> Iterator[Queryable]:
 
 @contextmanager
 def deferred(world: World, base: int) -> Iterator[Queryable]:
-    """Chunks and a page of which two series are read at a time, when they are evaluated: as of many more."""
-    few = {"AT_ONCE": 0, "SHARE": 1, "LEAST_SERIES": 2}
-    with patch.multiple(blocks, **few), reopened(world, base) as storage:
+    """Chunks and a page of which a series is read at a time, when it is evaluated: as of many more."""
+    with patch.multiple(blocks, AT_ONCE=1, SHARE=1), reopened(world, base) as storage:
         yield storage
 
 
