@@ -14,7 +14,7 @@ help: ## print these targets
 
 setup: $(VENV)/.dev ## make .venv with every extra and the tools of development
 
-KERNELS := hatch_build.py $(wildcard ruler/kernels/*/*.p[yx][xd])
+KERNELS := hatch_build.py $(wildcard ruler/promql/*.p[yx][xd] ruler/kernels/*/*.p[yx][xd])
 
 $(VENV)/.run: pyproject.toml requirements.lock $(KERNELS)
 	@echo "Setting up $(VENV) …"

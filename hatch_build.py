@@ -1,4 +1,5 @@
-"""The build step that makes the kernels of ruler/kernels machine code; run as a script, it does so in the source tree.
+"""The build step that makes kernels, and the parser of queries, machine code; run as a script, it does so in the source
+tree.
 
 The compiler is that of the system or, where there is none, the one that comes with Zig.
 """
@@ -17,7 +18,7 @@ from Cython.Build import cythonize
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from setuptools import Distribution, Extension
 
-KERNELS = "ruler/kernels"
+SOURCES = "ruler"
 SCRATCH = "build/kernels"
 ZIG = "ziglang>=0.15"
 # Results are the same to the bit everywhere: no multiplication is fused with an addition.
@@ -45,7 +46,7 @@ class KernelsHook(BuildHookInterface[Any]):
         compile_kernels(Path(self.root))
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
-        build_data["artifacts"].append(f"{KERNELS}/**/*.so")
+        build_data["artifacts"].append(f"{SOURCES}/**/*.so")
 
 
 def has_compiler() -> bool:
@@ -62,7 +63,7 @@ def compile_kernels(root: Path) -> None:
     os.chdir(root)
     extensions = [
         Extension(".".join(source.with_suffix("").parts), [str(source)], extra_compile_args=list(FLAGS))
-        for source in sorted(Path(KERNELS).rglob("*.pyx"))
+        for source in sorted(Path(SOURCES).rglob("*.pyx"))
     ]
     modules = cythonize(extensions, build_dir=SCRATCH, compiler_directives=DIRECTIVES, quiet=True)
     command = Distribution({"name": "tocsin", "ext_modules": modules}).get_command_obj("build_ext")

@@ -17,7 +17,7 @@ from ruler.model.result import Matrix, Result, Spent, Value, Vector
 from ruler.promql.ast import ValueType
 from ruler.promql.engine import Engine
 from ruler.promql.limits import Limits
-from ruler.promql.query import Query, parsed
+from ruler.promql.parser import Query, parsed
 
 MAX_POINTS: Final = 11_000
 TRUNCATED: Final = "results truncated due to limit"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -129,7 +128,7 @@ def count_values(scope: Scope, expr: Aggregation, frame: Frame, label: str) -> F
     if frame.series == 0:
         return frame
     if expr.without and label in expr.grouping:  # the values go with the label
-        return aggregated(scope, replace(expr, op="count"), frame)
+        return aggregated(scope, expr.replaced(op="count"), frame)
     base = keeping(frame.table, (name for name in grouping_names(frame, expr) if name != label))
     groups = group_all(base)
     keys, counts = _tally(scope, frame, groups)

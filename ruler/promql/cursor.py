@@ -32,11 +32,10 @@ class Excess(ParseError):  # noqa: N818  (of a limit: no mistake)
 class Cursor(Tokens):
     """A Cursor hands out the tokens of a query in turn, words the complaints about them and counts what they make."""
 
-    __slots__ = ("aggregations",)
+    __slots__ = ()
 
     def __init__(self, text: str) -> None:
         super().__init__(text, WORDS, FILLS)
-        self.aggregations = 0  # those that it is in
 
     def count(self, parts: int, start: int) -> None:
         """Count what is no node and takes as much time as so many; raises Excess."""

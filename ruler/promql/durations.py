@@ -6,7 +6,6 @@ What comes out holds no DurationExpr.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from common.errors import ParseError
 from ruler.promql.ast import DurationExpr, DurationTerm, Expr, Extent, MatrixSelector, Number, Subquery, VectorSelector
 from ruler.promql.cursor import LONGEST_SECONDS
-from ruler.promql.walk import mapped
+from ruler.promql.walk import mapped, nodes
 
 _ARITHMETIC: Final[dict[str, Callable[[np.float64, np.float64], np.float64]]] = {
     "+": np.add,
@@ -39,6 +38,19 @@ def resolved(expr: Expr, start: int, end: int, step: int, text: str = "") -> Exp
         return mapped(expr, resolution.of)
 
 
+def holds_arithmetic(expr: Expr) -> bool:
+    """Whether there is arithmetic on durations in `expr`."""
+    return any(isinstance(each, DurationExpr) for node in nodes(expr) for each in _extents(node))
+
+
+def _extents(node: Expr) -> tuple[Extent | None, ...]:
+    if isinstance(node, VectorSelector):
+        return (node.offset,)
+    if isinstance(node, MatrixSelector):
+        return (node.range,)
+    return (node.range, node.step, node.offset) if isinstance(node, Subquery) else ()
+
+
 class _Resolution:
     """A Resolution knows the seconds that `step()` and `range()` stand for in one query."""
 
@@ -51,15 +63,15 @@ class _Resolution:
         if isinstance(node, VectorSelector):
             return self._selector(node)
         if isinstance(node, MatrixSelector):
-            return replace(node, selector=self._selector(node.selector), range=self._positive(node.range))
+            return node.replaced(selector=self._selector(node.selector), range=self._positive(node.range))
         if isinstance(node, Subquery):
             offset = self._milliseconds(node.offset)
             step = None if node.step is None else self._positive(node.step)
-            return replace(node, range=self._positive(node.range), step=step, offset=offset)
+            return node.replaced(range=self._positive(node.range), step=step, offset=offset)
         return node
 
     def _selector(self, selector: VectorSelector) -> VectorSelector:
-        return replace(selector, offset=self._milliseconds(selector.offset))
+        return selector.replaced(offset=self._milliseconds(selector.offset))
 
     def _positive(self, extent: Extent) -> int:
         milliseconds = self._milliseconds(extent)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from common.errors import QueryError
 from common.labels import METRIC_NAME
 from ruler.model.matcher import Matcher
@@ -27,7 +25,7 @@ def _changed(expr: Expr, label: str, instead: tuple[Matcher, ...]) -> Expr:
 
     def changed(node: Expr) -> Expr:
         if isinstance(node, MatrixSelector):
-            return replace(node, selector=_selecting(node.selector, label, instead))
+            return node.replaced(selector=_selecting(node.selector, label, instead))
         return _selecting(node, label, instead) if isinstance(node, VectorSelector) else node
 
     return mapped(expr, changed)
@@ -37,4 +35,4 @@ def _selecting(selector: VectorSelector, label: str, instead: tuple[Matcher, ...
     matchers = tuple(each for each in selector.matchers if each.name != label) + instead
     if all(each.matches_empty for each in matchers):
         raise QueryError(f"a selector would be left without a matcher that selects anything: {selector}")
-    return replace(selector, matchers=matchers)
+    return selector.replaced(matchers=matchers)

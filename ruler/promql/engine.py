@@ -15,12 +15,12 @@ import numpy as np
 from common.errors import QueryError, TooManySamples
 from ruler.model.result import Result, Spent, Value
 from ruler.promql.ast import Expr
-from ruler.promql.durations import resolved
+from ruler.promql.durations import holds_arithmetic, resolved
 from ruler.promql.evaluate import Evaluation
 from ruler.promql.frame import Frame, Grid, moments, unlabelled_frame
 from ruler.promql.limits import Limits
 from ruler.promql.notes import Notes
-from ruler.promql.query import Query, parsed, query_of
+from ruler.promql.parser import Query, parsed
 from ruler.promql.results import at_once, over_steps, samples_of
 from ruler.promql.sharing import Share
 from ruler.promql.signatures import ValueType
@@ -123,8 +123,10 @@ class Engine:
     def _prepared(
         self, query: str | Expr | Query, asked: tuple[int, int, int], lookback: int | None, limits: Limits
     ) -> tuple[Expr, Evaluation]:
-        if not isinstance(query, Query):
-            query = parsed(query) if isinstance(query, str) else query_of(query)
+        if isinstance(query, str):
+            query = parsed(query)
+        elif not isinstance(query, Query):
+            query = Query("", query, light=False, timed=holds_arithmetic(query))
         evaluation = Evaluation(
             self._storage,
             asked,

@@ -5,8 +5,6 @@ A literal is told from arithmetic here and nowhere else; what the arithmetic com
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ruler.kernels.text.tokens import DURATION, NUMBER, ODD
 from ruler.promql.ast import DurationExpr, DurationTerm, Extent, Number
 from ruler.promql.cursor import Cursor
@@ -21,8 +19,7 @@ _LITERAL = "number, duration, step(), or range()"
 
 
 def brackets(cursor: Cursor) -> tuple[Extent, Extent | None, bool]:
-    """What stands in `[…]`, which is next: range and step, and whether there was a colon."""
-    cursor.advance()
+    """What stands in `[…]`, whose first bracket has been taken: range and step, and whether there was a colon."""
     reach = _positive(cursor, "subquery or range selector", _LITERAL)
     colon = cursor.accept(":")
     step = None
@@ -37,6 +34,7 @@ def brackets(cursor: Cursor) -> tuple[Extent, Extent | None, bool]:
 def _positive(cursor: Cursor, context: str, expected: str) -> Extent:
     term = _Arithmetic(cursor, context, expected).expression()
     if isinstance(term, DurationExpr):
+        cursor.timed = True
         return term
     if cursor.kind == ODD:  # which Prometheus meets first: more arithmetic might stand there
         raise cursor.unexpected(context, expected)
@@ -49,7 +47,10 @@ def _positive(cursor: Cursor, context: str, expected: str) -> Extent:
 def offset(cursor: Cursor) -> Extent:
     """The duration after `offset`: one term with its sign. `offset 5m + 2` is (offset 5m) + 2."""
     term = _Arithmetic(cursor, "offset", _LITERAL).signed_term()
-    return term if isinstance(term, DurationExpr) else round(term.value * 1000)
+    if isinstance(term, DurationExpr):
+        cursor.timed = True
+        return term
+    return round(term.value * 1000)
 
 
 class _Arithmetic:
@@ -98,7 +99,7 @@ class _Arithmetic:
         if kind == "+":
             return term
         if isinstance(term, Number):
-            return replace(term, value=-term.value, span=(start, term.span[1]))
+            return term.replaced(value=-term.value, span=(start, term.span[1]))
         return DurationExpr("-", None, term, span=self._cursor.node(start))
 
     def _term(self) -> DurationTerm:
@@ -112,7 +113,7 @@ class _Arithmetic:
             cursor.advance()
             term = self.expression()
             self._expect(")")
-            return replace(term, wrapped=True) if isinstance(term, DurationExpr) else term
+            return term.replaced(wrapped=True) if isinstance(term, DurationExpr) else term
         if word in _OF_THE_QUERY:
             cursor.advance()
             self._expect("(")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from ruler.kernels.text.tokens import DURATION, NUMBER
-from ruler.promql import check, extents
+from ruler.promql import extents
 from ruler.promql.ast import (
     At,
     AtEdge,
@@ -20,7 +18,7 @@ from ruler.promql.ast import (
     Subquery,
     VectorSelector,
 )
-from ruler.promql.cursor import Cursor, Excess
+from ruler.promql.cursor import Cursor
 from ruler.promql.lexer import FILLS
 from ruler.promql.names import grouping_labels
 
@@ -30,7 +28,6 @@ SIGNS: Final = ("+", "-")
 _PAIRINGS: Final = {"group_left": Cardinality.MANY_TO_ONE, "group_right": Cardinality.ONE_TO_MANY}
 _EXTENSIONS: Final = {"anchored": Extension.ANCHORED, "smoothed": Extension.SMOOTHED}
 _AT_EDGES: Final = {"start": AtEdge.START, "end": AtEdge.END}
-_MOST_IN_A_ROW: Final = 128
 
 OF_OPERATORS: Final = frozenset({"bool", "on", "ignoring", *FILLS})
 """The kinds of tokens that begin a modifier of an operator."""
@@ -38,32 +35,32 @@ OF_OPERATORS: Final = frozenset({"bool", "on", "ignoring", *FILLS})
 BEHIND: Final = frozenset({"[", "offset", "@", *_EXTENSIONS})
 """The kinds of tokens that begin a modifier of the operand before them."""
 
-Complain: TypeAlias = Callable[[check.Complaint | None], None]
 _Selecting = TypeVar("_Selecting", VectorSelector, Subquery)
 
 
 def of_operator(cursor: Cursor) -> tuple[bool, Matching]:
     """`bool`, `on`/`ignoring`, `group_left`/`group_right` and `fill`, each if it is there."""
     bool_result = cursor.accept("bool")
-    matching = PLAIN
+    on, labels, cardinality = False, None, Cardinality.ONE_TO_ONE
+    include: tuple[str, ...] = ()
     if cursor.kind in ("on", "ignoring"):
         on = cursor.kind == "on"
         cursor.advance()
-        matching = Matching(on=on, labels=grouping_labels(cursor))
+        labels = grouping_labels(cursor)
         if cursor.kind in _PAIRINGS:
             cardinality = _PAIRINGS[cursor.kind]
             cursor.advance()
             include = grouping_labels(cursor) if cursor.kind == "(" else ()
-            matching = replace(matching, cardinality=cardinality, include=include)
+    fill_left = fill_right = None
     while cursor.kind in FILLS:
         side = cursor.kind
         cursor.advance()
         value = _fill_value(cursor)
-        if side != "fill_right":
-            matching = replace(matching, fill_left=value)
-        if side != "fill_left":
-            matching = replace(matching, fill_right=value)
-    return bool_result, matching
+        fill_left = value if side != "fill_right" else fill_left
+        fill_right = value if side != "fill_left" else fill_right
+    if labels is None and fill_left is None and fill_right is None:
+        return bool_result, PLAIN
+    return bool_result, Matching(cardinality, on, labels or (), include, fill_left, fill_right)
 
 
 def _fill_value(cursor: Cursor) -> float:
@@ -87,46 +84,21 @@ def signed_number(cursor: Cursor, context: str, expected: str) -> float:
     return -value if negative else value
 
 
-def behind(cursor: Cursor, expr: Expr, complain: Complain) -> Expr:
-    """`expr` with the brackets, offsets, `@` and extensions behind it."""
-    modifiers = 0
-    while (kind := cursor.kind) in BEHIND:
-        modifiers += 1
-        if modifiers > _MOST_IN_A_ROW:
-            problem = f"more than {_MOST_IN_A_ROW} modifiers in a row"
-            raise Excess(problem, text=cursor.text, position=expr.start)
-        if kind == "[":
-            expr = _bracketed(cursor, expr, complain)
-            continue
-        cursor.advance()
-        if kind == "offset":
-            expr = _moved(cursor, expr, offset=extents.offset(cursor))
-        elif kind == "@":
-            expr = _moved(cursor, expr, at=_at(cursor, expr.start))
-        else:
-            expr = _extended(cursor, expr, _EXTENSIONS[kind])
-    return expr
-
-
-def _bracketed(cursor: Cursor, expr: Expr, complain: Complain) -> Expr:
-    bracket = cursor.start
-    reach, step, subquery = extents.brackets(cursor)
-    if subquery:
-        complain(check.subquery(expr))
-        return Subquery(expr, reach, step, span=cursor.node(expr.start))
-    if not isinstance(expr, VectorSelector):
-        raise cursor.error("ranges only allowed for vector selectors", bracket)
-    if isinstance(expr.offset, int) and expr.offset != 0:  # arithmetic may, and so may edges
-        raise cursor.error("no offset modifiers allowed before range", bracket)
-    if isinstance(expr.at, int):
-        raise cursor.error("no @ modifiers allowed before range", bracket)
-    return MatrixSelector(expr, reach, span=cursor.node(expr.start))
+def modified(cursor: Cursor, expr: Expr) -> Expr:
+    """`expr` with the offset, the `@` or the extension that is next."""
+    kind = cursor.kind
+    cursor.advance()
+    if kind == "offset":
+        return _moved(cursor, expr, offset=extents.offset(cursor))
+    if kind == "@":
+        return _moved(cursor, expr, at=_at(cursor, expr.start))
+    return _extended(cursor, expr, _EXTENSIONS[kind])
 
 
 def _extended(cursor: Cursor, expr: Expr, extension: Extension) -> Expr:
     """`expr` with `anchored` or `smoothed`; as a modifier stands behind it, its place stays."""
     if isinstance(expr, MatrixSelector):
-        return replace(expr, selector=_extended_selector(cursor, expr.selector, extension))
+        return expr.replaced(selector=_extended_selector(cursor, expr.selector, extension))
     if isinstance(expr, VectorSelector):
         return _extended_selector(cursor, expr, extension)
     problem = "is not supported for subqueries" if isinstance(expr, Subquery) else "not implemented"
@@ -136,7 +108,7 @@ def _extended(cursor: Cursor, expr: Expr, extension: Extension) -> Expr:
 def _extended_selector(cursor: Cursor, selector: VectorSelector, extension: Extension) -> VectorSelector:
     if selector.extension not in (Extension.NONE, extension):
         raise cursor.error("anchored and smoothed modifiers cannot be used together", selector.start)
-    return replace(selector, extension=extension)
+    return selector.replaced(extension=extension)
 
 
 def _at(cursor: Cursor, position: int) -> At:
@@ -153,7 +125,7 @@ def _moved(cursor: Cursor, expr: Expr, *, offset: Extent = 0, at: At | None = No
     """`expr` with an offset or an `@`."""
     span = (expr.start, cursor.end)
     if isinstance(expr, MatrixSelector):
-        return replace(expr, selector=_modified(cursor, expr.selector, offset, at, span), span=span)
+        return expr.replaced(selector=_modified(cursor, expr.selector, offset, at, span), span=span)
     if isinstance(expr, VectorSelector):
         return _modified(cursor, expr, offset, at, span)
     if isinstance(expr, Subquery):
@@ -167,7 +139,7 @@ def _modified(cursor: Cursor, target: _Selecting, offset: Extent, at: At | None,
     if at is None:
         if target.offset != 0:
             raise cursor.error("offset may not be set multiple times", span[0])
-        return replace(target, offset=offset, span=span)
+        return target.replaced(offset=offset, span=span)
     if target.at is not None:
         raise cursor.error("@ <timestamp> may not be set multiple times", span[0])
-    return replace(target, at=at, span=span)
+    return target.replaced(at=at, span=span)

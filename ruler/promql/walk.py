@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from ruler.promql.ast import Aggregation, Binary, Call, Expr, MatrixSelector, Paren, Subquery, Unary
 
@@ -43,16 +42,16 @@ def mapped(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
         expr = expr.left
     left = change(_with_children(expr, change))
     for node in reversed(chain):
-        left = change(replace(node, left=left, right=mapped(node.right, change)))
+        left = change(node.replaced(left=left, right=mapped(node.right, change)))
     return left
 
 
 def _with_children(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
     if isinstance(expr, Call):
-        return replace(expr, args=tuple(mapped(arg, change) for arg in expr.args))
+        return expr.replaced(args=tuple(mapped(arg, change) for arg in expr.args))
     if isinstance(expr, Aggregation):
         param = None if expr.param is None else mapped(expr.param, change)
-        return replace(expr, expr=mapped(expr.expr, change), param=param)
+        return expr.replaced(expr=mapped(expr.expr, change), param=param)
     if isinstance(expr, Subquery | Unary | Paren):
-        return replace(expr, expr=mapped(expr.expr, change))
+        return expr.replaced(expr=mapped(expr.expr, change))
     return expr

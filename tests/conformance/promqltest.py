@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -173,19 +173,19 @@ def _pinned(expr: Expr, time: int) -> Expr:
     """The expression with every selector and subquery that is not under `@` yet fixed at this time."""
     match expr:
         case VectorSelector() | Subquery():
-            return expr if expr.at is not None else replace(expr, at=time)
+            return expr if expr.at is not None else expr.replaced(at=time)
         case MatrixSelector():
-            selector = expr.selector if expr.selector.at is not None else replace(expr.selector, at=time)
-            return replace(expr, selector=selector)
+            selector = expr.selector if expr.selector.at is not None else expr.selector.replaced(at=time)
+            return expr.replaced(selector=selector)
         case Paren() | Unary():
-            return replace(expr, expr=_pinned(expr.expr, time))
+            return expr.replaced(expr=_pinned(expr.expr, time))
         case Binary():
-            return replace(expr, left=_pinned(expr.left, time), right=_pinned(expr.right, time))
+            return expr.replaced(left=_pinned(expr.left, time), right=_pinned(expr.right, time))
         case Call():
-            return replace(expr, args=tuple(_pinned(arg, time) for arg in expr.args))
+            return expr.replaced(args=tuple(_pinned(arg, time) for arg in expr.args))
         case Aggregation():
             param = None if expr.param is None else _pinned(expr.param, time)
-            return replace(expr, expr=_pinned(expr.expr, time), param=param)
+            return expr.replaced(expr=_pinned(expr.expr, time), param=param)
         case _:
             return expr
 

@@ -17,6 +17,8 @@ class Tokens:
     start: int
     end: int
     parts: int
+    aggregations: int
+    timed: bool
     in_braces: bool
     in_brackets: bool
     after_duration: bool

@@ -6,6 +6,7 @@ a few times at most, whatever the text.
 """
 
 from cpython.unicode cimport PyUnicode_DATA, PyUnicode_KIND, PyUnicode_Substring
+from libc.stdint cimport int64_t
 
 from ruler.kernels.text.characters cimport (
     NOTHING,
@@ -33,6 +34,8 @@ cdef dict IN_BRACKETS = {word: word for word in ("step", "range", "min", "max", 
 cdef enum:
     MOST = 10_000
     SHOWN = 20  # characters of a number that is too long
+    SHORT = 9  # characters of a number that is plain
+    DAY = 86_400
 
 MOST_PARTS = MOST
 
@@ -44,18 +47,6 @@ cdef class Tokens:
     ODD token is the `problem`; where that is empty, it has to be looked at. `parts` are the nodes that tokens became.
     """
 
-    cdef readonly str text, kind, piece, problem
-    cdef readonly Py_ssize_t start, end
-    cdef readonly bint in_braces, in_brackets
-    cdef readonly bint after_duration  # in [], after the first number
-    cdef public Py_ssize_t parts
-    cdef dict words
-    cdef frozenset called
-    cdef Text source
-    cdef Py_ssize_t stop
-    cdef Py_ssize_t parentheses
-    cdef bint after_colon
-
     def __init__(self, str text not None, dict words not None, frozenset called not None):
         """`words` are the kinds of words that have one; those of them that are `called` only before a parenthesis."""
         self.text, self.words, self.called = text, words, called
@@ -63,8 +54,11 @@ cdef class Tokens:
         self.problem = ""
         self.advance()
 
-    cpdef advance(self):
+    def advance(self):
         """Take the next token."""
+        self.step()
+
+    cdef int step(self) except -1:
         self.end = self.stop
         cdef Py_ssize_t start = self._after_blanks(self.stop)
         cdef Py_UCS4 char = self._at(start)
@@ -77,24 +71,57 @@ cdef class Tokens:
             self._in_brackets(char, start)
         else:
             self._in_the_open(char, start)
+        return 0
 
-    cpdef bint accept(self, str kind):
+    def accept(self, str kind):
         """Take the next token if it is of this kind."""
+        return self.take(kind)
+
+    cdef bint take(self, str kind) except -1:
         if self.kind != kind:
             return False
-        self.advance()
+        self.step()
         return True
 
     def node(self, Py_ssize_t start):
         """From `start` to the last token taken: where a node stands, which is counted."""
+        self.counted(start)
+        return start, self.end
+
+    cdef int counted(self, Py_ssize_t start) except -1:
+        """Count a node, or what is as much."""
         self.parts += 1
         if self.parts > MOST:
             self.count(0, start)
-        return start, self.end
+        return 0
+
+    cdef double plain_number(self) noexcept:
+        """The value of the next token, if it is a short number in decimal digits or a short duration; else -1."""
+        cdef Py_ssize_t at = self.start
+        cdef Py_UCS4 first = self._at(at), unit
+        cdef int64_t number = 0
+        if self.stop - at > SHORT:
+            return -1
+        while at < self.stop and is_digit(self._at(at)):
+            number = 10 * number + <int64_t>self._at(at) - 48
+            at += 1
+        if at == self.stop:
+            return number if first != c'0' or at - self.start == 1 else -1
+        unit = self._at(at)
+        if self.stop - at == 2 and unit == c'm' and self._at(at + 1) == c's':
+            return number / 1000.0
+        if self.stop - at != 1 or unit not in "smhdw":
+            return -1
+        return number * (1 if unit == c's' else 60 if unit == c'm' else 3_600 if unit == c'h' else DAY)\
+            * (7 if unit == c'w' else 1)
+
+    cdef bint is_before(self, Py_UCS4 char) noexcept:
+        """Whether this character comes behind the next token."""
+        return self._at(self._after_blanks(self.stop)) == char
 
     # --- where words stand --------------------------------------------------------------------------------------------
 
-    cdef _in_the_open(self, Py_UCS4 char, Py_ssize_t start):
+    cdef int _in_the_open(self, Py_UCS4 char, Py_ssize_t start) except -1:
         if is_letter(char) or char == c':':
             self._word(start)
         elif self._begins_number(char, start):
@@ -114,7 +141,7 @@ cdef class Tokens:
         else:
             self._operator(char, start)
 
-    cdef _operator(self, Py_UCS4 char, Py_ssize_t start):
+    cdef int _operator(self, Py_UCS4 char, Py_ssize_t start) except -1:
         """What stands between operands."""
         cdef Py_UCS4 after = self._at(start + 1)
         cdef bint doubled = after == c'=' and (char == c'=' or char == c'!' or char == c'<' or char == c'>')
@@ -125,7 +152,7 @@ cdef class Tokens:
         else:
             self._fixed(start, 1)
 
-    cdef _in_braces(self, Py_UCS4 char, Py_ssize_t start):
+    cdef int _in_braces(self, Py_UCS4 char, Py_ssize_t start) except -1:
         cdef Py_UCS4 after = self._at(start + 1)
         cdef Py_ssize_t stop = start + 1
         if is_letter(char):
@@ -144,7 +171,7 @@ cdef class Tokens:
         else:
             self._mistake("", start)
 
-    cdef _in_brackets(self, Py_UCS4 char, Py_ssize_t start):
+    cdef int _in_brackets(self, Py_UCS4 char, Py_ssize_t start) except -1:
         """Arithmetic on durations; what is none is a token after the first one, for the parser to complain of."""
         if self._begins_number(char, start):
             self.after_duration = True
@@ -171,14 +198,14 @@ cdef class Tokens:
         else:
             self._operator(char, start)
 
-    cdef _parenthesis(self, Py_UCS4 char, Py_ssize_t start):
+    cdef int _parenthesis(self, Py_UCS4 char, Py_ssize_t start) except -1:
         self.parentheses += 1 if char == c'(' else -1
         if self.parentheses < 0:
             self._mistake("unexpected right parenthesis ')'", start + 1)
         else:
             self._fixed(start, 1)
 
-    cdef _colon(self, Py_ssize_t start):
+    cdef int _colon(self, Py_ssize_t start) except -1:
         if not self.after_duration:
             self._mistake("unexpected colon before duration in duration expression", start + 1)
         elif self.after_colon:
@@ -187,7 +214,7 @@ cdef class Tokens:
             self.after_colon = True
             self._fixed(start, 1)
 
-    cdef _finish(self):
+    cdef int _finish(self) except -1:
         if self.in_braces:
             self._mistake("unexpected end of input inside braces", self.source.length)
         elif self.in_brackets and not self.after_duration:
@@ -201,7 +228,7 @@ cdef class Tokens:
 
     # --- tokens -------------------------------------------------------------------------------------------------------
 
-    cdef _word(self, Py_ssize_t start):
+    cdef int _word(self, Py_ssize_t start) except -1:
         cdef Py_ssize_t stop = start
         cdef bint metric = False, capital = False
         cdef Py_UCS4 char = self._at(start)
@@ -220,7 +247,7 @@ cdef class Tokens:
             at += 1
         return self._at(at) == c'('
 
-    cdef _word_in_brackets(self, Py_ssize_t start):
+    cdef int _word_in_brackets(self, Py_ssize_t start) except -1:
         cdef Py_ssize_t stop = start
         while is_letter(self._at(stop)):
             stop += 1
@@ -230,21 +257,20 @@ cdef class Tokens:
         else:
             self._take(kind, start, stop)
 
-    cdef _string(self, Py_UCS4 mark, Py_ssize_t start):
+    cdef int _string(self, Py_UCS4 mark, Py_ssize_t start) except -1:
         cdef Py_ssize_t at = start + 1, length
         cdef Py_UCS4 char = self._at(at)
         while char != mark:
             if is_no_text(char):
-                self._mistake("invalid UTF-8 rune", start)
-                return
+                return self._mistake("invalid UTF-8 rune", start)
             if char == NOTHING or char == c'\n' and mark != c'`':
-                self._mistake("unterminated raw string" if mark == c'`' else "unterminated quoted string", start)
-                return
+                return self._mistake(
+                    "unterminated raw string" if mark == c'`' else "unterminated quoted string", start
+                )
             if char == c'\\' and mark != c'`':
                 length = escape(&self.source, mark, at + 1)
                 if not length:
-                    self._mistake("", start)
-                    return
+                    return self._mistake("", start)
                 at += length
             at += 1
             char = self._at(at)
@@ -255,7 +281,7 @@ cdef class Tokens:
     cdef inline bint _begins_number(self, Py_UCS4 char, Py_ssize_t at) noexcept:
         return is_digit(char) or char == c'.' and is_digit(self._at(at + 1))
 
-    cdef _number(self, Py_ssize_t start):
+    cdef int _number(self, Py_ssize_t start) except -1:
         """The number or the duration that starts here, or the complaint about what is neither."""
         cdef Py_ssize_t stop
         cdef Spelling spelling = spelled(&self.source, start, &stop)
@@ -284,13 +310,13 @@ cdef class Tokens:
             while self._at(at) != c'\n' and self._at(at) != c'\r' and at < self.source.length:
                 at += 1
 
-    cdef inline _take(self, str kind, Py_ssize_t start, Py_ssize_t stop):
+    cdef inline int _take(self, str kind, Py_ssize_t start, Py_ssize_t stop) except -1:
         self.kind, self.piece, self.stop = kind, PyUnicode_Substring(self.text, start, stop), stop
 
-    cdef inline _fixed(self, Py_ssize_t start, Py_ssize_t length):
+    cdef inline int _fixed(self, Py_ssize_t start, Py_ssize_t length) except -1:
         """A token that is its kind."""
         self.stop = start + length
         self.kind = self.piece = PyUnicode_Substring(self.text, start, self.stop)
 
-    cdef _mistake(self, str problem, Py_ssize_t start):
+    cdef int _mistake(self, str problem, Py_ssize_t start) except -1:
         self.kind, self.piece, self.problem, self.start = ODD, "", problem, start

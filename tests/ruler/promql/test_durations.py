@@ -7,8 +7,7 @@ import pytest
 from common.errors import ParseError
 from ruler.promql.ast import Extent, MatrixSelector, VectorSelector, known
 from ruler.promql.durations import resolved
-from ruler.promql.parser import parse
-from ruler.promql.query import parsed
+from ruler.promql.parser import parse, parsed
 from ruler.promql.walk import nodes
 
 START, END, STEP = 1_000, 61_000, 15_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -86,7 +85,7 @@ def plus(left: DurationTerm, right: DurationTerm) -> DurationExpr:
 
 
 def wrapped(inner: DurationExpr) -> DurationExpr:
-    return replace(inner, wrapped=True)
+    return inner.replaced(wrapped=True)
 
 
 A, B = name("a"), name("b")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -30,7 +28,6 @@ from ruler.promql.ast import (
     ValueType,
     VectorSelector,
 )
-from ruler.promql.names import with_name
 from ruler.promql.parser import parse
 from ruler.promql.pretty import pretty
 from ruler.promql.signatures import PARAMETERS, SIGNATURES
@@ -91,11 +88,11 @@ _SECONDS = st.builds(Number, st.floats(0.001, 10**6)) | st.builds(
 
 def _signed(term: DurationTerm) -> DurationTerm:
     """The term with a minus sign before it, which a literal takes into itself."""
-    return replace(term, value=-term.value) if isinstance(term, Number) else DurationExpr("-", None, term)
+    return term.replaced(value=-term.value) if isinstance(term, Number) else DurationExpr("-", None, term)
 
 
 def _in_parentheses(term: DurationTerm) -> DurationTerm:
-    return replace(term, wrapped=True) if isinstance(term, DurationExpr) else term
+    return term.replaced(wrapped=True) if isinstance(term, DurationExpr) else term
 
 
 _TERMS: st.SearchStrategy[DurationTerm] = st.recursive(
@@ -116,7 +113,7 @@ _ARITHMETIC = st.builds(
     lambda left, op, right: DurationExpr(op, left, _in_parentheses(right)), _SECONDS, st.sampled_from("+-*"), _TERMS
 )
 _REACHES = _MILLISECONDS | _ARITHMETIC
-_WRAPPED = _ARITHMETIC.map(lambda term: replace(term, wrapped=True))
+_WRAPPED = _ARITHMETIC.map(lambda term: term.replaced(wrapped=True))
 _NEGATED = _WRAPPED.map(lambda term: DurationExpr("-", None, term))
 _OFFSETS = st.just(0) | st.integers(-(10**9), 10**9) | _WRAPPED | _NEGATED
 _ATS: st.SearchStrategy[At | None] = st.none() | st.sampled_from(AtEdge) | st.integers(-(10**12), 10**12)
@@ -130,9 +127,8 @@ def _selectors(draw: st.DrawFn) -> VectorSelector:
         Matcher, _LABELS, st.just(MatchOp.REGEX), st.just("a.*")
     )
     written = draw(st.lists(labels, max_size=3).filter(lambda all_: all(each.name != "__name__" for each in all_)))
-    if not name:
-        written.append(Matcher("__name__", MatchOp.EQUAL, draw(_TEXTS.filter(bool))))
-    return VectorSelector(name, with_name(name, written), draw(_OFFSETS), draw(_ATS), draw(st.sampled_from(Extension)))
+    written.append(Matcher("__name__", MatchOp.EQUAL, name or draw(_TEXTS.filter(bool))))
+    return VectorSelector(name, tuple(written), draw(_OFFSETS), draw(_ATS), draw(st.sampled_from(Extension)))
 
 
 def _operand(expr: Expr) -> Expr:

@@ -12,7 +12,7 @@ from common.errors import ParseError, QueryError
 from common.labels import Labels
 from ruler.model.result import Matrix, Result, Scalar, String, Vector
 from ruler.promql.engine import Engine
-from ruler.promql.query import parsed
+from ruler.promql.parser import parsed
 from tests.ruler.promql.oracle.queries import Asked
 
 Points = dict[int, float]

@@ -1,0 +1,3 @@
+from ruler.promql.cursor import Cursor
+
+def grouping_labels(cursor: Cursor) -> tuple[str, ...]: ...
