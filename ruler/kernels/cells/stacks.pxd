@@ -8,10 +8,10 @@ cdef class Source:
     cdef Py_ssize_t begin, end, low, across
     cdef const int64_t[::1] columns, places
     cdef const uint64_t[:, :] cells
-    cdef list held
+    cdef dict held
     cdef void **blocks  # NULL where it has stored cells
 
-    cdef int hold(self, list blocks, Py_ssize_t rows) except -1
+    cdef int hold(self, load, Py_ssize_t count, Py_ssize_t rows) except -1
     cdef void decode(
         self, int64_t column, Py_ssize_t from_row, Py_ssize_t to_row, uint64_t *out, uint64_t *room
     ) noexcept nogil

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,8 +18,9 @@ class Source:
         low: int,
         places: IntArray | None = None,
         cells: Bits | None = None,
-        blocks: list[Residuals | None] | None = None,
-        across: int = 0,
+        load: Callable[[int], Residuals | None] | None = None,
+        count: int = 0,
+        across: int = 1,
     ) -> None: ...
 
 def stacked_times(

@@ -7,7 +7,7 @@ absent. Readers take times before cells: a row that is seen with its time is see
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from numpy import empty, float64, full, int32
+from numpy import empty, float64, int32, int64
 
 from ruler.kernels.cells.layers cimport Layer, Outline
 from ruler.kernels.cells.residuals cimport Residuals
@@ -33,7 +33,7 @@ def stacked_times(list layers, int64_t base, Py_ssize_t height, int64_t start, i
     Gives the times [height x streams], NEVER where there is none, the stream of each series, and the rows [top, bottom)
     outside of which there are none. Series are of one stream that are in the same slot of each layer.
     """
-    cdef Py_ssize_t width = (<Layer>layers[0]).column_of.shape[0], top = height, bottom = 0, streams
+    cdef Py_ssize_t width = (<Layer>layers[0]).column_of.shape[0], top = height, bottom = 0, filled = 0, at, streams
     cdef Layer layer
     streams_of = empty(width, int32)
     cdef int32_t[::1] stream_of = streams_of
@@ -42,9 +42,12 @@ def stacked_times(list layers, int64_t base, Py_ssize_t height, int64_t start, i
         raise MemoryError(f"{width} streams")
     try:
         streams = _number(layers, width, &stream_of[0] if width else NULL, first)
-        times = full((streams, height), NEVER)
+        times = empty((streams, height), int64)
         for layer in layers:
-            _take_times(layer, layer.outline.first + layer.low - base, times, first, start, end, &top, &bottom)
+            at = layer.outline.first + layer.low - base
+            _take_times(layer, at, filled, times, first, start, end)
+            filled = max(filled, at + layer.high - layer.low)
+        _finish_times(times, filled, &top, &bottom)
     finally:
         free(first)
     return times.T, streams_of, top, bottom
@@ -106,18 +109,12 @@ cdef uint64_t _mixed(void **layers, Py_ssize_t count, Py_ssize_t series) noexcep
 
 
 cdef int _take_times(
-    Layer layer,
-    Py_ssize_t at,
-    int64_t[:, ::1] times,
-    const Py_ssize_t *first,
-    int64_t start,
-    int64_t end,
-    Py_ssize_t *top,
-    Py_ssize_t *bottom,
+    Layer layer, Py_ssize_t at, Py_ssize_t filled, int64_t[:, ::1] times, const Py_ssize_t *first, int64_t start, int64_t end
 ) except -1:
-    """Write a layer's times to the rows from `at` on."""
-    cdef const uint64_t[:, :] stored = layer.outline.times
-    cdef Py_ssize_t rows = layer.high - layer.low, streams = times.shape[0], left = 0, right, each, row
+    """Write a layer's times to the rows from `at` on, of which those up to `filled` have times of others already."""
+    cdef const uint64_t[:, :] stored = layer.outline.times[layer.low : layer.high]
+    cdef Py_ssize_t rows = stored.shape[0], streams = times.shape[0], left = 0, right, each, row
+    cdef Py_ssize_t beside = min(max(filled - at, 0), rows)
     cdef Py_ssize_t slots[TILE]
     cdef uint64_t within = <uint64_t>max(end - start, <int64_t>0)
     cdef int64_t time
@@ -126,42 +123,40 @@ cdef int _take_times(
             right = min(left + TILE, streams)
             for each in range(left, right):
                 slots[each - left] = layer.outline.slot_of[layer.column_of[first[each]]]
+                for row in range(filled, at):
+                    times[each, row] = NEVER
+                for row in range(beside):
+                    time = <int64_t>(stored[row, slots[each - left]] ^ SIGN)
+                    if <uint64_t>(time - start - 1) < within:
+                        times[each, at + row] = time
             if stored.strides[0] == sizeof(uint64_t):
                 for each in range(left, right):
-                    if slots[each - left]:
-                        _copy_times(&stored[layer.low, slots[each - left]], rows, start, within, &times[each, at])
+                    for row in range(beside, rows):
+                        time = <int64_t>(stored[row, slots[each - left]] ^ SIGN)
+                        times[each, at + row] = time if <uint64_t>(time - start - 1) < within else NEVER
             else:
-                for row in range(rows):
+                for row in range(beside, rows):
                     for each in range(left, right):
-                        time = <int64_t>(stored[layer.low + row, slots[each - left]] ^ SIGN)
-                        if <uint64_t>(time - start - 1) < within:
-                            times[each, at + row] = time
-            for each in range(left, right):
-                _widen(&times[each, 0], at, at + rows, top, bottom)
+                        time = <int64_t>(stored[row, slots[each - left]] ^ SIGN)
+                        times[each, at + row] = time if <uint64_t>(time - start - 1) < within else NEVER
             left = right
     return 0
 
 
-cdef inline void _copy_times(
-    const uint64_t *stored, Py_ssize_t rows, int64_t start, uint64_t within, int64_t *times
-) noexcept nogil:
-    cdef Py_ssize_t row
-    cdef int64_t time
-    for row in range(rows):
-        time = <int64_t>(stored[row] ^ SIGN)
-        times[row] = time if <uint64_t>(time - start - 1) < within else times[row]
-
-
-cdef inline void _widen(
-    const int64_t *times, Py_ssize_t low, Py_ssize_t high, Py_ssize_t *top, Py_ssize_t *bottom
-) noexcept nogil:
-    """Have the rows of a stream in [low, high) that have times in [top, bottom)."""
-    while low < min(high, top[0]) and times[low] == NEVER:
-        low += 1
-    top[0] = min(top[0], low) if low < high else top[0]
-    while high > max(low, bottom[0]) and times[high - 1] == NEVER:
-        high -= 1
-    bottom[0] = max(bottom[0], high) if low < high else bottom[0]
+cdef void _finish_times(int64_t[:, ::1] times, Py_ssize_t filled, Py_ssize_t *top, Py_ssize_t *bottom) noexcept:
+    """Fill the rows after the last layer, and find those outside of which there is no time."""
+    cdef Py_ssize_t height = times.shape[1], stream, row
+    for stream in range(times.shape[0]):
+        for row in range(filled, height):
+            times[stream, row] = NEVER
+        row = 0
+        while row < top[0] and times[stream, row] == NEVER:
+            row += 1
+        top[0] = row
+        row = height
+        while row > bottom[0] and times[stream, row - 1] == NEVER:
+            row -= 1
+        bottom[0] = row
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
@@ -170,9 +165,9 @@ cdef inline void _widen(
 cdef class Source:
     """A Source is columns of a leaf in neighbouring rows, which are the rows [begin, end) of a stack.
 
-    It has stored cells, in whose row `low` those begin and in which the series are at `places`; or else blocks of a
-    chunk, `across` columns each from column 1 on, None for one that is lost or not wanted. Series whose column is 0
-    have none.
+    It has stored cells, in whose row `low` those begin and in which the series are at `places`; or else those of the
+    `count` blocks of a chunk that the series are in, `across` columns each from column 1 on, of which `load` gives one
+    by its number, None for one that is lost. Series whose column is 0 have none.
     """
 
     def __init__(
@@ -183,14 +178,15 @@ cdef class Source:
         Py_ssize_t low,
         const int64_t[::1] places=None,
         const uint64_t[:, :] cells=None,
-        list blocks=None,
-        Py_ssize_t across=0,
+        load=None,
+        Py_ssize_t count=0,
+        Py_ssize_t across=1,
     ):
         cdef Py_ssize_t each, rows = end - begin
         if begin < 0 or rows < 0 or low < 0:
             raise IndexError(f"rows {low} and after as {begin} to {end}")
         self.begin, self.end, self.columns, self.low, self.across = begin, end, columns, low, across
-        if blocks is None:
+        if load is None:
             if low + rows > cells.shape[0] or places.shape[0] != columns.shape[0]:
                 raise IndexError(f"{cells.shape[0]} rows of {places.shape[0]} columns: {low + rows} of {columns.shape[0]}")
             for each in range(columns.shape[0]):
@@ -198,32 +194,33 @@ cdef class Source:
                     raise IndexError(f"column {places[each]} of {cells.shape[1]}")
             self.places, self.cells = places, cells
         else:
-            self.hold(blocks, low + rows)
+            self.hold(load, count, low + rows)
 
-    cdef int hold(self, list blocks, Py_ssize_t rows) except -1:
-        """Take blocks that have all columns in so many rows."""
-        cdef Py_ssize_t each, number, count = len(blocks)
-        cdef Residuals block
-        self.held = blocks
-        self.blocks = <void **>malloc((count + 1) * sizeof(void *))
+    cdef int hold(self, load, Py_ssize_t count, Py_ssize_t rows) except -1:
+        """Load the blocks that are wanted, which have to have so many rows, and all columns that are wanted of them."""
+        cdef Py_ssize_t each, number, last = -1
+        cdef Residuals block = None
+        self.held = {}
+        self.blocks = <void **>calloc(count + 1, sizeof(void *))
         if self.blocks == NULL:
             raise MemoryError(f"{count} blocks")
-        for each in range(count):
-            self.blocks[each] = NULL
-            if blocks[each] is not None:
-                block = blocks[each]
-                if rows > block.rows:
-                    raise IndexError(f"block: row {rows} of {block.rows}")
-                self.blocks[each] = <void *>block
         for each in range(self.columns.shape[0]):
-            if self.columns[each] > 0:
-                number = (self.columns[each] - 1) // self.across
+            if self.columns[each] <= 0:
+                continue
+            number = (self.columns[each] - 1) // self.across
+            if number != last:
                 if number >= count:
                     raise IndexError(f"block: {number} of {count}")
-                if self.blocks[number] != NULL:
-                    block = blocks[number]
-                    if (self.columns[each] - 1) % self.across >= block.columns:
-                        raise IndexError(f"block: column {self.columns[each]} of blocks of {block.columns}")
+                if number not in self.held:
+                    self.held[number] = load(number)
+                last, block = number, self.held[number]
+                if block is None:
+                    continue
+                if rows > block.rows:
+                    raise IndexError(f"block: row {rows} of {block.rows}")
+                self.blocks[number] = <void *>block
+            if block is not None and (self.columns[each] - 1) % self.across >= block.columns:
+                raise IndexError(f"block: column {self.columns[each]} of blocks of {block.columns}")
         return 0
 
     def __dealloc__(self):
@@ -291,7 +288,7 @@ cdef class Source:
 cdef class Stack:
     """A Stack is the values of some series, bits of floats in so many rows, which are computed when they are wanted.
 
-    No source is after one whose rows begin later. Where none has a cell, the value is ABSENT.
+    Where no source has a cell, the value is ABSENT.
     """
 
     def __init__(self, list sources, Py_ssize_t width, Py_ssize_t height):

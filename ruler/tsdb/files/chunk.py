@@ -287,19 +287,8 @@ class OpenChunk(Leaf):
 
     def source(self, columns: IntArray, low: int, begin: int, end: int, plane: int | None = None) -> Source:
         """The values of these columns (0: none) from row `low` on, which are the rows [begin, end) of a stack."""
-        count, plane = self.blocks, self.plane if plane is None else plane
-        if len(columns) == 1:
-            wanted = [(int(columns[0]) - 1) // self._width] if columns[0] else []
-        elif len(columns) < count:
-            wanted = np.unique((columns[columns > 0] - 1) // self._width).tolist()
-        else:
-            there = np.zeros(count + 1, dtype=np.bool_)
-            there[(columns - 1) // self._width] = True  # of column 0 the last one
-            wanted = np.flatnonzero(there[:count]).tolist()
-        blocks: list[Residuals | None] = [None] * count
-        for block in wanted:
-            blocks[block] = self._block(plane, block)
-        return Source(begin, end, columns, low, blocks=blocks, across=self._width)
+        load = partial(self._block, self.plane if plane is None else plane)
+        return Source(begin, end, columns, low, load=load, count=self.blocks, across=self._width)
 
     @property
     def blocks(self) -> int:
