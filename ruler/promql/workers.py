@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-Task: TypeAlias = Callable[[], None]
+Task: TypeAlias = Callable[[], object]
 _Ends: TypeAlias = SimpleQueue[BaseException | None]  # what each helper that has begun ends with
 
 

@@ -161,7 +161,7 @@ def sweep(
         with nogil:
             found = _look_up(values, times, stream_of, begin, ends[0], into, present, column, places, &samples)
         return samples, found
-    _furnish(&room, &all, &c, rows, steps)
+    _furnish(&room, &all, &c, rows, steps, min(TILE, right - left) if stack is not None else 0)
     for step in range(steps):
         each = step if ends.shape[0] > 1 else 0
         room.ends[step] = ends[each]
@@ -197,7 +197,7 @@ def sweep(
                     all.first, all.stop = laid.first, laid.stop
                     all.results, all.here = room.results + each - left, room.here + each - left
                     cost = rows + A_STEP * steps + weight * laid.samples
-                    height = steps if cost < PIECE else 1 + PIECE // (1 + cost // steps)
+                    height = steps if cost < PIECE else 1 + PIECE // (1 + cost // (1 + steps))
                     step = 0
                     while step < steps:
                         found += through(kernel, &c, step, min(step + height, steps))
@@ -216,9 +216,11 @@ def sweep(
     return samples, found
 
 
-cdef int _furnish(Room *room, Steps *all, Column *c, Py_ssize_t rows, Py_ssize_t steps) except -1:
-    """Make room for columns of so many rows."""
-    cdef size_t for_rows = (9 + 2 + TILE) * <size_t>(rows + 1), for_steps = 2 + 2 * (2 + OF_TIMES) + TILE
+cdef int _furnish(
+    Room *room, Steps *all, Column *c, Py_ssize_t rows, Py_ssize_t steps, Py_ssize_t computed
+) except -1:
+    """Make room for columns of so many rows, of which so many are computed together."""
+    cdef size_t for_rows = (9 + 2 + computed) * <size_t>(rows + 1), for_steps = 2 + 2 * (2 + OF_TIMES) + TILE
     room.memory = <char *>malloc((for_rows + for_steps * steps) * 8 + TILE * steps)
     if room.memory == NULL:
         raise MemoryError(f"a column of {rows} rows")
@@ -231,7 +233,7 @@ cdef int _furnish(Room *room, Steps *all, Column *c, Py_ssize_t rows, Py_ssize_t
     room.runs, place = <Run *>place, place + 2 * (rows + 1)
     room.value, place = <double *>place, place + rows + 1
     room.begun, place = place, place + rows + 1
-    room.tile, place = <double *>place, place + TILE * (rows + 1)
+    room.tile, place = <double *>place, place + computed * (rows + 1)
     room.beside, place = <double *>place, place + 2 * (rows + 1)
     c.room, place = <double *>place, place + rows + 1
     c.spare, place = <double *>place, place + rows + 1

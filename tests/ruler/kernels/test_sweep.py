@@ -123,6 +123,73 @@ def _text(number: float) -> str:
     return "NaN" if math.isnan(number) else number.hex()
 
 
+@pytest.mark.parametrize("name", ["mad_over_time", "quantile_over_time"])
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 1 << 30), st.sampled_from([0.0, 0.1]), st.integers(1, 200), st.integers(1, 200))
+def test_samples_of_long_windows_stay_in_order(name: str, seed: int, missing: float, step: int, reach: int) -> None:
+    """Windows of few and of many samples, that have few and many of them in common, give what their samples give."""
+    random = np.random.default_rng(seed)
+    values = (_decimals, _odd)[seed % 2](random, (400, 1))
+    values[random.random(values.shape) < missing] = ABSENT
+    times, stream_of = np.arange(400)[:, np.newaxis] * TICK, np.zeros(1, dtype=np.int32)
+    ends = np.arange(0, 450, step) * TICK
+    found = _all_at_once(name, values, times, stream_of, ends, reach * TICK)
+    for end, result in zip(ends.tolist(), found[:, 0].tolist(), strict=True):
+        samples = _windows((values, times, stream_of), 0, end - reach * TICK, end)
+        expected = WINDOWED[name](samples, end, reach, end, *SCALARS.get(name, ())) if samples else math.nan
+        assert expected is not None
+        assert _text(expected) == _text(result)
+
+
+@settings(deadline=None)
+@given(blocks(), st.sampled_from([1, 9]), st.integers(0, 12_000))
+def test_the_latest_sample_is_the_last_unless_the_series_ended(block: Cells, steps: int, reach: int) -> None:
+    """`latest` gives the last sample in each window; where that says that the series ended, it gives nothing."""
+    values, times, stream_of = block
+    ends = np.arange(steps) * 3 * TICK + 5_000
+    for rows in (len(values), 1):
+        found = _all_at_once("latest", values[:rows], times[:rows], stream_of, ends, reach)
+        for step, end in enumerate(ends.tolist()):
+            for column, stream in enumerate(stream_of.tolist()):
+                cells, moments = values[:rows, column].copy(), times[:rows, stream]
+                last = np.flatnonzero((moments > end - reach) & (moments <= end) & ~is_absent(cells))[-1:]
+                expected = cells[last][~is_stale(cells[last])].tolist() or [math.nan]
+                assert _text(expected[0]) == _text(float(found[step, column]))
+
+
+@settings(deadline=None)
+@given(blocks(), st.data())
+def test_columns_may_be_looked_at_apart(block: Cells, data: st.DataObject) -> None:
+    """Columns from one up to another give what they give among all; of the others nothing is written."""
+    values, times, stream_of = block
+    ends, width = np.arange(9) * 2 * TICK, values.shape[1]
+    left = data.draw(st.integers(0, width))
+    right = data.draw(st.integers(left, width))
+    for name in ("rate", "sum_over_time", "quantile_over_time"):
+        whole = _all_at_once(name, values, times, stream_of, ends)
+        some = _all_at_once(name, values, times, stream_of, ends, left=left, right=right)
+        assert np.array_equal(whole[:, left:right], some[:, left:right], equal_nan=True)
+        assert np.isnan(np.delete(some, slice(left, right), axis=1)).all()
+
+
+def test_it_can_be_stopped() -> None:
+    """What is called between stretches of work ends it by raising, within a column of very many samples too."""
+    ends = np.full(200, 200_000 * TICK)
+    values, times = np.ones((200_000, 1)), np.arange(200_000)[:, np.newaxis] * TICK
+    looks = []
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            raise TimeoutError
+
+    into, present = np.zeros((200, 1)), np.zeros((200, 1), dtype=np.uint8)
+    stream_of = np.zeros(1, dtype=np.int32)
+    with pytest.raises(TimeoutError):
+        sweep("stdvar_over_time", values, times, stream_of, None, ends, 1 << 40, into, present, 0, look)
+    assert 3 == len(looks)
+
+
 @given(blocks(), st.integers(1, 30))
 def test_pieces_make_the_whole(block: Cells, cut: int) -> None:
     """Steps and columns that are worked out in pieces give what they give at once."""
@@ -137,8 +204,33 @@ def test_pieces_make_the_whole(block: Cells, cut: int) -> None:
         assert np.array_equal(whole, np.concatenate(parts), equal_nan=True)
 
 
-def _all_at_once(name: str, values: FloatArray, times: IntArray, stream_of: CodeArray, ends: IntArray) -> FloatArray:
+def _all_at_once(
+    name: str,
+    values: FloatArray,
+    times: IntArray,
+    stream_of: CodeArray,
+    ends: IntArray,
+    reach: int = 9_000,
+    *,
+    left: int = 0,
+    right: int = -1,
+) -> FloatArray:
+    """The results of all windows, NaN where there is none."""
     into, present = np.zeros((len(ends), values.shape[1])), np.zeros((len(ends), values.shape[1]), dtype=np.uint8)
-    scalars = np.array([SCALARS.get(name, ())])
-    sweep(name, values, times, stream_of, None, ends, 9_000, into, present, 0, _go_on, scalars=scalars)
+    sweep(
+        name,
+        values,
+        times,
+        stream_of,
+        None,
+        ends,
+        reach,
+        into,
+        present,
+        0,
+        _go_on,
+        left=left,
+        right=right,
+        scalars=np.array([SCALARS.get(name, ())]),
+    )
     return np.where(present > 0, into, np.nan)
