@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from common.labels import METRIC_NAME
+from ruler.kernels.series.numbering import Numbering
 from ruler.model.arrays import CodeArray, IntArray
+from ruler.model.groups import numbered
 from ruler.model.matcher import Matcher
-from ruler.model.pace import Check
+from ruler.model.pace import Check, Pace
 from ruler.model.table import LabelTable, Strings
 from ruler.tsdb.labels.matching import select_absent, select_codes, wanted
 
@@ -75,6 +77,7 @@ class Dictionary:
     ) -> tuple[IntArray, LabelTable]:
         """The columns that matchers select among some (by column), and their labels in codes of `pool`."""
         parts: list[tuple[Metric, IntArray]] = []
+        pace = Pace(check)
         others = [matcher for matcher in matchers if matcher.name != METRIC_NAME]
         text = self.strings.text
         for metric in self.metrics:
@@ -82,6 +85,7 @@ class Dictionary:
             if not all(wanted(each).accepts(name) for each in matchers if each.name == METRIC_NAME):
                 continue
             chosen = np.flatnonzero(among[metric.start : metric.stop])
+            pace.done(metric.stop - metric.start)
             names = [text(code) for code in metric.names]
             for matcher in others:
                 if matcher.name in names:
@@ -95,9 +99,9 @@ class Dictionary:
                 parts.append((metric, chosen))
         columns = [chosen + metric.start for metric, chosen in parts]
         found: IntArray = np.concatenate(columns) if columns else np.empty(0, dtype=np.int64)
-        return found, self._table(parts, pool)
+        return found, self._table(parts, pool, pace)
 
-    def _table(self, parts: Sequence[tuple[Metric, IntArray]], pool: Strings) -> LabelTable:
+    def _table(self, parts: Sequence[tuple[Metric, IntArray]], pool: Strings, pace: Pace) -> LabelTable:
         """The labels of some columns of some metrics, in codes of `pool`."""
         text = self.strings.text
         names = tuple(sorted({METRIC_NAME, *(text(code) for metric, _ in parts for code in metric.names)}))
@@ -110,10 +114,11 @@ class Dictionary:
             for column, code in enumerate(metric.names):
                 own[at:until, place[text(code)]] = metric.codes[chosen, column]
             at = until
-        distinct, where = np.unique(own, return_inverse=True)
-        theirs = np.array([pool.code(text(code)) for code in distinct.tolist()], dtype=np.int32)
-        codes = theirs[where].reshape(own.shape) if len(distinct) else own
-        return LabelTable(names, codes, pool)
+            pace.done(len(chosen) * len(metric.names))
+        each = own.reshape(-1, 1)
+        groups = numbered(Numbering(1), each, pace=pace)
+        theirs = np.array([pool.code(text(code)) for code in each[groups.first, 0].tolist()], dtype=np.int32)
+        return LabelTable(names, theirs[groups.of].reshape(own.shape), pool)
 
     def parts(self, pool: Strings, wanted_columns: npt.NDArray[np.bool_]) -> list[tuple[IntArray, Part]]:
         """Some columns by metric, with their labels in codes of `pool`."""

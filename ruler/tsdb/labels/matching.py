@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from common.labels import METRIC_NAME
 from ruler.kernels.series.numbering import Numbering
 from ruler.model.arrays import BoolArray, CodeArray
 from ruler.model.groups import numbered
@@ -47,25 +48,26 @@ class Asked(NamedTuple):
 
 
 class Question:
-    """A Question is matchers with the codes that their values have by now."""
+    """A Question is matchers with the codes that their values have by now; those of the metric's name are `named`."""
 
     def __init__(self, matchers: Sequence[Matcher], strings: Strings) -> None:
+        self.named: list[Matcher] = []
         self._strings = strings
         self._terms: list[Term] = []
         self._tests: list[Matcher] = []
         self._asked: dict[tuple[str, ...], Asked | None] = {}
         for matcher in matchers:
-            if matcher.op is MatchOp.EQUAL or matcher.op is MatchOp.NOT_EQUAL:
-                code = strings.find(matcher.value)
-                codes = () if code is None else (code,)
-                self._terms.append((matcher.name, matcher.op is MatchOp.EQUAL, codes))
-                continue
-            want = wanted(matcher)
-            if want.values is None:
+            name, op, value = matcher
+            if name == METRIC_NAME:
+                self.named.append(matcher)
+            elif op is MatchOp.EQUAL or op is MatchOp.NOT_EQUAL:
+                code = strings.find(value)
+                self._terms.append((name, op is MatchOp.EQUAL, () if code is None else (code,)))
+            elif (want := wanted(matcher)).values is None:
                 self._tests.append(matcher)
             else:
                 known = (code for code in map(strings.find, want.values) if code is not None)
-                self._terms.append((matcher.name, not want.negated, tuple(sorted(known))))
+                self._terms.append((name, not want.negated, tuple(sorted(known))))
 
     def asked(self, names: tuple[str, ...]) -> Asked | None:
         """What is asked of rows with these labels; None when none of them can be wanted."""

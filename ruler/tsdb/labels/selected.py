@@ -13,7 +13,6 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from common.labels import METRIC_NAME
 from ruler.kernels.series.numbering import Numbering
 from ruler.model.arrays import IntArray
 from ruler.model.groups import numbered
@@ -75,10 +74,11 @@ class Selected:
 
 
 class Known(NamedTuple):
-    """A Known is what matchers select among the first `seen` ids."""
+    """A Known is what matchers select among the first `seen` ids, or what chunks add to what is `live` of that."""
 
     selected: Selected
     seen: int
+    live: Selected | None = None
 
 
 class Memory:
@@ -90,15 +90,15 @@ class Memory:
         self.known: OrderedDict[Key, Known] = OrderedDict()
         self._series = 0  # in all of `known`
 
-    def remember(self, key: Key, selected: Selected, seen: int) -> Selected:
+    def remember(self, key: Key, found: Known) -> Selected:
         """Remember what was found last, and let go of what was found first when it is too much."""
         before = self.known.get(key)
-        self.known[key] = Known(selected, seen)
-        self._series += len(selected.ids) - (0 if before is None else len(before.selected))
+        self.known[key] = found
+        self._series += len(found.selected) - (0 if before is None else len(before.selected))
         while (len(self.known) > MAX_SELECTIONS or self._series > MAX_SERIES) and len(self.known) > 1:
             _, dropped = self.known.popitem(last=False)
             self._series -= len(dropped.selected)
-        return selected
+        return found.selected
 
 
 class Catalog:
@@ -122,26 +122,25 @@ class Catalog:
         if known is not None and known.seen == count:
             live = known.selected
         else:
-            live = memory.remember(key, self._live(memory, asked, known, count, check), count)
+            live = memory.remember(key, Known(self._live(memory, asked, known, count, check), count))
         cold = [chunk for chunk in chunks if chunk.knows_more(index)]
         if not cold:
             return live
         key = (asked, tuple(chunk.number for chunk in cold))
         known = memory.known.get(key)
-        if known is not None and known.seen == count:
+        if known is not None and known.live is live:
             return known.selected
-        return memory.remember(key, _with_cold(live, asked, cold, index, check), count)
+        return memory.remember(key, Known(_with_cold(live, asked, cold, index, check), count, live))
 
     def _live(
         self, memory: Memory, matchers: tuple[Matcher, ...], known: Known | None, count: int, check: Check | None
     ) -> Selected:
         """What matchers select among the first `count` ids."""
         index = self._index
-        named = [matcher for matcher in matchers if matcher.name == METRIC_NAME]
-        question = Question([matcher for matcher in matchers if matcher.name != METRIC_NAME], index.strings)
+        question = Question(matchers, index.strings)
         since = 0 if known is None else known.seen
         parts: list[Part] = []
-        for table in self._tables(named) if known is None else self._touched(named, since, count):
+        for table in self._tables(question.named) if known is None else self._touched(question.named, since, count):
             rows = table.rows
             asked = question.asked(rows.names)
             if asked is not None:

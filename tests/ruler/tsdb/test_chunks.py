@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from common.clock import ManualClock
 from common.labels import Labels
 from ruler.model.arrays import STALE, STALE_BITS
+from ruler.model.matcher import Matcher, MatchOp
 from ruler.storage import Stream
 from ruler.tsdb.config import Retention
 from ruler.tsdb.db import DB
@@ -119,6 +120,9 @@ def test_a_series_that_comes_back_is_one_series(tmp_path: Path) -> None:
     stream, after = db.stream("a", INTERVAL), db.series(labels)
     stream.append(late, late + 1, after, np.arange(3.0) + 10)
     assert set(before.tolist()).isdisjoint(after.tolist())
+    both = db.tables([Matcher("__name__", MatchOp.EQUAL, "m")], BASE, late + 1)
+    db.series([named("newcomer")])  # which is no reason to look into chunks again
+    assert both is db.tables([Matcher("__name__", MatchOp.EQUAL, "m")], BASE, late + 1)
     for _ in range(2):
         found = read(db, BASE - 1, late + HOUR)
         for n in range(3):
