@@ -28,8 +28,8 @@ _TEXT = 16  # rows of codes for the work that one makes
 class Grouping:
     """A Grouping puts the series of any number of tables into groups of equal labels, a table at a time."""
 
-    def __init__(self, names: Iterable[str], check: Check | None = None) -> None:
-        self._names, self._pace = tuple(names), Pace(check)
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = tuple(names)
         self._numbering = Numbering(len(self._names))
 
     def __len__(self) -> int:
@@ -38,8 +38,7 @@ class Grouping:
 
     def add(self, table: LabelTable) -> Groups:
         """The groups of a table's series; `first` has those alone that begin a group which had not been seen."""
-        places = [table.names.index(name) if name in table.names else -1 for name in self._names]
-        return numbered(self._numbering, table.codes, places, self._pace)
+        return numbered(self._numbering, table.codes, _places(table, self._names))
 
 
 def grouped(columns: Sequence[CodeArray], length: int) -> Groups:
@@ -50,7 +49,13 @@ def grouped(columns: Sequence[CodeArray], length: int) -> Groups:
 
 def group_by(table: LabelTable, names: Iterable[str], check: Check | None = None) -> Groups:
     """The groups of series with equal values of these labels."""
-    return Grouping(dict.fromkeys(names), check).add(table)
+    places = _places(table, dict.fromkeys(names))
+    return numbered(Numbering(len(places)), table.codes, places, Pace(check))
+
+
+def _places(table: LabelTable, names: Iterable[str]) -> list[int]:
+    """In which columns of a table these labels are; -1 where in none."""
+    return [table.names.index(name) if name in table.names else -1 for name in names]
 
 
 def group_all(table: LabelTable) -> Groups:
