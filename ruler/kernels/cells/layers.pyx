@@ -4,8 +4,9 @@ Columns and slots are those of leaves, which have been checked when those were o
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport free, malloc
 
-from numpy import bool_, empty, int64, zeros
+from numpy import bool_, empty, int64
 
 cdef int32_t OPEN = 0x7FFFFFFF  # the last row of a slot that is still written
 cdef int64_t FAR = <int64_t>1 << 62
@@ -118,21 +119,33 @@ def clashing(list layers):
     cdef int32_t slot
     cdef Layer layer
     cdef Outline outline
-    cdef int64_t[::1] until = empty(width, int64)
-    found = zeros(width, bool_)
-    cdef uint8_t[::1] clash = found.view("u1")
-    until[:] = -FAR
-    for layer in layers:
-        outline = layer.outline
-        with nogil:
-            for each in range(width):
-                column = layer.column_of[each]
-                if column > 0:
-                    slot = outline.slot_of[column]
-                    first = outline.first + outline.slot_first[slot]
-                    if until[each] >= first:
-                        clash[each] = True
-                        count += 1
-                    first = FAR if outline.slot_last[slot] == OPEN else outline.first + outline.slot_last[slot]
-                    until[each] = max(until[each], first)
-    return found if count else None
+    cdef uint8_t[::1] found
+    cdef int64_t *until = <int64_t *>malloc((width + 1) * (sizeof(int64_t) + 1))
+    cdef uint8_t *clash = <uint8_t *>(until + width)
+    if until == NULL:
+        raise MemoryError(f"{width} series")
+    try:
+        for each in range(width):
+            until[each], clash[each] = -FAR, False
+        for layer in layers:
+            outline = layer.outline
+            with nogil:
+                for each in range(width):
+                    column = layer.column_of[each]
+                    if column > 0:
+                        slot = outline.slot_of[column]
+                        first = outline.first + outline.slot_first[slot]
+                        if until[each] >= first:
+                            clash[each] = True
+                            count += 1
+                        first = FAR if outline.slot_last[slot] == OPEN else outline.first + outline.slot_last[slot]
+                        until[each] = max(until[each], first)
+        if count == 0:
+            return None
+        marked = empty(width, bool_)
+        found = marked.view("u1")
+        for each in range(width):
+            found[each] = clash[each]
+        return marked
+    finally:
+        free(until)

@@ -105,7 +105,7 @@ def _source(selected: Selected, resolution: int, rings: Sequence[Ring], start: i
     for leaf in sorted(about, key=lambda leaf: leaf.oldest):
         if (opened := leaf.opened()) is None:
             continue
-        for columns in selected.lookup(opened).layers:
+        for columns in selected.columns_in(opened):
             since[(columns > 0) & (since == FAR)] = leaf.oldest
         if (since < FAR).all():
             break

@@ -172,7 +172,7 @@ def _there(selected: Selected, archive: Ring, stretch: Stretch) -> BoolArray:
     for chunk in archive.chunks:
         low, high = max(stretch.first - chunk.first, 0), min(stretch.first + stretch.count - chunk.first, chunk.rows)
         if low < high and (opened := chunk.opened()) is not None:
-            for columns in selected.lookup(opened).layers:
+            for columns in selected.columns_in(opened):
                 found |= (opened.first_row[columns] < high) & (opened.last_row[columns] >= low)
     return found
 
@@ -271,7 +271,7 @@ class _Building:
             if not len(left):
                 break
             if chunk.newest <= self._stretch.start and (opened := chunk.opened()) is not None:
-                for columns in part.lookup(opened).layers:
+                for columns in part.columns_in(opened):
                     found[left] = _last_finite(opened, columns[left], found[left])
         return found
 

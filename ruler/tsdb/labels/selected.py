@@ -27,6 +27,7 @@ from ruler.tsdb.labels.matching import Asked, Question, wanted
 
 MAX_SELECTIONS, MAX_SERIES = 4096, 4_000_000
 MAX_LOOKUPS = 64  # leaves whose columns a selection remembers
+FEW = 64  # series that are looked up sooner than remembered
 NO_SERIES = -2  # (lost columns are −1)
 LEAST_SHARED = 64  # series: where fewer are is found as fast as whether it is known
 
@@ -38,7 +39,7 @@ class Lookup(NamedTuple):
     """A Lookup is where the series of a selection are in one page: for each layer, a column for each series."""
 
     used: int
-    layers: tuple[IntArray, ...]
+    layers: list[IntArray]
 
 
 class Selected:
@@ -54,19 +55,20 @@ class Selected:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def lookup(self, page: Leaf) -> Lookup:
-        """Where the series are in `page`."""
+    def columns_in(self, page: Leaf) -> list[IntArray]:
+        """Where the series are in `page`: for each layer, a column for each series (0: none)."""
         used = page.used
         known = self._lookups.get(page.key)
-        if known is not None and known.used == used:
-            return known
-        if known is not None and not self._any_in(page, known.used, used):
-            found = Lookup(used, known.layers)
+        if known is not None and (known.used == used or not self._any_in(page, known.used, used)):
+            found = known.layers
         else:
-            found = Lookup(used, tuple(columns for ids in (self.ids, *self.others) for columns in page.columns_of(ids)))
-        self._lookups[page.key] = found
-        if len(self._lookups) > MAX_LOOKUPS:
-            del self._lookups[next(iter(self._lookups))]
+            found = page.columns_of(self.ids)
+            for ids in self.others:
+                found += page.columns_of(ids)
+        if len(self.ids) > FEW and (known is None or known.used != used):
+            self._lookups[page.key] = Lookup(used, found)
+            if len(self._lookups) > MAX_LOOKUPS:
+                del self._lookups[next(iter(self._lookups))]
         return found
 
     def _any_in(self, page: Leaf, since: int, until: int) -> bool:

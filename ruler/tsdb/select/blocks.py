@@ -154,7 +154,7 @@ def layers_of(selected: Selected, ring: Ring, start: int, end: int, plane: int =
         if low >= high:
             continue
         erasures = touching(records, leaf, start, end) if records else ()
-        for columns in selected.lookup(page).layers:
+        for columns in selected.columns_in(page):
             layer = Layer(page, columns, low, high, erasures)
             if layer.count:
                 layers.append(layer)

@@ -6,7 +6,7 @@ stretches that fit a cache, and several threads read them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ from ruler.tsdb.select.gathering import gathered, last_of
 ONLY_LAST = (Aspect.INSTANT, Aspect.LATEST)
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """A Stretch is what the leaves of a ring have of some series in (start, end]; layers say which columns those are.
 
     Of a `single` look only the last sample of each series is wanted.
@@ -53,7 +52,7 @@ class Stretch:
     def among(self, columns: slice) -> Stretch:
         """The same for some of the series."""
         layers = [layer.among(columns) for layer in self.layers]
-        return replace(self, layers=[layer for layer in layers if layer.count])
+        return self._replace(layers=[layer for layer in layers if layer.count])
 
     def blocks(self, rows: IntArray | None = None) -> list[Block]:
         """The block of these series, if there is anything; its rows are `rows`, or else their places."""
