@@ -102,12 +102,14 @@ class Asking(Collector):
             pieces = self._small_answer(is_instant, Form(body, query))
         except Exception as error:  # noqa: BLE001  (the boundary of a request)
             status, pieces = _failed(error)
-            return Reply(status, JSON, b"".join(pieces))
-        return None if pieces is None else Reply(200, JSON, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            return status, JSON, b"".join(pieces)
+        if pieces is None:
+            return None
+        return 200, JSON, pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _small_answer(self, is_instant: bool, form: Form) -> list[bytes] | None:
         began = timer.monotonic()
-        question = self._question(is_instant, form)
+        question = instant_question(form, self._clock) if is_instant else range_question(form)
         if len(question.text) > SHORT:
             return None
         query = plan_of(question)
@@ -124,9 +126,6 @@ class Asking(Collector):
         self._engine.tally.at_once += 1
         return pieces
 
-    def _question(self, is_instant: bool, form: Form) -> Question:
-        return instant_question(form, self._clock) if is_instant else range_question(form)
-
     def _patience(self, question: Question) -> float:
         """For how long (s) an answer is wanted."""
         asked = question.timeout
@@ -135,7 +134,8 @@ class Asking(Collector):
     async def _answer(self, scope: Scope, receive: Receive) -> list[bytes]:
         body = await read_body(receive) if scope["method"] == "POST" else b""
         form = _form(scope, body) if len(body) < LARGE_FORM else await asyncio.to_thread(_form, scope, body)
-        return await self._in_turn(self._question(scope["path"] == INSTANT, form), receive)
+        question = instant_question(form, self._clock) if scope["path"] == INSTANT else range_question(form)
+        return await self._in_turn(question, receive)
 
     async def _in_turn(self, question: Question, receive: Receive) -> list[bytes]:
         began = timer.monotonic()

@@ -11,7 +11,7 @@ from common.durations import parse_duration
 from common.errors import ParseError
 from ruler.kernels.text.tokens import DURATION, MOST_PARTS, ODD, Tokens
 from ruler.model.golang import format_float, quote, unescape
-from ruler.promql.lexer import FILLS, WORDS, describe, what_is_odd
+from ruler.promql.lexer import describe, what_is_odd
 
 LONGEST_SECONDS: Final = (1 << 63) / 1e9  # what Go's time.Duration holds
 _SHORT: Final = 24  # characters of a duration, of which the latest are kept
@@ -33,9 +33,6 @@ class Cursor(Tokens):
     """A Cursor hands out the tokens of a query in turn, words the complaints about them and counts what they make."""
 
     __slots__ = ()
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text, WORDS, FILLS)
 
     def count(self, parts: int, start: int) -> None:
         """Count what is no node and takes as much time as so many; raises Excess."""

@@ -144,11 +144,13 @@ class Engine:
         ordering = None if ordered is None else ordered - evaluated
         spent = Spent(prepared - begun, evaluated - prepared, ordering, limits.samples, limits.peak)
         self.tally.add(spent)
-        return Result(value, notes.warnings, notes.infos, spent) if notes else Result(value, (), (), spent)
+        if notes.silent:
+            return Result(value, (), (), spent)
+        return Result(value, notes.warnings, notes.infos, spent)
 
 
 def _value_at(evaluation: Evaluation, expr: Expr, time: int) -> Value:
-    grid = moments(time, time, 1)
+    grid = Grid(time, 1, 1)
     if expr.type is ValueType.MATRIX:
         return samples_of(evaluation, evaluation.ranged(expr, grid))
     return at_once(evaluation.value(expr, grid), time)

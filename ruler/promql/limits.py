@@ -40,8 +40,10 @@ class Limits:
 
     def check(self) -> None:
         """Raise QueryTimeout or QueryCanceled if the query has to stop; give way to other queries."""
-        self._check_patience()
-        if self._share is not None and time.monotonic() > self._share.until:
+        now = time.monotonic()
+        if now > self._deadline or self._cancelled is not None:
+            self._check_patience()
+        if self._share is not None and now > self._share.until:
             self._share.rest(self._check_patience)
 
     def _check_patience(self) -> None:

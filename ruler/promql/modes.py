@@ -17,6 +17,8 @@ class AtEdge(Enum):
     START = "start()"
     END = "end()"
 
+    __hash__ = object.__hash__  # an enumeration's own runs as Python, for each query
+
 
 class Extension(Enum):
     """What a selector does with samples beyond its window's edges."""

@@ -12,6 +12,7 @@ from ruler.model.matcher import Matcher, MatchOp, weight
 from ruler.promql.lexer import LABEL_NAMES
 
 cdef dict OPERATORS = {op.value: op for op in MatchOp}
+cdef object new = tuple.__new__  # of a Matcher in which there is nothing to check
 cdef object EQUAL = MatchOp.EQUAL, REGEX = MatchOp.REGEX, NOT_REGEX = MatchOp.NOT_REGEX
 
 
@@ -44,14 +45,15 @@ cdef object _label_matcher(Tokens cursor):
     if operator is None:
         if kind == IDENTIFIER:
             raise cursor.unexpected("label matching", "label matching operator")
-        return Matcher(METRIC_NAME, EQUAL, name)
+        return new(Matcher, (METRIC_NAME, EQUAL, name))
     cursor.step()
     if cursor.kind != STRING:
         raise cursor.unexpected("label matching", "string")
     value = string(cursor)
     cursor.step()
-    if operator is REGEX or operator is NOT_REGEX:
-        cursor.count(_parts(value), start)
+    if operator is not REGEX and operator is not NOT_REGEX:
+        return new(Matcher, (name, operator, value))
+    cursor.count(_parts(value), start)
     try:
         return Matcher(name, operator, value)
     except ParseError as error:
@@ -66,7 +68,7 @@ cdef _parts(str regex):
 
 cdef tuple name_matcher(str name):
     """What a bare name stands for."""
-    return (Matcher(METRIC_NAME, EQUAL, name),)
+    return (new(Matcher, (METRIC_NAME, EQUAL, name)),)
 
 
 cdef bint is_slow_to_match(str name, list written) except -1:
@@ -78,6 +80,14 @@ cdef bint is_slow_to_match(str name, list written) except -1:
         if matcher.op is EQUAL and matcher.name == METRIC_NAME:
             named = True
     return not named
+
+
+cdef bint name_is_among(list written) except -1:
+    """Whether one of these is about the name."""
+    for matcher in written:
+        if matcher.name == METRIC_NAME:
+            return True
+    return False
 
 
 cpdef tuple grouping_labels(Tokens cursor):

@@ -60,28 +60,26 @@ class Repairs:
 class Notes:
     """Notes collect what a query has to tell beside its result; `text` is the query, for the places."""
 
-    __slots__ = ("_infos", "_repairs", "_text", "_warnings")
+    __slots__ = ("_infos", "_repairs", "_text", "_warnings", "silent")
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self._text, self.silent = text, True
         self._warnings: dict[str, Node] = {}
         self._infos: dict[str, Node] = {}
         self._repairs: dict[str, Repairs] = {}
 
     def warn(self, note: str, node: Node) -> None:
-        self._warnings[note] = node
+        self._warnings[note], self.silent = node, False
 
     def info(self, note: str, node: Node) -> None:
-        self._infos[note] = node
+        self._infos[note], self.silent = node, False
 
     def repaired(self, note: str, node: Node, repairs: Repairs) -> None:
         """An info with what was repaired, added to what is known of the same text; that keeps its place."""
         known = self._repairs.get(note)
         self._repairs[note] = repairs if known is None else known | repairs
         self._infos.setdefault(note, node)
-
-    def __bool__(self) -> bool:
-        return bool(self._warnings or self._infos)
+        self.silent = False
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -21,12 +21,12 @@ from ruler.promql.ast cimport (
     Unary,
     VectorSelector,
 )
-from ruler.promql.names cimport grouping_labels, is_slow_to_match, label_matchers, name_matcher, string
+from ruler.promql.names cimport grouping_labels, is_slow_to_match, label_matchers, name_is_among, name_matcher, string
 
 from ruler.kernels.text.tokens import DURATION, END, IDENTIFIER, ODD, STRING
 from ruler.promql import check, extents
 from ruler.promql.cursor import Cursor, Excess
-from ruler.promql.lexer import METRIC_NAMES
+from ruler.promql.lexer import FILLS, METRIC_NAMES, WORDS
 from ruler.promql.modes import Cardinality, Matching
 from ruler.promql.modifiers import BEHIND, OF_OPERATORS, PLAIN, SECONDS, SIGNS, modified, of_operator
 from ruler.promql.signatures import AGGREGATIONS, PARAMETERS, SIGNATURES, ValueType
@@ -99,7 +99,7 @@ cdef _Parser _parser(str text, str what):
     if len(text) > LONGEST_TEXT:
         raise Excess(f"{what} longer than {LONGEST_TEXT} characters", text="")
     cdef _Parser parser = _Parser.__new__(_Parser)
-    parser.cursor = Cursor(text)
+    parser.cursor = Cursor(text, WORDS, FILLS)
     return parser
 
 
@@ -336,7 +336,7 @@ cdef class _Parser:
         node.name = name
         if cursor.kind == "{":
             written = label_matchers(cursor)
-            if written or not name:
+            if not name or name_is_among(written):
                 self.complain(check.selector(start, name, written))
             self.is_slow = self.is_slow or is_slow_to_match(name, written)
             node.matchers = tuple(written) + self.matchers_of(name) if name else tuple(written)

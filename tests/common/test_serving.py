@@ -47,7 +47,7 @@ class Echo:
         request = plain_request(data)
         if request is None or request[0] != b"/echo" or request[2] == b"later":
             return None
-        return Reply(200, b"text/plain", b" ".join(request))
+        return 200, b"text/plain", b" ".join(request)
 
 
 @pytest.fixture(params=[None, new_event_loop], ids=["asyncio", "uvloop"])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from common.errors import ParseError
 from ruler.kernels.text.tokens import END, ODD
 from ruler.promql.cursor import Cursor
+from ruler.promql.lexer import FILLS, WORDS
 
 Token = tuple[str, str, int]
 
@@ -23,7 +24,7 @@ def tokens(text: str) -> list[Token]:
 
 def tokens_before_error(text: str) -> tuple[list[Token], ParseError | None]:
     """The tokens of `text` up to its first mistake, and what that is."""
-    cursor, read = Cursor(text), []
+    cursor, read = Cursor(text, WORDS, FILLS), []
     while cursor.kind not in (END, ODD):
         read.append((cursor.kind, cursor.piece, cursor.start))
         cursor.advance()
