@@ -17,7 +17,7 @@ from ruler.promql.scope import Ranged, Scope
 from ruler.promql.workers import in_parallel
 from ruler.storage import Block, Deferred
 
-WORTH_IT: Final = 1 << 18  # cells from which on waking other threads pays
+WORTH_IT: Final = 1 << 21  # cells, or as much work, from which on waking other threads pays: some milliseconds
 _HEAVY: Final = 8  # how many times a cell takes the time of others in kernels that sort or fit a line
 
 _OF_BUCKETS: Final = {"count_over_time": "sum_over_time"}  # of how many there were in each bucket
@@ -31,15 +31,15 @@ def swept(
     `scalars` are the function's other arguments [steps or 1]. With `counted`, the samples count as the query's.
     """
     sweeping = _Sweep(scope, ranged, kernel, scalars)
-    column, cells, deferred = 0, 0, []
+    column, cost, deferred = 0, 0, []
     for block in ranged.blocks:
         if isinstance(block, Block):
             sweeping.share(block, column)
         else:
             deferred.append((block, column))
-            cells += (A_SERIES + block.height) * len(block.rows)
+            cost += sweeping.cost(block)
         column += len(block.rows)
-    if len(deferred) > 1 and cells >= WORTH_IT:
+    if len(deferred) > 1 and cost >= WORTH_IT:
         in_parallel([partial(sweeping.read, *each, sweeping.fill) for each in deferred])
     else:
         for each in deferred:
@@ -54,6 +54,7 @@ class _Sweep:
 
     def __init__(self, scope: Scope, ranged: Ranged, kernel: str, scalars: Sequence[FloatArray]) -> None:
         self._limits, self._windows, self._kernel = scope.limits, ranged.windows, kernel
+        self._weight = _HEAVY if kernel in HEAVY_ONES else 1
         self._scalars = _side_by_side(scalars) if scalars else None
         self._now = ranged.windows.now if kernel == "predict_linear" else None
         moving = (ranged.windows.ends, self._scalars, self._now)
@@ -64,6 +65,10 @@ class _Sweep:
         self.samples: list[int] = []  # of each part
         self.found: list[int] = []
 
+    def cost(self, block: Block | Deferred) -> int:
+        """How much a block takes: about as much as so many cells do."""
+        return self._weight * len(block.rows) * (A_SERIES + block.height + len(self.values))
+
     def read(self, block: Deferred, column: int, fill: Callable[[Block, int, IntArray], None]) -> None:
         """Read a block whose series are those from `column` on, and fill in its results."""
         self._limits.check()
@@ -72,12 +77,11 @@ class _Sweep:
 
     def share(self, block: Block, column: int, places: IntArray | None = None) -> None:
         """Fill in the results of a block, with other threads where that pays."""
-        width = len(block.rows)
-        cells = width * block.height * (_HEAVY if self._kernel in HEAVY_ONES else 1)
-        if cells < WORTH_IT:
+        width, cost = len(block.rows), self.cost(block)
+        if cost < WORTH_IT:
             self.fill(block, column, places)
             return
-        some = max(1, width * WORTH_IT // (2 * cells))
+        some = max(1, width * WORTH_IT // (2 * cost))
         parts = [(left, min(left + some, width)) for left in range(0, width, some)]
         in_parallel([partial(self.fill, block, column, places, *part) for part in parts])
 

@@ -28,7 +28,8 @@ def of_counter(run: Run) -> Run:
         value = run(scope, call, grid)
         if isinstance(value, Frame) and value.series:
             argument = next(arg for arg in call.args if is_range(arg))
-            for code in np.unique(value.table.column(METRIC_NAME)).tolist():
+            codes = value.table.column(METRIC_NAME)
+            for code in (codes[:1] if (codes == codes[0]).all() else np.unique(codes)).tolist():
                 name = scope.strings.text(code)
                 if name and not name.endswith(_COUNTER_SUFFIXES):
                     scope.notes.info(f"{NOT_A_COUNTER} {quote(name)}", argument)
