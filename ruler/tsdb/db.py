@@ -372,10 +372,11 @@ class DB:
         return self._catalog.select(matchers, self._chunks(start, end), check)
 
     def _chunks(self, start: int, end: int) -> Iterator[Chunk]:
-        """The chunks with samples about start < time ≤ end."""
+        """The chunks with samples about start < time ≤ end that may know more series than the index."""
         for ring in self._every_ring():
             for leaf in ring.leaves:
-                if leaf.newest > start and leaf.oldest <= end and isinstance(leaf, Chunk):
+                within = leaf.newest > start and leaf.oldest <= end
+                if within and isinstance(leaf, Chunk) and leaf.known_in != self._index.generation:
                     yield leaf
 
     def head(self) -> Head:

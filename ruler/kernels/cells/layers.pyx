@@ -82,31 +82,43 @@ def extent(list layers):
     return low, high - low, rows
 
 
-def find_columns(
-    const int64_t[::1] known, const int64_t[::1] columns, const int64_t[::1] series, Py_ssize_t nth, int64_t[::1] into
-):
-    """Write the nth column of each series to `into`, 0 where it has not so many.
+def columns_of(const int64_t[::1] known, const int64_t[::1] columns, const int64_t[::1] series):
+    """For each series its column (0: none), if any has one; a second array and more where some have several.
 
-    `known` are the series of a leaf in order, `columns` those that they are in. Gives how many columns the series with
-    the most has, and how many series have an nth one.
+    `known` are the series of a leaf in order, `columns` those that they are in.
     """
-    cdef Py_ssize_t each, low, high, middle, most = 0, count = 0
-    with nogil:
-        for each in range(series.shape[0]):
-            low, high = 0, known.shape[0]
-            while low < high:
-                middle = (low + high) >> 1
-                if known[middle] < series[each]:
-                    low = middle + 1
+    cdef Py_ssize_t each, place, nth = 0, most = 1, count
+    cdef int64_t[::1] into
+    cdef list found = []
+    while nth < most:
+        columns_here = empty(series.shape[0], int64)
+        into, count = columns_here, 0
+        with nogil:
+            for each in range(series.shape[0]):
+                place = _first_of(known, series[each]) + nth
+                if place < known.shape[0] and known[place] == series[each]:
+                    into[each] = columns[place]
+                    count += 1
+                    if nth + 1 == most and place + 1 < known.shape[0] and known[place + 1] == series[each]:
+                        most += 1
                 else:
-                    high = middle
-            high = low
-            while high < known.shape[0] and known[high] == series[each]:
-                high += 1
-            into[each] = columns[low + nth] if low + nth < high else 0
-            count += low + nth < high
-            most = max(most, high - low)
-    return most, count
+                    into[each] = 0
+        if count:
+            found.append(columns_here)
+        nth += 1
+    return found
+
+
+cdef inline Py_ssize_t _first_of(const int64_t[::1] known, int64_t series) noexcept nogil:
+    """The first place of a series among those in order, or where it would be."""
+    cdef Py_ssize_t low = 0, high = known.shape[0], middle
+    while low < high:
+        middle = (low + high) >> 1
+        if known[middle] < series:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 def clashing(list layers):

@@ -143,7 +143,7 @@ class Chunk:
         self._content = Content(source)
         self._damaged = False
         self._bad: set[int] = set()  # blocks that were reported
-        self._knows: tuple[int, bool] = (-1, False)  # more than the index, in a generation of it
+        self.known_in = -1  # the generation of the index that was seen to have all its series
         self._last: OpenChunk | None = None  # once its file is removed, for readers who hold this
 
     @property
@@ -166,10 +166,13 @@ class Chunk:
 
     def knows_more(self, index: Index) -> bool:
         """Whether it has series that are not among the live ones, as far as it can be read."""
-        generation, more = self._knows
-        if generation != index.generation and (opened := self.opened()) is not None:
-            generation, more = self._knows = index.generation, bool(opened.cold(index).any())
-        return more
+        generation = index.generation
+        if self.known_in == generation or (opened := self.opened()) is None:
+            return False
+        if not opened.cold(index).any():
+            self.known_in = generation
+            return False
+        return True
 
     def _open(self) -> OpenChunk:
         arrays, first_bad = read_meta(self.header, self._content.read)
@@ -250,6 +253,7 @@ class OpenChunk(Leaf):
         self.slot_first = np.where(some, published.argmax(axis=1), self.rows).astype(np.int32)
         self.slot_last = np.where(some, self.rows - 1 - published[:, ::-1].argmax(axis=1), -1).astype(np.int32)
         self._width = int(arrays["block_width"][0])
+        self.blocks = len(arrays["blocks"]) // header.planes  # that its columns lie in
         self._blocks, self._stretches, self._checks = arrays["blocks"], arrays["stretches"], arrays["checks"]
         self.outline = self._outlined()
         self.torn = None
@@ -289,11 +293,6 @@ class OpenChunk(Leaf):
         """The values of these columns (0: none) from row `low` on, which are the rows [begin, end) of a stack."""
         load = partial(self._block, self.plane if plane is None else plane)
         return Source(begin, end, columns, low, load=load, count=self.blocks, across=self._width)
-
-    @property
-    def blocks(self) -> int:
-        """How many blocks its columns lie in."""
-        return len(self._blocks) // self.header.planes
 
     def load(self, block: int) -> None:
         """Have a block in the cache."""

@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ruler.kernels.cells.layers import Outline, find_columns
+from ruler.kernels.cells.layers import Outline, columns_of
 from ruler.model.arrays import ABSENT_BITS, BoolArray, CodeArray, IntArray
 from ruler.tsdb.files.disk import Disk
 
@@ -124,14 +124,7 @@ class Leaf:
             order = np.argsort(self.series_of[1:used], kind="stable").astype(np.int64) + 1
             self._sorted = (used, self.series_of[order], order)
         _, known, order = self._sorted
-        found: list[IntArray] = []
-        most, count = 1, 0
-        while len(found) < most:
-            columns = np.empty(len(series), dtype=np.int64)
-            most, count = find_columns(known, order, series, len(found), columns)
-            if count:
-                found.append(columns)
-        return found
+        return columns_of(known, order, series)
 
     def _outlined(self) -> Outline:
         rows, slots = (self.first_row, self.last_row), (self.slot_first, self.slot_last)

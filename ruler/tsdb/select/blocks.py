@@ -158,8 +158,6 @@ def layers_of(selected: Selected, ring: Ring, start: int, end: int, plane: int =
             layer = Layer(page, columns, low, high, erasures)
             if layer.count:
                 layers.append(layer)
-    if len(layers) > 1 and ring.interval:
-        layers.sort(key=lambda layer: (layer.page.first, layer.page.order))
     return layers
 
 
