@@ -24,7 +24,9 @@ cdef Py_ssize_t _after(const Column *c, const Window *w) noexcept nogil:
     return w.stop if w.stop < c.length and c.time[w.stop] <= w.end + c.lookback else -1
 
 
-cdef double _drawn(const Column *c, const Window *w, Py_ssize_t older, Py_ssize_t newer, int64_t moment, bint counter) noexcept nogil:
+cdef double _drawn(
+    const Column *c, Py_ssize_t older, Py_ssize_t newer, int64_t moment, bint counter
+) noexcept nogil:
     """The value at a moment, on the line between two samples; a counter that fell between them rose from zero."""
     cdef double base = 0 if counter and c.value[newer] < c.value[older] else c.value[older]
     return base + (c.value[newer] - base) * (moment - c.time[older]) / (c.time[newer] - c.time[older])
@@ -42,9 +44,9 @@ cdef Edges _edges(const Column *c, const Window *w, bint counter) noexcept nogil
     edges.left = c.value[before if before >= 0 else opening]
     edges.right = c.value[after if after >= 0 else closing]
     if c.smoothed and before >= 0 and c.time[before] < w.start and opening >= 0:
-        edges.left = _drawn(c, w, before, opening, w.start, counter)
+        edges.left = _drawn(c, before, opening, w.start, counter)
     if after >= 0 and c.time[after] > w.end and closing >= 0:
-        edges.right = _drawn(c, w, closing, after, w.end, counter)
+        edges.right = _drawn(c, closing, after, w.end, counter)
     return edges
 
 
@@ -107,5 +109,5 @@ cdef bint smoothed(Column *c, const Window *w, double *result) noexcept nogil:
         return False
     result[0] = c.value[before]
     if after >= 0 and c.time[before] < w.end:
-        result[0] = _drawn(c, w, before, after, w.end, False)
+        result[0] = _drawn(c, before, after, w.end, False)
     return True

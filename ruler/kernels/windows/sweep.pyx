@@ -109,26 +109,10 @@ cdef struct Room:
 
 
 def sweep(
-    str name,
-    cells,
-    const int64_t[:, :] times,
-    const int32_t[::1] stream_of,
-    const int64_t[:, :] begun,
-    const int64_t[::1] ends,
-    int64_t reach,
-    double[:, ::1] into,
-    uint8_t[:, ::1] present,
-    Py_ssize_t column,
-    check,
-    *,
-    const int64_t[::1] places=None,
-    Py_ssize_t left=0,
-    Py_ssize_t right=-1,
-    const int64_t[::1] starts=None,
-    const int64_t[::1] now=None,
-    const double[:, ::1] scalars=None,
-    int64_t lookback=0,
-    bint smoothed=False,
+    str name, cells, const int64_t[:, :] times, const int32_t[::1] stream_of, const int64_t[:, :] begun,
+    const int64_t[::1] ends, int64_t reach, double[:, ::1] into, uint8_t[:, ::1] present, Py_ssize_t column, check, *,
+    const int64_t[::1] places=None, Py_ssize_t left=0, Py_ssize_t right=-1, const int64_t[::1] starts=None,
+    const int64_t[::1] now=None, const double[:, ::1] scalars=None, int64_t lookback=0, bint smoothed=False,
 ):
     """Write what a kernel makes of each window of each column c to `into[step, column + c]`, with where it is.
 
@@ -357,13 +341,8 @@ cdef inline Py_ssize_t _later(const Laid *laid, Py_ssize_t place, Py_ssize_t gue
 
 
 cdef void _put(
-    const Room *room,
-    double[:, ::1] into,
-    uint8_t[:, ::1] present,
-    const int64_t[::1] places,
-    Py_ssize_t column,
-    Py_ssize_t left,
-    Py_ssize_t right,
+    const Room *room, double[:, ::1] into, uint8_t[:, ::1] present, const int64_t[::1] places, Py_ssize_t column,
+    Py_ssize_t left, Py_ssize_t right,
 ) noexcept nogil:
     """Write the results of some columns to their places, which mostly lie side by side."""
     cdef Py_ssize_t step, each, place, count = right - left, first = column + _place(places, left)
@@ -387,16 +366,8 @@ cdef inline Py_ssize_t _place(const int64_t[::1] places, Py_ssize_t column) noex
 
 
 cdef Py_ssize_t _look_up(
-    const double[:, :] values,
-    const int64_t[:, :] times,
-    const int32_t[::1] stream_of,
-    int64_t start,
-    int64_t end,
-    double[:, ::1] into,
-    uint8_t[:, ::1] present,
-    Py_ssize_t column,
-    const int64_t[::1] places,
-    int64_t *samples,
+    const double[:, :] values, const int64_t[:, :] times, const int32_t[::1] stream_of, int64_t start, int64_t end,
+    double[:, ::1] into, uint8_t[:, ::1] present, Py_ssize_t column, const int64_t[::1] places, int64_t *samples,
 ) noexcept nogil:
     """The `latest` of a single row at a single time."""
     cdef Py_ssize_t each, place, found = 0

@@ -59,7 +59,7 @@ cdef inline int64_t moment(const Column *c, const Window *w) noexcept nogil:
     return c.all.now[w.step * c.all.of_now]
 
 cdef inline Py_ssize_t each_window(Kernel kernel, Column *c, Py_ssize_t step, Py_ssize_t until) noexcept nogil:
-    """Call a kernel for window after window; how many results there are. For a kernel that is named here it is no call."""
+    """Call a kernel for window after window; how many results there are. If it is named here, that is no call."""
     cdef const int64_t *starts = c.all.starts
     cdef const int64_t *ends = c.all.ends
     cdef const Py_ssize_t *first = c.all.first
