@@ -26,7 +26,7 @@ from ruler.tsdb.write.ring import Ring
 MOST_HOLES = 4  # rows of a stack for each row that there is
 AT_ONCE = 1 << 15  # cells: so few are one block, whose rows are laid out when it is selected
 SHARE = 1 << 20  # cells that are deferred together, at most
-SHARES = 8  # of which a processor takes one after the other; of at least AT_ONCE cells each
+SHARES, LEAST_SHARE = 8, 1 << 19  # so many at least, of which processors take one after the other, if they are as large
 FAR = 1 << 62  # no time is further from 1970
 
 _SIGN = np.uint64(TIME_SIGN)
@@ -53,7 +53,7 @@ def select(
         if height * width <= AT_ONCE:
             found += stretch.blocks(rows)
             continue
-        shares = max(-(-height * width // SHARE), min(SHARES, height * width // AT_ONCE))
+        shares = max(-(-height * width // SHARE), min(SHARES, height * width // LEAST_SHARE), 1)
         across = -(-width // shares)
         for left in range(0, width, across):
             part = slice(left, left + across)
