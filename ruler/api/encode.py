@@ -22,10 +22,10 @@ from ruler.model.arrays import IntArray
 from ruler.model.golang import format_float
 from ruler.model.result import Matrix, Result, Scalar, String, Vector
 from ruler.model.table import LabelTable
-from ruler.promql.workers import in_parallel
+from ruler.promql.workers import in_parallel, processors
 
 WORTH_IT: Final = 1 << 13  # points from which on more processors write them
-PARTS: Final = 4  # of an answer that several write
+MOST_PARTS: Final = 8  # of an answer that several write
 
 _HEAD: Final = b'{"status":"success","data":{"resultType":"%b","result":['
 _TAIL: Final = b"]}}"
@@ -112,5 +112,6 @@ def _written_by_many(value: Vector | Matrix, check: Callable[[], None]) -> list[
 
 def _parts(offsets: IntArray) -> list[slice]:
     """Series that have points up to these, in parts that have as many."""
-    cuts = np.searchsorted(offsets, np.linspace(0, offsets[-1], PARTS + 1)).tolist()
+    parts = min(processors(), MOST_PARTS)
+    cuts = np.searchsorted(offsets, np.linspace(0, offsets[-1], parts + 1)).tolist()
     return [slice(low, high) for low, high in pairwise((0, *cuts[1:-1], len(offsets) - 1))]

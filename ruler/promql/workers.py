@@ -42,6 +42,11 @@ def in_parallel(tasks: Sequence[Task]) -> None:
         raise failed[0]
 
 
+def processors() -> int:
+    """How many tasks are done at once, at most."""
+    return _crew().size + 1
+
+
 def _work(tasks: Iterator[Task]) -> None:
     for task in tasks:
         task()
