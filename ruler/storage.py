@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from common.labels import Labels
 from ruler.kernels.cells.stacks import Stack
@@ -94,7 +94,7 @@ class Appendable(Protocol):
         """A new stream. `interval` (ms) is its tick; None: its samples come with timestamps of their own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Block:
     """A Block holds the samples of some series of a selection, on one grid of rows.
 
@@ -109,13 +109,13 @@ class Block:
     counts, 0 where that is not known, None when it nowhere is.
     """
 
-    rows: IntArray
-    cells: FloatArray | Stack
-    times: IntArray
-    stream_of: CodeArray
-    tick: tuple[int, int] | None
-    archived: tuple[tuple[int, int], ...] = ()
-    starts: IntArray | None = None
+    rows: Final[IntArray]
+    cells: Final[FloatArray | Stack]
+    times: Final[IntArray]
+    stream_of: Final[CodeArray]
+    tick: Final[tuple[int, int] | None]
+    archived: Final[tuple[tuple[int, int], ...]] = ()
+    starts: Final[IntArray | None] = None
 
     @property
     def values(self) -> FloatArray:
@@ -132,7 +132,7 @@ class Block:
         return [replace(self, cells=self.values) if isinstance(self.cells, Stack) else self]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Deferred:
     """A Deferred is blocks of some series that are read when they are wanted: by any thread, each time the same.
 
@@ -140,9 +140,9 @@ class Deferred:
     about `height` rows. It has no archived samples.
     """
 
-    rows: IntArray
-    height: int
-    read: Callable[[], list[Block]]
+    rows: Final[IntArray]
+    height: Final[int]
+    read: Final[Callable[[], list[Block]]]
 
     def blocks(self) -> list[Block]:
         """The blocks, with the rows of the selection's table."""
@@ -163,8 +163,7 @@ class Aspect(Enum):
     COUNTER = "the same, with resets taken out"
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """A Look is how samples will be looked at: what is made of them, in windows of `reach` ms, `step` ms apart.
 
     A step of 0 is for a single window.
@@ -175,8 +174,7 @@ class Look:
     step: int
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """A Selection is the series that matchers selected, with their samples in (start, end]."""
 
     table: LabelTable

@@ -184,27 +184,32 @@ class Evaluation:
         aspect = aspect if extension is Extension.NONE else Aspect.LAST
         look = Look(aspect, back + ahead, grid.step if len(ends) > 1 else 0)
         selection = self._select(selector, int(ends[0]) - back, int(ends[-1]) + ahead, look)
-        self._note_archives(selection, selector)
-        blocks = tuple(block for block in selection.blocks if len(block.rows))
+        blocks, cells = [], 0
+        for block in selection.blocks:
+            if len(block.rows):
+                blocks.append(block)
+                cells += block.height * len(block.rows)
         table = self._table_of(selection.table, blocks)
         self.limits.charge(len(grid) * len(table))  # what any function of these windows will make of them
-        self.limits.expect(sum(block.height * len(block.rows) for block in blocks), len(table))
+        self.limits.expect(cells, len(table))
+        self._note_archives(blocks, selector)
         windows = Windows(grid.times, ends, reach, extension, self._lookback)
         return Ranged(table, blocks, windows, np.zeros(len(table), dtype=np.bool_))
 
     def _table_of(self, table: LabelTable, blocks: Sequence[Block | Deferred]) -> LabelTable:
         """The rows of a table in the order in which blocks have them: mostly its own."""
         rows = blocks[0].rows if len(blocks) == 1 else np.concatenate([NO_ROWS, *(block.rows for block in blocks)])
-        is_whole = len(rows) == len(table) and bool((rows[1:] > rows[:-1]).all())
+        is_whole = len(rows) == len(table) and (len(rows) < 2 or bool((rows[1:] > rows[:-1]).all()))
         return LabelTable(table.names, table.codes if is_whole else table.codes[rows], self.strings)
 
-    def _note_archives(self, selection: Selection, selector: VectorSelector) -> None:
+    def _note_archives(self, blocks: Sequence[Block | Deferred], selector: VectorSelector) -> None:
         archived: dict[int, int] = {}
-        for block in selection.blocks:
-            for until, size in block.archived if isinstance(block, Block) else ():
-                archived[size] = max(archived.get(size, until), until)
-        for size, until in sorted(archived.items()):
-            self.notes.info(from_archive(until, size), selector)
+        for block in blocks:
+            if isinstance(block, Block) and block.archived:
+                for until, size in block.archived:
+                    archived[size] = max(archived.get(size, until), until)
+        for size in sorted(archived):
+            self.notes.info(from_archive(archived[size], size), selector)
 
     def _selected(self, selector: VectorSelector, grid: Grid) -> Frame:
         """The last sample of each series within the lookback."""
@@ -236,10 +241,10 @@ class Evaluation:
         inner = moments(first, int(ends[-1]), step)
         windows = Windows(grid.times, ends, reach)
         if len(inner) == 0:
-            return Ranged(stacked((), self.strings), (), windows, np.zeros(0, dtype=np.bool_))
+            return Ranged(stacked((), self.strings), [], windows, np.zeros(0, dtype=np.bool_))
         frame = self.vector(expr.expr, inner)
         self.limits.charge(len(inner) * frame.series)
-        return Ranged(frame.table, (_block(frame, inner),), windows, frame.drop)
+        return Ranged(frame.table, [_block(frame, inner)], windows, frame.drop)
 
 
 def _negated(value: Value) -> Value:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from ruler.model.arrays import BoolArray, FloatArray
 from ruler.model.table import LabelTable, Strings
@@ -16,14 +16,14 @@ from ruler.promql.window import Windows
 from ruler.storage import Aspect, Block, Deferred
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Ranged:
     """A Ranged is a range vector at every step: its series (columns of its blocks, one block after the other)."""
 
-    table: LabelTable
-    blocks: tuple[Block | Deferred, ...]
-    windows: Windows
-    drop: BoolArray
+    table: Final[LabelTable]
+    blocks: Final[Sequence[Block | Deferred]]
+    windows: Final[Windows]
+    drop: Final[BoolArray]
 
 
 class Scope(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,18 +12,18 @@ from ruler.promql.ast import Extension
 from ruler.storage import Block
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Windows:
     """Windows are stretches of time (end - reach, end], one for each of `ends` [steps or 1], all ms.
 
     `now` is the moments of the evaluation [steps]. Windows with an extension look `lookback` ms beyond their edges.
     """
 
-    now: IntArray
-    ends: IntArray
-    reach: int
-    extension: Extension = Extension.NONE
-    lookback: int = 0
+    now: Final[IntArray]
+    ends: Final[IntArray]
+    reach: Final[int]
+    extension: Final[Extension] = Extension.NONE
+    lookback: Final[int] = 0
 
     @property
     def extended(self) -> bool:

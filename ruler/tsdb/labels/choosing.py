@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from ruler.model.pace import Check, Pace
 from ruler.model.table import LabelTable, Strings
 from ruler.tsdb.labels.index import MetricTable, Rows
 from ruler.tsdb.labels.matching import Asked, select_codes
+
+FEW: Final = 1 << 12  # rows of one table that are taken without a look at whether anybody still waits
 
 
 class Part(NamedTuple):
@@ -32,6 +34,8 @@ def chosen(parts: Sequence[Part], strings: Strings, check: Check | None = None) 
     """The ids and the labels of all rows that have what is asked of them. What `check` raises ends the search."""
     pace = Pace(check)
     found = [(part, which) for part in parts if len(which := _which(part, strings, pace, check))]
+    if len(found) == 1 and len(found[0][1]) <= FEW:
+        return _of_one(*found[0], strings)
     names, places_of = _layout(tuple(dict.fromkeys(part.rows.names for part, _ in found)))
     total, at, metric = sum(len(which) for _, which in found), 0, names.index(METRIC_NAME)
     ids, codes = np.empty(total, dtype=np.int64), np.zeros((total, len(names)), dtype=np.int32)
@@ -44,6 +48,16 @@ def chosen(parts: Sequence[Part], strings: Strings, check: Check | None = None) 
             move(rows.codes, some, places, codes, at + low)
         at += len(which)
     return ids, LabelTable(names, codes, strings)
+
+
+def _of_one(part: Part, which: IntArray, strings: Strings) -> tuple[IntArray, LabelTable]:
+    """The same of one metric, of which few rows have what is asked."""
+    rows = part.rows
+    names, places_of = _layout((rows.names,))
+    codes = np.empty((len(which), len(names)), dtype=np.int32)
+    codes[:, names.index(METRIC_NAME)] = part.table.name
+    move(rows.codes, which, places_of[rows.names], codes, 0)
+    return rows.ids[which], LabelTable(names, codes, strings)
 
 
 def _which(part: Part, strings: Strings, pace: Pace, check: Check | None) -> IntArray:
