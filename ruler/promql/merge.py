@@ -42,7 +42,7 @@ def same_labels() -> QueryError:
 
 def unnamed(frame: Frame) -> Frame:
     """The frame at the end of a query: without the names that were to be dropped."""
-    if not frame.drop.any():
+    if b"\1" not in frame.drop.tobytes():  # numpy's any() goes through Python, and takes three times as long for a few
         return frame
     table = dropping_metadata(frame.table, frame.drop)
     named = Frame(table, frame.values, frame.present, np.zeros_like(frame.drop))
