@@ -284,26 +284,26 @@ class OpenChunk(Leaf):
 
     def taken(self, columns: IntArray, low: int, high: int, plane: int = 0) -> Bits:
         """The cells of these columns (0: none) in the rows [low, high), as [rows × columns]."""
-        source = self.source(columns, low, 0, high - low, plane)
+        view = self if plane == self.plane else self.of_plane(plane)
+        source = view.source(columns, low, 0, high - low)
         cells = Stack([source], len(columns), high - low).values().view(np.uint64)
         cells ^= ABSENT_CELL
         return cells
 
-    def source(self, columns: IntArray, low: int, begin: int, end: int, plane: int | None = None) -> Source:
+    def source(self, columns: IntArray, low: int, begin: int, end: int) -> Source:
         """The values of these columns (0: none) from row `low` on, which are the rows [begin, end) of a stack."""
-        load = partial(self._block, self.plane if plane is None else plane)
-        return Source(begin, end, columns, low, load=load, count=self.blocks, across=self._width)
+        return Source(begin, end, columns, low, None, None, self._block, self.blocks, self._width)
 
     def load(self, block: int) -> None:
         """Have a block in the cache."""
-        self._block(self.plane, block)
+        self._block(block)
 
-    def _block(self, plane: int, block: int) -> Residuals | None:
-        found: Residuals | Lost = self._cache.get((self.number, plane, block), lambda: self._loaded(plane, block))
+    def _block(self, block: int) -> Residuals | None:
+        found: Residuals | Lost = self._cache.get((self.number, self.plane, block), lambda: self._loaded(block))
         return None if isinstance(found, Lost) else found
 
-    def _loaded(self, plane: int, block: int) -> Residuals | Lost:
-        data = self._intact(block * self.header.planes + plane)
+    def _loaded(self, block: int) -> Residuals | Lost:
+        data = self._intact(block * self.header.planes + self.plane)
         if data is None:
             return Lost()
         columns = min(self._width, self.used - 1 - block * self._width)

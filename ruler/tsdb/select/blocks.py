@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ MOST_HOLES = 4  # rows of a stack for each row that there is
 AT_ONCE = 1 << 15  # cells: so few are one block, whose rows are laid out when it is selected
 SHARE = 1 << 20  # cells that are deferred together, at most
 SHARES, LEAST_SHARE = 8, 1 << 19  # so many at least, of which processors take one after the other, if they are as large
+NO_ROWS = np.empty(0, dtype=np.int64)
 FAR = 1 << 62  # no time is further from 1970
 
 _SIGN = np.uint64(TIME_SIGN)
@@ -85,9 +87,9 @@ class _Parted(NamedTuple):
     @property
     def cells_at_once(self) -> int:
         """How many cells are allocated that are not deferred."""
-        total = sum(
-            (layer.high - layer.low) * int(np.count_nonzero(layer.columns[self.mixed])) for layer in self.layers
-        )
+        total = 0
+        for layer in self.layers:
+            total += (layer.high - layer.low) * int(np.count_nonzero(layer.columns[self.mixed]))
         for _, stretch in self.stretches:
             cells = stretch.height * stretch.width
             total += cells if cells <= AT_ONCE else 0
@@ -103,19 +105,23 @@ def _parted(
     selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int = 0, look: Look | None = None
 ) -> _Parted:
     start, end = max(start, -FAR), min(end, FAR)
-    gridded = [
-        (ring, layers) for ring in rings if ring.interval and (layers := layers_of(selected, ring, start, end, plane))
-    ]
-    free = [layer for ring in rings if not ring.interval for layer in layers_of(selected, ring, start, end)]
-    mixed = _needing_merge([layers for _, layers in gridded], free)
+    intervals, gridded, free = [], [], []
+    for ring in rings:
+        layers = layers_of(selected, ring, start, end, plane)
+        if not ring.interval:
+            free += layers
+        elif layers:
+            intervals.append(ring.interval)
+            gridded.append(layers)
+    mixed = _needing_merge(gridded, free)
     stretches = []
-    for ring, layers in gridded:
+    for interval, layers in zip(intervals, gridded, strict=True):
         rows, framed = _framed(selected, layers, mixed)
         if framed:
-            stretches.append((rows, Stretch.of(ring.interval, framed, start, end, look)))
+            stretches.append((rows, Stretch.of(interval, framed, start, end, look)))
     if mixed is None:
-        return _Parted(stretches, np.empty(0, dtype=np.int64), [])
-    return _Parted(stretches, np.flatnonzero(mixed), [layer for _, layers in gridded for layer in layers] + free)
+        return _Parted(stretches, NO_ROWS, [])
+    return _Parted(stretches, np.flatnonzero(mixed), [*chain(*gridded), *free])
 
 
 def cells(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> int:
@@ -192,8 +198,10 @@ def _height(layers: list[Layer]) -> int | None:
 
 def _framed(selected: Selected, layers: list[Layer], merged: BoolArray | None) -> tuple[IntArray, list[Layer]]:
     """Which series are there and not merged, and their layers."""
-    if merged is None and any(layer.whole for layer in layers):
-        return np.arange(len(selected), dtype=np.int64), layers
+    if merged is None:
+        for layer in layers:
+            if layer.whole:
+                return np.arange(len(selected), dtype=np.int64), layers
     here = _anywhere(layers)
     rows = np.flatnonzero(here if merged is None else here & ~merged)
     layers = [layer.among(rows) for layer in layers]
