@@ -22,7 +22,7 @@ SOURCES = "ruler"
 SCRATCH = "build/kernels"
 ZIG = "ziglang>=0.15"
 # Results are the same to the bit everywhere: no multiplication is fused with an addition.
-FLAGS = ("-O3", "-ffp-contract=off", "-fno-strict-aliasing", "-fwrapv", "-fvisibility=hidden")
+FLAGS = ("-O3", "-ffp-contract=off", "-fno-strict-aliasing", "-fwrapv", "-fvisibility=hidden", "-g0")
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,
