@@ -162,6 +162,8 @@ class Aspect(Enum):
     GAUGE = "the last one, and the one before the bucket at its beginning"
     COUNTER = "the same, with resets taken out"
 
+    __hash__ = object.__hash__  # an enumeration's own runs as Python, for each query
+
 
 class Look(NamedTuple):
     """A Look is how samples will be looked at: what is made of them, in windows of `reach` ms, `step` ms apart.

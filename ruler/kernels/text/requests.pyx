@@ -120,7 +120,7 @@ cdef bint _is_plain_line(const char *at, const char *end, Head *head) noexcept:
     at += 1
     while at < end and (at[0] == c' ' or at[0] == c'\t'):
         at += 1
-    while at < end and (end[-1] == c' ' or end[-1] == c'\t'):
+    while at < end and ((end - 1)[0] == c' ' or (end - 1)[0] == c'\t'):
         end -= 1
     if _is(name, length, b"connection"):
         return _is(at, end - at, b"keep-alive")

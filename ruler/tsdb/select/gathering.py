@@ -31,7 +31,8 @@ def last_of(layers: Sequence[Layer], start: int, end: int, *, past_stale: bool) 
     With `past_stale`, the marker of a series that ended is none.
     """
     width = len(layers[0].columns)
-    values, times = np.full(width, ABSENT_CELL), np.zeros(width, dtype=np.int64)
+    values, times = np.empty(width, dtype=np.uint64), np.zeros(width, dtype=np.int64)
+    values.fill(ABSENT_CELL)
     missing = width
     for layer in reversed(layers):
         columns = layer.columns if missing == width else np.where(values == ABSENT_CELL, layer.columns, 0)
