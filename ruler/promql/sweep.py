@@ -17,7 +17,7 @@ from ruler.promql.scope import Ranged, Scope
 from ruler.promql.workers import in_parallel
 from ruler.storage import Block, Deferred
 
-WORTH_IT: Final = 1 << 21  # cells, or as much work, from which on waking other threads pays: some milliseconds
+WORTH_IT: Final = 1 << 19  # cells, or as much work, from which on waking other threads pays: a millisecond
 _HEAVY: Final = 8  # how many times a cell takes the time of others in kernels that sort or fit a line
 
 _OF_BUCKETS: Final = {"count_over_time": "sum_over_time"}  # of how many there were in each bucket

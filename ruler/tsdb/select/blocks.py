@@ -27,7 +27,7 @@ from ruler.tsdb.write.ring import Ring
 MOST_HOLES = 4  # rows of a stack for each row that there is
 AT_ONCE = 1 << 15  # cells: so few are one block, whose rows are laid out when it is selected
 SHARE = 1 << 20  # cells that are deferred together, at most
-SHARES, LEAST_SHARE = 8, 1 << 19  # so many at least, of which processors take one after the other, if they are as large
+SHARES, LEAST_SHARE = 8, 1 << 18  # so many at least, of which processors take one after the other, if they are as large
 NO_ROWS = np.empty(0, dtype=np.int64)
 FAR = 1 << 62  # no time is further from 1970
 
