@@ -36,7 +36,7 @@ from tests.ruler.promql.oracle.world import World, in_lists, sealed, stored
 MORE = int(os.environ.get("TOCSIN_ORACLE", "0"))
 WANTED = MORE or 6_000
 BASE = 1_700_000_000_000 // (7 * DAY) * 7 * DAY
-LEAST_DISTINCT = 0.85
+LEAST_DISTINCT = 0.8  # the more are asked, the more come again: of 60,000 there were 0.84
 
 
 @contextmanager
