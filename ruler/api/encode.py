@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 
 from ruler.kernels.text.answers import Answer
-from ruler.kernels.text.digits import number, seconds
+from ruler.kernels.text.digits import seconds
 from ruler.kernels.text.labels import label_sets
 from ruler.model.arrays import IntArray
 from ruler.model.golang import format_float
@@ -69,10 +69,7 @@ def _tail(result: Result, stats: bytes) -> bytes:
 def _told(value: Scalar | String) -> bytes:
     if isinstance(value, String):
         return _HEAD % b"string" + b"%b,%b" % (seconds(value.time), orjson.dumps(value.value))
-    text = number(value.value)
-    if b"e" in text:
-        text = format_float(value.value).encode()
-    return _SCALAR % (seconds(value.time), text)
+    return _SCALAR % (seconds(value.time), format_float(value.value).encode())
 
 
 def _written(answer: Answer, check: Callable[[], None]) -> list[bytes]:

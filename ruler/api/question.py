@@ -23,8 +23,6 @@ MAX_POINTS: Final = 11_000
 TRUNCATED: Final = "results truncated due to limit"
 SHORT: Final = 4096  # characters of a text up to which it is parsed where it arrives
 
-_USUAL: Final = frozenset(("query", "time", "start", "end", "step"))
-
 
 class Question(NamedTuple):
     """A Question is what a request asks: times in ms, a step of 0 for an instant query, a limit of 0 for none.
@@ -44,18 +42,14 @@ class Question(NamedTuple):
 
 def instant_question(form: Form, clock: Clock) -> Question:
     """What a request to /api/v1/query asks, or does now; raises BadRequest."""
-    is_usual = _USUAL.issuperset(form.values)
-    limit = 0 if is_usual else params.limit_of(form)
+    limit = params.limit_of(form)
     at = params.time_of(form, "time", 0 if form.get("time") else clock.now())
-    if is_usual:
-        return Question(form.get("query"), at, at, 0)
     return Question(form.get("query"), at, at, 0, limit, *_options(form))
 
 
 def range_question(form: Form) -> Question:
     """What a request to /api/v1/query_range asks; raises BadRequest."""
-    is_usual = _USUAL.issuperset(form.values)
-    limit = 0 if is_usual else params.limit_of(form)
+    limit = params.limit_of(form)
     start, end = params.span(form)
     step = params.step_of(form)
     if (end - start) // step > MAX_POINTS:
@@ -64,8 +58,6 @@ def range_question(form: Form) -> Question:
             "Try decreasing the query resolution (?step=XX)"
         )
         raise BadRequest(msg)
-    if is_usual:
-        return Question(form.get("query"), start, end, step)
     return Question(form.get("query"), start, end, step, limit, *_options(form))
 
 

@@ -9,14 +9,14 @@ from libc.stdlib cimport calloc, free, malloc
 
 from numpy import empty, float64, int32, int64
 
-from ruler.kernels.cells.layers cimport Layer, Outline
+from ruler.kernels.cells.layers cimport Layer
 from ruler.kernels.cells.residuals cimport Residuals
+from ruler.kernels.series.numbering import Numbering
 
 cdef uint64_t ABSENT = 0x7FF4746F6373696E
 cdef uint64_t STALE = 0x7FF0000000000002
 cdef uint64_t SIGN = <uint64_t>1 << 63
 cdef int64_t NEVER = INT64_MIN
-cdef uint64_t ODD = 0x9E3779B97F4A7C15  # as many ones as zeros
 
 cdef extern from "Python.h":  # for lists that are not changed any more, without Python's lock
     ctypedef struct PyObject
@@ -33,114 +33,67 @@ def stacked_times(list layers, int64_t base, Py_ssize_t height, int64_t start, i
     Gives the times [height x streams], NEVER where there is none, the stream of each series, and the rows [top, bottom)
     outside of which there are none. Series are of one stream that are in the same slot of each layer.
     """
-    cdef Py_ssize_t width = (<Layer>layers[0]).column_of.shape[0], top = height, bottom = 0, filled = 0, at, streams
+    cdef Py_ssize_t width = (<Layer>layers[0]).column_of.shape[0], count = len(layers), each, place, at
+    cdef Py_ssize_t top = height, bottom = 0, filled = 0
     cdef Layer layer
-    streams_of = empty(width, int32)
-    cdef int32_t[::1] stream_of = streams_of
-    cdef Py_ssize_t *first = <Py_ssize_t *>malloc((width + 1) * sizeof(Py_ssize_t))
-    if first == NULL:
-        raise MemoryError(f"{width} streams")
-    try:
-        streams = _number(layers, width, &stream_of[0] if width else NULL, first)
-        times = empty((streams, height), int64)
-        for layer in layers:
-            at = layer.outline.first + layer.low - base
-            _take_times(layer, at, filled, times, first, start, end)
-            filled = max(filled, at + layer.high - layer.low)
-        _finish_times(times, filled, &top, &bottom)
-    finally:
-        free(first)
-    return times.T, streams_of, top, bottom
-
-
-cdef Py_ssize_t _number(list layers, Py_ssize_t width, int32_t *stream_of, Py_ssize_t *first) except -1:
-    """Number the streams of all series, and note the `first` series of each. How many there are."""
-    cdef Py_ssize_t count = len(layers), each, place, streams = 0, size = 1
-    cdef void **of = <void **>malloc(count * sizeof(void *))
-    cdef int32_t *table  # one more than the stream at each place, by its slots
-    while size < 2 * width:
-        size <<= 1
-    table = <int32_t *>calloc(size, sizeof(int32_t))
-    if of == NULL or table == NULL:
-        free(of)
-        free(table)
-        raise MemoryError(f"{width} streams")
-    for each in range(count):
-        of[each] = <void *>layers[each]
-    with nogil:
+    slots, firsts, numbers = empty((width, count), int32), empty(width, int64), empty(width, int64)
+    cdef int32_t[:, ::1] slot_in = slots
+    cdef int64_t[::1] first = firsts
+    for place in range(count):
+        layer = layers[place]
         for each in range(width):
-            if streams and _are_alike(of, count, each, first[streams - 1]):
-                stream_of[each] = <int32_t>streams - 1
-                continue
-            place = <Py_ssize_t>(_mixed(of, count, each) & <uint64_t>(size - 1))
-            while table[place] and not _are_alike(of, count, each, first[table[place] - 1]):
-                place = (place + 1) & (size - 1)
-            if not table[place]:
-                first[streams] = each
-                streams += 1
-                table[place] = <int32_t>streams
-            stream_of[each] = table[place] - 1
-    free(of)
-    free(table)
-    return streams
-
-
-cdef inline int32_t _slot(void *layer, Py_ssize_t series) noexcept nogil:
-    return (<Layer>layer).outline.slot_of[(<Layer>layer).column_of[series]]
-
-
-cdef bint _are_alike(void **layers, Py_ssize_t count, Py_ssize_t one, Py_ssize_t other) noexcept nogil:
-    """Whether two series are in the same slot of each layer."""
-    cdef Py_ssize_t each
-    for each in range(count):
-        if _slot(layers[each], one) != _slot(layers[each], other):
-            return False
-    return True
-
-
-cdef uint64_t _mixed(void **layers, Py_ssize_t count, Py_ssize_t series) noexcept nogil:
-    """Bits that are others for other slots."""
-    cdef uint64_t bits = 0
-    cdef Py_ssize_t each
-    for each in range(count):
-        bits = (bits + <uint64_t>_slot(layers[each], series) + 1) * ODD
-        bits ^= bits >> 29
-    return bits
+            slot_in[each, place] = layer.outline.slot_of[layer.column_of[each]]
+    times = empty((Numbering(count).number(slots, range(count), numbers, firsts), height), int64)
+    for place in range(count):
+        layer = layers[place]
+        at = layer.outline.first + layer.low - base
+        _take_times(layer, at, filled, times, slot_in[:, place], first, start, end)
+        filled = max(filled, at + layer.high - layer.low)
+    _finish_times(times, filled, &top, &bottom)
+    return times.T, numbers.astype(int32), top, bottom
 
 
 cdef int _take_times(
-    Layer layer, Py_ssize_t at, Py_ssize_t filled, int64_t[:, ::1] times, const Py_ssize_t *first, int64_t start, int64_t end
+    Layer layer,
+    Py_ssize_t at,
+    Py_ssize_t filled,
+    int64_t[:, ::1] times,
+    const int32_t[:] slot_of,
+    const int64_t[::1] first,
+    int64_t start,
+    int64_t end,
 ) except -1:
-    """Write a layer's times to the rows from `at` on, of which those up to `filled` have times of others already."""
+    """Write a layer's times to the rows from `at` on, of which those up to `filled` have times of others already.
+
+    A stream is in the slot of the `first` series of it.
+    """
     cdef const uint64_t[:, :] stored = layer.outline.times[layer.low : layer.high]
-    cdef Py_ssize_t rows = stored.shape[0], streams = times.shape[0], left = 0, right, each, row
+    cdef Py_ssize_t rows = stored.shape[0], streams = times.shape[0], left = 0, right, each, row, slot
     cdef Py_ssize_t beside = min(max(filled - at, 0), rows)
-    cdef Py_ssize_t slots[TILE]
-    cdef uint64_t within = <uint64_t>max(end - start, <int64_t>0)
+    cdef bint lie_so = stored.strides[0] == sizeof(uint64_t)
     cdef int64_t time
     with nogil:
         while left < streams:
-            right = min(left + TILE, streams)
+            right = left + 1 if lie_so else min(left + TILE, streams)
             for each in range(left, right):
-                slots[each - left] = layer.outline.slot_of[layer.column_of[first[each]]]
+                slot = slot_of[first[each]]
                 for row in range(filled, at):
                     times[each, row] = NEVER
                 for row in range(beside):
-                    time = <int64_t>(stored[row, slots[each - left]] ^ SIGN)
-                    if <uint64_t>(time - start - 1) < within:
+                    time = _within(stored[row, slot], start, end)
+                    if time != NEVER:
                         times[each, at + row] = time
-            if stored.strides[0] == sizeof(uint64_t):
+            for row in range(beside, rows):
                 for each in range(left, right):
-                    for row in range(beside, rows):
-                        time = <int64_t>(stored[row, slots[each - left]] ^ SIGN)
-                        times[each, at + row] = time if <uint64_t>(time - start - 1) < within else NEVER
-            else:
-                for row in range(beside, rows):
-                    for each in range(left, right):
-                        time = <int64_t>(stored[row, slots[each - left]] ^ SIGN)
-                        times[each, at + row] = time if <uint64_t>(time - start - 1) < within else NEVER
+                    times[each, at + row] = _within(stored[row, slot_of[first[each]]], start, end)
             left = right
     return 0
+
+
+cdef inline int64_t _within(uint64_t stored, int64_t start, int64_t end) noexcept nogil:
+    """A stored time that is in (start, end], or NEVER."""
+    cdef int64_t time = <int64_t>(stored ^ SIGN)
+    return time if start < time <= end else NEVER
 
 
 cdef void _finish_times(int64_t[:, ::1] times, Py_ssize_t filled, Py_ssize_t *top, Py_ssize_t *bottom) noexcept:
@@ -341,7 +294,7 @@ def take_last(
     """
     cdef const uint64_t[:, :] stored = layer.outline.times
     cdef Py_ssize_t rows = layer.high - layer.low, each, row, slot, missing = 0
-    cdef uint64_t cell, within = <uint64_t>max(end - start, <int64_t>0)
+    cdef uint64_t cell
     cdef int64_t time
     cdef uint64_t *room = <uint64_t *>malloc(2 * (rows + 1) * sizeof(uint64_t))
     if room == NULL:
@@ -355,8 +308,8 @@ def take_last(
                 if source.blocks != NULL:
                     source.decode(source.columns[each], 0, rows, room, room + rows)
                 for row in range(rows - 1, -1, -1):
-                    time = <int64_t>(stored[layer.low + row, slot] ^ SIGN)
-                    if <uint64_t>(time - start - 1) >= within:
+                    time = _within(stored[layer.low + row, slot], start, end)
+                    if time == NEVER:
                         continue
                     if source.blocks != NULL:
                         cell = room[row]

@@ -166,13 +166,13 @@ class Chunk:
 
     def knows_more(self, index: Index) -> bool:
         """Whether it has series that are not among the live ones, as far as it can be read."""
-        generation = index.generation
-        if self.known_in == generation or (opened := self.opened()) is None:
+        generation, opened = index.generation, self.opened()
+        if opened is None:
             return False
-        if not opened.cold(index).any():
+        more = bool(opened.cold(index).any())
+        if not more:
             self.known_in = generation
-            return False
-        return True
+        return more
 
     def _open(self) -> OpenChunk:
         arrays, first_bad = read_meta(self.header, self._content.read)
@@ -292,13 +292,10 @@ class OpenChunk(Leaf):
 
     def source(self, columns: IntArray, low: int, begin: int, end: int) -> Source:
         """The values of these columns (0: none) from row `low` on, which are the rows [begin, end) of a stack."""
-        return Source(begin, end, columns, low, None, None, self._block, self.blocks, self._width)
+        return Source(begin, end, columns, low, None, None, self.load, self.blocks, self._width)
 
-    def load(self, block: int) -> None:
-        """Have a block in the cache."""
-        self._block(block)
-
-    def _block(self, block: int) -> Residuals | None:
+    def load(self, block: int) -> Residuals | None:
+        """A block, in the cache from now on; None when it is lost."""
         found: Residuals | Lost = self._cache.get((self.number, self.plane, block), lambda: self._loaded(block))
         return None if isinstance(found, Lost) else found
 

@@ -1,4 +1,4 @@
-"""Values of layers, gathered into one array that lies in memory as its readers go through it, column by column."""
+"""Values of layers, as a stack that computes them when they are wanted, or the last one of each series."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ruler.kernels.cells.layers import Layer
 from ruler.kernels.cells.stacks import Source, Stack, take_last
 from ruler.model.arrays import BoolArray, IntArray
 from ruler.tsdb.files.chunk import OpenChunk
-from ruler.tsdb.files.page import ABSENT_CELL, Bits, Leaf, Page
+from ruler.tsdb.files.page import ABSENT_CELL, Bits, Leaf
 from ruler.tsdb.keep.erase import spared
 
 
@@ -46,11 +46,8 @@ def last_of(layers: Sequence[Layer], start: int, end: int, *, past_stale: bool) 
 def _source(layer: Layer, columns: IntArray, low: int, begin: int, end: int) -> Source:
     """A layer from row `low` on, which are the rows [begin, end) of a stack, for the series that have a column."""
     page: Leaf = layer.page
-    if not layer.erasures:
-        if isinstance(page, OpenChunk):
-            return page.source(columns, low, begin, end)
-        if isinstance(page, Page) and page.torn is None:
-            return Source(begin, end, columns, low, columns, page.cells)
+    if isinstance(page, OpenChunk) and not layer.erasures:
+        return page.source(columns, low, begin, end)
     cells, places, first = spared(page, columns, low, low + end - begin, layer.erasures)
     if page.torn is None:
         return Source(begin, end, columns, low - first, places, cells)

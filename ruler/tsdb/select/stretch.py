@@ -1,7 +1,7 @@
-"""Some series on one ring in a window, read from its leaves row by row: their times, then their cells, then a block.
+"""Some series on one ring in a window, as rows of its leaves: a block of their times, and of cells that are computed.
 
 Nothing is read before `blocks` is called, and then no more than these series need: a query has its many series cut into
-stretches that fit a cache, and several threads read them.
+stretches, which several threads read.
 """
 
 from __future__ import annotations
