@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
+import numpy as np
+
 from common.labels import Labels
+from ruler.kernels.cells.lasts import LastSamples
 from ruler.kernels.cells.stacks import Stack
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray, IntArray
 from ruler.model.matcher import Matcher
@@ -133,6 +136,24 @@ class Block:
 
 
 @dataclass(slots=True, eq=False)
+class Lasts:
+    """Lasts are the last samples of some series in each window of a look that takes no others; `rows` as in a Block."""
+
+    rows: Final[IntArray]
+    samples: Final[LastSamples]
+
+    @property
+    def height(self) -> int:
+        """How many windows there are."""
+        return self.samples.count
+
+    def blocks(self) -> list[Block]:
+        """The samples as a block in which each series has its own times."""
+        values, times = self.samples.samples()
+        return [Block(self.rows, values, times, np.arange(len(self.rows), dtype=np.int32), None)]
+
+
+@dataclass(slots=True, eq=False)
 class Deferred:
     """A Deferred is blocks of some series that are read when they are wanted: by any thread, each time the same.
 
@@ -142,11 +163,11 @@ class Deferred:
 
     rows: Final[IntArray]
     height: Final[int]
-    read: Final[Callable[[], list[Block]]]
+    read: Final[Callable[[], Sequence[Block | Lasts]]]
 
     def blocks(self) -> list[Block]:
         """The blocks, with the rows of the selection's table."""
-        return [replace(block, rows=self.rows[block.rows], cells=block.values) for block in self.read()]
+        return [replace(block, rows=self.rows[block.rows]) for part in self.read() for block in part.blocks()]
 
 
 class Aspect(Enum):
@@ -180,7 +201,7 @@ class Selection(NamedTuple):
     """A Selection is the series that matchers selected, with their samples in (start, end]."""
 
     table: LabelTable
-    blocks: tuple[Block | Deferred, ...]
+    blocks: tuple[Block | Lasts | Deferred, ...]
 
 
 class Queryable(Protocol):

@@ -13,11 +13,11 @@ from typing import Final, ParamSpec, TypeVar
 import numpy as np
 
 from common.errors import QueryError, TooManySamples
-from ruler.model.result import Result, Spent, Value
+from ruler.model.result import Matrix, Result, Spent, Value
 from ruler.promql.ast import Expr
 from ruler.promql.durations import holds_arithmetic, resolved
 from ruler.promql.evaluate import Evaluation
-from ruler.promql.frame import Frame, Grid, moments, unlabelled_frame
+from ruler.promql.frame import Grid, moments, unlabelled_frame
 from ruler.promql.limits import Limits
 from ruler.promql.notes import Notes
 from ruler.promql.parser import Query, parsed
@@ -98,9 +98,7 @@ class Engine:
             wrong = expr.type.documented
             raise QueryError(f'invalid expression type "{wrong}" for range query, must be Scalar or instant Vector')
         prepared = clock.perf_counter()
-        frame = _undisturbed(_frame_over, evaluation, expr, grid)
-        evaluated = clock.perf_counter()
-        matrix = _undisturbed(over_steps, frame, grid, limits)
+        matrix, evaluated = _undisturbed(_matrix_over, evaluation, expr, grid)
         return self._result(matrix, evaluation, (begun, prepared, evaluated, clock.perf_counter()))
 
     def limits(
@@ -156,10 +154,14 @@ def _value_at(evaluation: Evaluation, expr: Expr, time: int) -> Value:
     return at_once(evaluation.value(expr, grid), time)
 
 
-def _frame_over(evaluation: Evaluation, expr: Expr, grid: Grid) -> Frame:
+def _matrix_over(evaluation: Evaluation, expr: Expr, grid: Grid) -> tuple[Matrix, float]:
+    """The result, and when it was evaluated and had only to be put in order."""
     if expr.type is ValueType.SCALAR:
-        return unlabelled_frame(evaluation.scalar(expr, grid), evaluation.strings)
-    return evaluation.vector(expr, grid)
+        frame = unlabelled_frame(evaluation.scalar(expr, grid), evaluation.strings)
+    else:
+        frame = evaluation.vector(expr, grid)
+    evaluated = clock.perf_counter()
+    return over_steps(frame, grid, evaluation.limits), evaluated
 
 
 # Numbers overflow and divide by zero quietly here. What numpy thinks of that is kept in contexts, of which a copy takes

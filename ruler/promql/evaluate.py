@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from common.errors import QueryError
+from ruler.kernels.series.sorting import rising
 from ruler.model.arrays import ABSENT, FloatArray, IntArray
 from ruler.model.table import LabelTable, Overlay, Strings, stacked
 from ruler.promql.aggregate import aggregated
@@ -44,7 +45,7 @@ from ruler.promql.stretches import by_stretches
 from ruler.promql.sweep import swept
 from ruler.promql.walk import bare
 from ruler.promql.window import Windows
-from ruler.storage import Aspect, Block, Deferred, Look, Queryable, Selection
+from ruler.storage import Aspect, Block, Deferred, Lasts, Look, Queryable, Selection
 
 NO_ROWS = np.zeros(0, dtype=np.int64)
 MOMENT = 4  # cells that a moment of a subquery takes by itself: its time, its window's edges and rows
@@ -196,13 +197,13 @@ class Evaluation:
         windows = Windows(grid.times, ends, reach, extension, self._lookback)
         return Ranged(table, blocks, windows, np.zeros(len(table), dtype=np.bool_))
 
-    def _table_of(self, table: LabelTable, blocks: Sequence[Block | Deferred]) -> LabelTable:
+    def _table_of(self, table: LabelTable, blocks: Sequence[Block | Lasts | Deferred]) -> LabelTable:
         """The rows of a table in the order in which blocks have them: mostly its own."""
         rows = blocks[0].rows if len(blocks) == 1 else np.concatenate([NO_ROWS, *(block.rows for block in blocks)])
-        is_whole = len(rows) == len(table) and (len(rows) < 2 or bool((rows[1:] > rows[:-1]).all()))
+        is_whole = len(rows) == len(table) and rising(rows)
         return LabelTable(table.names, table.codes if is_whole else table.codes[rows], self.strings)
 
-    def _note_archives(self, blocks: Sequence[Block | Deferred], selector: VectorSelector) -> None:
+    def _note_archives(self, blocks: Sequence[Block | Lasts | Deferred], selector: VectorSelector) -> None:
         archived: dict[int, int] = {}
         for block in blocks:
             if isinstance(block, Block) and block.archived:

@@ -13,7 +13,7 @@ from ruler.promql.frame import Frame, Grid, Value
 from ruler.promql.limits import Limits
 from ruler.promql.notes import Notes
 from ruler.promql.window import Windows
-from ruler.storage import Aspect, Block, Deferred
+from ruler.storage import Aspect, Block, Deferred, Lasts
 
 
 @dataclass(slots=True, eq=False)
@@ -21,7 +21,7 @@ class Ranged:
     """A Ranged is a range vector at every step: its series (columns of its blocks, one block after the other)."""
 
     table: Final[LabelTable]
-    blocks: Final[Sequence[Block | Deferred]]
+    blocks: Final[Sequence[Block | Lasts | Deferred]]
     windows: Final[Windows]
     drop: Final[BoolArray]
 

@@ -15,10 +15,11 @@ from ruler.promql.ast import Extension
 from ruler.promql.limits import A_SERIES
 from ruler.promql.scope import Ranged, Scope
 from ruler.promql.workers import in_parallel
-from ruler.storage import Block, Deferred
+from ruler.storage import Block, Deferred, Lasts
 
 WORTH_IT: Final = 1 << 19  # cells, or as much work, from which on waking other threads pays: a millisecond
-_HEAVY: Final = 8  # how many times a cell takes the time of others in kernels that sort or fit a line
+_HEAVY: Final = 8  # how many times a cell takes the time of others in kernels that sort or fit a line,
+_FAR: Final = 16  # and how many where each is on another page of memory
 
 _OF_BUCKETS: Final = {"count_over_time": "sum_over_time"}  # of how many there were in each bucket
 
@@ -33,11 +34,11 @@ def swept(
     sweeping = _Sweep(scope, ranged, kernel, scalars)
     column, cost, deferred = 0, 0, []
     for block in ranged.blocks:
-        if isinstance(block, Block):
-            sweeping.share(block, column)
-        else:
+        if isinstance(block, Deferred):
             deferred.append((block, column))
             cost += sweeping.cost(block)
+        else:
+            sweeping.share(block, column)
         column += len(block.rows)
     if len(deferred) > 1 and cost >= WORTH_IT:
         in_parallel([partial(sweeping.read, *each, sweeping.fill) for each in deferred])
@@ -57,25 +58,30 @@ class _Sweep:
         self._weight = _HEAVY if kernel in HEAVY_ONES else 1
         self._scalars = _side_by_side(scalars) if scalars else None
         self._now = ranged.windows.now if kernel == "predict_linear" else None
-        moving = (ranged.windows.ends, self._scalars, self._now)
-        shape = max([len(each) for each in moving if each is not None]), len(ranged.table)
+        steps = len(ranged.windows.ends)
+        if self._scalars is not None:
+            steps = max(steps, len(self._scalars))
+        if self._now is not None:
+            steps = max(steps, len(self._now))
+        shape = steps, len(ranged.table)
         self._limits.charge(shape[0] * shape[1])
         self.values: FloatArray = np.empty(shape)
         self.present: npt.NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
         self.samples: list[int] = []  # of each part
         self.found: list[int] = []
 
-    def cost(self, block: Block | Deferred) -> int:
+    def cost(self, block: Block | Lasts | Deferred) -> int:
         """How much a block takes: about as much as so many cells do."""
-        return self._weight * len(block.rows) * (A_SERIES + block.height + len(self.values))
+        height = _FAR * block.height if isinstance(block, Lasts) else block.height
+        return self._weight * len(block.rows) * (A_SERIES + height + len(self.values))
 
-    def read(self, block: Deferred, column: int, fill: Callable[[Block, int, IntArray], None]) -> None:
+    def read(self, block: Deferred, column: int, fill: Callable[[Block | Lasts, int, IntArray], None]) -> None:
         """Read a block whose series are those from `column` on, and fill in its results."""
         self._limits.check()
         for each in block.read():
             fill(each, column, each.rows)
 
-    def share(self, block: Block, column: int, places: IntArray | None = None) -> None:
+    def share(self, block: Block | Lasts, column: int, places: IntArray | None = None) -> None:
         """Fill in the results of a block, with other threads where that pays."""
         width, cost = len(block.rows), self.cost(block)
         if cost < WORTH_IT:
@@ -86,16 +92,25 @@ class _Sweep:
         in_parallel([partial(self.fill, block, column, places, *part) for part in parts])
 
     def fill(
-        self, block: Block, column: int, places: IntArray | None = None, left: int = 0, right: int | None = None
+        self, block: Block | Lasts, column: int, places: IntArray | None = None, left: int = 0, right: int = -1
     ) -> None:
         """Fill in the results of a block's columns (from `left` up to `right`): side by side from `column` on, or at
         so many places from there.
         """
+        if isinstance(block, Lasts):
+            into, check = (self.values, self.present, column), self._limits.check
+            samples, found = block.samples.sweep(self._kernel, *into, check, places=places, left=left, right=right)
+        else:
+            samples, found = self._swept(block, column, places, left, right)
+        self.samples.append(samples)
+        self.found.append(found)
+
+    def _swept(self, block: Block, column: int, places: IntArray | None, left: int, right: int) -> tuple[int, int]:
         windows, kernel, starts, ends = self._windows, self._kernel, None, self._windows.ends
         if block.archived:
             kernel = _OF_BUCKETS.get(kernel, kernel)
             starts, ends = windows.edges(block)
-        samples, found = sweep(
+        return sweep(
             kernel,
             block.cells,
             block.times,
@@ -109,15 +124,13 @@ class _Sweep:
             self._limits.check,
             places=places,
             left=left,
-            right=len(block.rows) if right is None else right,
+            right=right,
             starts=starts,
             now=self._now,
             scalars=self._scalars,
             lookback=windows.beyond(block) if windows.extended else 0,
             smoothed=windows.extension is Extension.SMOOTHED,
         )
-        self.samples.append(samples)
-        self.found.append(found)
 
 
 def _side_by_side(scalars: Sequence[FloatArray]) -> FloatArray:

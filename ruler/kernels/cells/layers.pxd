@@ -2,7 +2,8 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 
 cdef class Outline:
-    cdef readonly int64_t first
+    cdef readonly int64_t interval, first
+    cdef public int64_t ahead, behind
     cdef const int32_t[::1] slot_of, first_row, last_row, slot_first, slot_last
     cdef const uint64_t[:, :] times
 

@@ -8,9 +8,13 @@ from ruler.model.arrays import BoolArray, CodeArray, IntArray
 Bits = npt.NDArray[np.uint64]
 
 class Outline:
+    interval: int
     first: int
+    ahead: int
+    behind: int
     def __init__(
         self,
+        interval: int,
         first: int,
         slot_of: CodeArray,
         first_row: CodeArray,
@@ -19,6 +23,7 @@ class Outline:
         slot_last: CodeArray,
         times: Bits,
     ) -> None: ...
+    def rows_about(self, start: int, end: int) -> tuple[int, int]: ...
 
 class Layer:
     page: Any

@@ -6,20 +6,22 @@ Columns and slots are those of leaves, which have been checked when those were o
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from numpy import bool_, empty, int64
+from numpy import bool_, empty, int64, zeros
 
 cdef int32_t OPEN = 0x7FFFFFFF  # the last row of a slot that is still written
 cdef int64_t FAR = <int64_t>1 << 62
 
 
 cdef class Outline:
-    """An Outline is a leaf as kernels see it: which tick row 0 is, where columns and slots begin and end, and its times.
+    """An Outline is a leaf as kernels see it: which tick row 0 is (of so many ms, 0: of none), where columns and slots begin and end, and its times.
 
-    `times` are [rows x slots], as stored; the other arrays are those of the leaf, too, and may go on to change.
+    `times` are [rows x slots], as stored; the other arrays are those of the leaf, too, and may go on to change. Rows lie
+    up to `ahead` and `behind` rows from where their times would put them.
     """
 
     def __init__(
         self,
+        int64_t interval,
         int64_t first,
         const int32_t[::1] slot_of,
         const int32_t[::1] first_row,
@@ -36,8 +38,18 @@ cdef class Outline:
         for column in range(slot_of.shape[0]):
             if not 0 <= slot_of[column] < slots:
                 raise ValueError(f"column {column} in slot {slot_of[column]} of {slots}")
-        self.first, self.slot_of, self.first_row, self.last_row = first, slot_of, first_row, last_row
+        self.interval, self.first, self.slot_of, self.first_row, self.last_row = interval, first, slot_of, first_row, last_row
         self.slot_first, self.slot_last, self.times = slot_first, slot_last, times
+        self.ahead = self.behind = 1
+
+    def rows_about(self, int64_t start, int64_t end):
+        """The rows [low, high) outside of which no time is in (start, end]."""
+        cdef int64_t rows = self.times.shape[0]
+        if self.interval == 0:
+            return 0, rows
+        cdef int64_t low = (start + 1) // self.interval - self.first - self.behind
+        cdef int64_t high = end // self.interval - self.first + self.ahead + 1
+        return max(0, low), min(rows, max(0, high))
 
 
 cdef class Layer:
@@ -46,21 +58,25 @@ cdef class Layer:
     `count` series have one, and `erasures` may touch samples here.
     """
 
-    def __init__(self, page, const int64_t[::1] columns, Py_ssize_t low, Py_ssize_t high, tuple erasures):
+    def __init__(self, page, columns, Py_ssize_t low, Py_ssize_t high, tuple erasures):
+        cdef const int64_t[::1] column_of = columns
+        cdef int64_t[::1] living
         cdef Outline outline = page.outline
-        cdef Py_ssize_t each, count = 0
-        cdef int64_t column
-        cdef bint lives
+        cdef Py_ssize_t each, dead = 0
         self.page, self.low, self.high, self.erasures, self.outline = page, low, high, erasures, outline
-        self.columns = empty(columns.shape[0], int64)
-        cdef int64_t[::1] living = self.columns
+        self.count = 0
         with nogil:
-            for each in range(columns.shape[0]):
-                column = columns[each]
-                lives = column > 0 and outline.last_row[column] >= low and outline.first_row[column] < high
-                living[each] = column if lives else 0
-                count += lives
-        self.count, self.column_of = count, living
+            for each in range(column_of.shape[0]):
+                if _lives(outline, column_of[each], low, high):
+                    self.count += 1
+                elif column_of[each] > 0:
+                    dead += 1
+        if dead:
+            columns = empty(column_of.shape[0], int64)
+            living = columns
+            for each in range(column_of.shape[0]):
+                living[each] = column_of[each] if _lives(outline, column_of[each], low, high) else 0
+        self.columns, self.column_of = columns, columns
 
     @property
     def whole(self):
@@ -70,6 +86,10 @@ cdef class Layer:
     def among(self, series):
         """The same for some of the series: a slice, or their places."""
         return Layer(self.page, self.columns[series], self.low, self.high, self.erasures)
+
+
+cdef inline bint _lives(Outline outline, int64_t column, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
+    return column > 0 and outline.last_row[column] >= low and outline.first_row[column] < high
 
 
 def extent(list layers):
@@ -87,31 +107,31 @@ def columns_of(const int64_t[::1] known, const int64_t[::1] columns, const int64
 
     `known` are the series of a leaf in order, `columns` those that they are in.
     """
-    cdef Py_ssize_t each, place, nth = 0, most = 1, count
+    cdef Py_ssize_t each, place, nth = 0, most = 1
     cdef int64_t[::1] into
     cdef list found = []
     while nth < most:
-        columns_here = empty(series.shape[0], int64)
-        into, count = columns_here, 0
+        into = None
         with nogil:
             for each in range(series.shape[0]):
                 place = _first_of(known, series[each]) + nth
                 if place < known.shape[0] and known[place] == series[each]:
+                    if into is None:
+                        with gil:
+                            found.append(zeros(series.shape[0], int64))
+                            into = found[nth]
                     into[each] = columns[place]
-                    count += 1
                     if nth + 1 == most and place + 1 < known.shape[0] and known[place + 1] == series[each]:
                         most += 1
-                else:
-                    into[each] = 0
-        if count:
-            found.append(columns_here)
         nth += 1
     return found
 
 
 cdef inline Py_ssize_t _first_of(const int64_t[::1] known, int64_t series) noexcept nogil:
-    """The first place of a series among those in order, or where it would be."""
-    cdef Py_ssize_t low = 0, high = known.shape[0], middle
+    """The first place of a series among those in order, or where it would be. Mostly no number is left out."""
+    cdef Py_ssize_t low = 0, high = known.shape[0], middle = series - known[0] if high else 0
+    if 0 < middle < high and known[middle - 1] < series <= known[middle]:
+        return middle
     while low < high:
         middle = (low + high) >> 1
         if known[middle] < series:

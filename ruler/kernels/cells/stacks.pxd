@@ -1,4 +1,6 @@
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from ruler.kernels.cells.residuals cimport Residuals
 
 cdef enum:
     TILE = 16  # columns taken together where it is rows that lie side by side
@@ -8,10 +10,12 @@ cdef class Source:
     cdef Py_ssize_t begin, end, low, across
     cdef const int64_t[::1] columns, places
     cdef const uint64_t[:, :] cells
-    cdef dict held
+    cdef const int32_t[::1] since
+    cdef list held
     cdef void **blocks  # NULL where it has stored cells
 
-    cdef int hold(self, load, Py_ssize_t count, Py_ssize_t rows) except -1
+    cdef int hold(self, load, list at_hand, Py_ssize_t rows) except -1
+    cdef Residuals block(self, Py_ssize_t number, load, at_hand)
     cdef void decode(
         self, int64_t column, Py_ssize_t from_row, Py_ssize_t to_row, uint64_t *out, uint64_t *room
     ) noexcept nogil

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,9 @@ class Source:
         places: IntArray | None = None,
         cells: Bits | None = None,
         load: Callable[[int], Residuals | None] | None = None,
-        count: int = 0,
+        at_hand: Sequence[object] | None = None,
         across: int = 1,
+        since: CodeArray | None = None,
     ) -> None: ...
 
 def stacked_times(
@@ -33,7 +34,3 @@ class Stack:
     shape: tuple[int, int]
     def __init__(self, sources: list[Source], width: int, height: int) -> None: ...
     def values(self) -> FloatArray: ...
-
-def take_last(
-    layer: Layer, source: Source, values: Bits, times: IntArray, start: int, end: int, past_stale: bool
-) -> int: ...

@@ -14,7 +14,6 @@ from ruler.kernels.cells.residuals cimport Residuals
 from ruler.kernels.series.numbering import Numbering
 
 cdef uint64_t ABSENT = 0x7FF4746F6373696E
-cdef uint64_t STALE = 0x7FF0000000000002
 cdef uint64_t SIGN = <uint64_t>1 << 63
 cdef int64_t NEVER = INT64_MIN
 
@@ -119,8 +118,9 @@ cdef class Source:
     """A Source is columns of a leaf in neighbouring rows, which are the rows [begin, end) of a stack.
 
     It has stored cells, in whose row `low` those begin and in which the series are at `places`; or else those of the
-    `count` blocks of a chunk that the series are in, `across` columns each from column 1 on, of which `load` gives one
-    by its number, None for one that is lost. Series whose column is 0 have none.
+    blocks of a chunk that the series are in, `across` columns each from column 1 on, of which `load` gives one by its
+    number, None for one that is lost; those that it gave before are `at_hand`. Series whose column is 0 have none.
+    From row `since[place]` on, where that is given, all stored cells with a time are the same.
     """
 
     def __init__(
@@ -132,28 +132,32 @@ cdef class Source:
         const int64_t[::1] places=None,
         const uint64_t[:, :] cells=None,
         load=None,
-        Py_ssize_t count=0,
+        list at_hand=None,
         Py_ssize_t across=1,
+        const int32_t[::1] since=None,
     ):
         cdef Py_ssize_t each, rows = end - begin
         if begin < 0 or rows < 0 or low < 0:
             raise IndexError(f"rows {low} and after as {begin} to {end}")
         self.begin, self.end, self.columns, self.low, self.across = begin, end, columns, low, across
+        self.since = since
         if load is None:
             if low + rows > cells.shape[0] or places.shape[0] != columns.shape[0]:
                 raise IndexError(f"{cells.shape[0]} rows of {places.shape[0]} columns: {low + rows} of {columns.shape[0]}")
             for each in range(columns.shape[0]):
                 if not 0 <= places[each] < cells.shape[1]:
                     raise IndexError(f"column {places[each]} of {cells.shape[1]}")
+                if since is not None and not places[each] < since.shape[0]:
+                    raise IndexError(f"column {places[each]} of {since.shape[0]}")
             self.places, self.cells = places, cells
         else:
-            self.hold(load, count, low + rows)
+            self.hold(load, at_hand, low + rows)
 
-    cdef int hold(self, load, Py_ssize_t count, Py_ssize_t rows) except -1:
+    cdef int hold(self, load, list at_hand, Py_ssize_t rows) except -1:
         """Load the blocks that are wanted, which have to have so many rows, and all columns that are wanted of them."""
-        cdef Py_ssize_t each, number, last = -1
+        cdef Py_ssize_t each, number, last = -1, count = len(at_hand)
         cdef Residuals block = None
-        self.held = {}
+        self.held = []
         self.blocks = <void **>calloc(count + 1, sizeof(void *))
         if self.blocks == NULL:
             raise MemoryError(f"{count} blocks")
@@ -164,9 +168,7 @@ cdef class Source:
             if number != last:
                 if number >= count:
                     raise IndexError(f"block: {number} of {count}")
-                if number not in self.held:
-                    self.held[number] = load(number)
-                last, block = number, self.held[number]
+                last, block = number, self.block(number, load, at_hand[number])
                 if block is None:
                     continue
                 if rows > block.rows:
@@ -175,6 +177,18 @@ cdef class Source:
             if block is not None and (self.columns[each] - 1) % self.across >= block.columns:
                 raise IndexError(f"block: column {self.columns[each]} of blocks of {block.columns}")
         return 0
+
+    cdef Residuals block(self, Py_ssize_t number, load, at_hand):
+        """A block, held from now on."""
+        if self.blocks[number] != NULL:
+            return <Residuals>self.blocks[number]
+        found = None if at_hand is None else at_hand.what
+        if isinstance(found, Residuals):
+            at_hand.wanted = True
+        else:
+            found = load(number)
+        self.held.append(found)
+        return found
 
     def __dealloc__(self):
         free(self.blocks)
@@ -283,44 +297,6 @@ cdef class Stack:
             )
         for each in range(right - left):
             _put_absent(<uint64_t *>into + each * self.height, filled[each], self.height)
-
-
-def take_last(
-    Layer layer, Source source, uint64_t[::1] values, int64_t[::1] times, int64_t start, int64_t end, bint past_stale
-):
-    """Find the last sample of each series in a layer with a time in (start, end], where `values` has ABSENT.
-
-    With `past_stale`, the marker of a series that ended is no sample. Gives how many series still have none.
-    """
-    cdef const uint64_t[:, :] stored = layer.outline.times
-    cdef Py_ssize_t rows = layer.high - layer.low, each, row, slot, missing = 0
-    cdef uint64_t cell
-    cdef int64_t time
-    cdef uint64_t *room = <uint64_t *>malloc(2 * (rows + 1) * sizeof(uint64_t))
-    if room == NULL:
-        raise MemoryError(f"a column of {rows} rows")
-    with nogil:
-        for each in range(values.shape[0]):
-            if values[each] != ABSENT:
-                continue
-            if source.columns[each] > 0:
-                slot = layer.outline.slot_of[source.columns[each]]
-                if source.blocks != NULL:
-                    source.decode(source.columns[each], 0, rows, room, room + rows)
-                for row in range(rows - 1, -1, -1):
-                    time = _within(stored[layer.low + row, slot], start, end)
-                    if time == NEVER:
-                        continue
-                    if source.blocks != NULL:
-                        cell = room[row]
-                    else:
-                        cell = source.cells[source.low + row, source.places[each]] ^ ABSENT
-                    if cell != ABSENT and not (past_stale and cell == STALE):
-                        values[each], times[each] = cell, time
-                        break
-            missing += values[each] == ABSENT
-    free(room)
-    return missing
 
 
 cdef inline void _put_absent(uint64_t *out, Py_ssize_t low, Py_ssize_t high) noexcept nogil:

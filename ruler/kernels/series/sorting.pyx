@@ -54,6 +54,15 @@ def count_ranks(
         raise ValueError(f"no room for the rank of row {row}")
 
 
+def rising(const int64_t[::1] rows not None):
+    """Whether each is greater than the one before it."""
+    cdef Py_ssize_t place
+    for place in range(1, rows.shape[0]):
+        if rows[place] <= rows[place - 1]:
+            return False
+    return True
+
+
 def put_in_order(
     const int64_t[::1] rank_of not None,
     int64_t[::1] starts not None,

@@ -20,7 +20,3 @@ cdef bint stddev_over_time(Column *c, const Window *w, double *result) noexcept 
 cdef bint deriv(Column *c, const Window *w, double *result) noexcept nogil
 cdef bint predict_linear(Column *c, const Window *w, double *result) noexcept nogil
 cdef bint double_exponential_smoothing(Column *c, const Window *w, double *result) noexcept nogil
-
-cdef Py_ssize_t latest_of_each(Kernel kernel, Column *c, Py_ssize_t step, Py_ssize_t until) noexcept nogil
-
-cdef Py_ssize_t last_of_each(Kernel kernel, Column *c, Py_ssize_t step, Py_ssize_t until) noexcept nogil

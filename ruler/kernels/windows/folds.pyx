@@ -7,7 +7,7 @@ from libc.math cimport NAN, fabs, isfinite, isinf, isnan, sqrt
 from libc.stdint cimport int64_t, uint64_t
 
 from ruler.kernels.windows.sums cimport add, add_finite
-from ruler.kernels.windows.window cimport Column, Kernel, Window, arguments, each_window, moment
+from ruler.kernels.windows.window cimport Column, Kernel, Window, arguments, moment
 
 cdef uint64_t STALE = 0x7FF0000000000002
 cdef double EXACT = <double>(1 << 53)  # below it sums of whole numbers are exact
@@ -306,11 +306,3 @@ cdef bint double_exponential_smoothing(Column *c, const Window *w, double *resul
         smoothed = smoothing * value + (1 - smoothing) * (smoothed + slope)
     result[0] = smoothed
     return True
-
-
-cdef Py_ssize_t latest_of_each(Kernel kernel, Column *c, Py_ssize_t step, Py_ssize_t until) noexcept nogil:
-    return each_window(latest, c, step, until)
-
-
-cdef Py_ssize_t last_of_each(Kernel kernel, Column *c, Py_ssize_t step, Py_ssize_t until) noexcept nogil:
-    return each_window(last_over_time, c, step, until)

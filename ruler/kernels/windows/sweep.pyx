@@ -65,8 +65,6 @@ cdef dict KERNELS = {
 
 cdef dict LOOPS = {  # of those that take less time than a call
     "increase": <size_t>differences.increase_of_each,
-    "last_over_time": <size_t>folds.last_of_each,
-    "latest": <size_t>folds.latest_of_each,
     "rate": <size_t>differences.rate_of_each,
 }
 
@@ -130,7 +128,7 @@ def sweep(
     cdef bint endings = name in ENDINGS, early = smoothed and reach
     cdef Py_ssize_t rows = times.shape[0], steps = into.shape[0], each, step, height, until, found = 0
     cdef Py_ssize_t apart = sizeof(double) if stack is not None else values.strides[0]
-    cdef int64_t samples = 0, weight = HEAVY if name in HEAVY_ONES else 1, cost, work = 0, begin
+    cdef int64_t samples = 0, weight = HEAVY if name in HEAVY_ONES else 1, cost, work = 0
     cdef int32_t stream = -1
     cdef Laid *laid
     cdef Column c
@@ -140,11 +138,6 @@ def sweep(
         right = stream_of.shape[0]
     if (stack.height if stack is not None else values.shape[0]) != rows:
         raise ValueError(f"{cells.shape[0]} rows of cells: {rows} of times")
-    if rows == 1 and steps == 1 and name == "latest" and stack is None:
-        begin = ends[0] - reach if starts is None else starts[0]
-        with nogil:
-            found = _look_up(values, times, stream_of, begin, ends[0], into, present, column, places, &samples)
-        return samples, found
     _furnish(&room, &all, &c, rows, steps, min(TILE, right - left) if stack is not None else 0)
     for step in range(steps):
         each = step if ends.shape[0] > 1 else 0
@@ -363,22 +356,3 @@ cdef void _put(
 
 cdef inline Py_ssize_t _place(const int64_t[::1] places, Py_ssize_t column) noexcept nogil:
     return column if places is None else places[column]
-
-
-cdef Py_ssize_t _look_up(
-    const double[:, :] values, const int64_t[:, :] times, const int32_t[::1] stream_of, int64_t start, int64_t end,
-    double[:, ::1] into, uint8_t[:, ::1] present, Py_ssize_t column, const int64_t[::1] places, int64_t *samples,
-) noexcept nogil:
-    """The `latest` of a single row at a single time."""
-    cdef Py_ssize_t each, place, found = 0
-    cdef uint64_t bits
-    cdef bint within
-    for each in range(values.shape[1]):
-        bits = (<const uint64_t *>&values[0, each])[0]
-        within = (start < times[0, stream_of[each]] <= end) & (bits != ABSENT)
-        place = column + _place(places, each)
-        into[0, place] = values[0, each]
-        present[0, place] = within & (bits != STALE)
-        samples[0] += within
-        found += present[0, place]
-    return found

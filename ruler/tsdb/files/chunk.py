@@ -41,14 +41,16 @@ class Sized(Protocol):
 
 @dataclass(slots=True)
 class Held:
-    """A Held is something in a cache, and whether it was wanted since it came or was passed over."""
+    """A Held is something in a cache, until that lets go of it, and whether it was wanted since it came or was passed
+    over. Who has it need not ask the cache.
+    """
 
-    what: Sized
+    what: Sized | None
     wanted: bool = False
 
 
 class Cache:
-    """A Cache keeps what was loaded, up to a number of bytes. Any thread; what is there is found without a lock.
+    """A Cache keeps what was loaded, up to a number of bytes. Any thread.
 
     What came first goes first, but for what was wanted since: that is passed over once.
     """
@@ -61,14 +63,19 @@ class Cache:
 
     def get(self, key: Hashable, load: Callable[[], Any]) -> Any:
         """What is kept under `key`; loaded when it is not there (by two at once, perhaps: either is right)."""
-        held = self._held.get(key)
-        if held is not None:
-            held.wanted = True
-            return held.what
+        return self.hold(key, load)[1]
+
+    def hold(self, key: Hashable, load: Callable[[], Any]) -> tuple[Held, Any]:
+        """The same, and what holds it."""
+        kept = self._held.get(key)
+        if kept is not None and (what := kept.what) is not None:
+            kept.wanted = True
+            return kept, what
         loaded = load()
+        new = Held(loaded)
         with self._lock:
-            if key not in self._held:
-                self._held[key] = Held(loaded)
+            kept = self._held.setdefault(key, new)
+            if kept is new:
                 self._bytes += loaded.nbytes
             while self._bytes > self._limit and len(self._held) > 1:
                 first, held = self._held.popitem(last=False)
@@ -76,8 +83,8 @@ class Cache:
                     held.wanted = False
                     self._held[first] = held
                 else:
-                    self._bytes -= held.what.nbytes
-        return loaded
+                    self._let_go(held)
+        return kept, loaded
 
     @property
     def roomy(self) -> bool:
@@ -88,7 +95,12 @@ class Cache:
         """Drop what is kept under the keys that `wanted` says."""
         with self._lock:
             for key in [key for key in self._held if wanted(key)]:
-                self._bytes -= self._held.pop(key).what.nbytes
+                self._let_go(self._held.pop(key))
+
+    def _let_go(self, held: Held) -> None:
+        if held.what is not None:
+            self._bytes -= held.what.nbytes
+            held.what = None
 
 
 class Content:
@@ -140,6 +152,7 @@ class Chunk:
         self.number, self.interval, self.first, self.rows = header.number, header.interval, header.first, header.rows
         self.order, self.oldest, self.newest = header.order, header.oldest, header.newest
         self._cache, self._report = cache, report
+        self._held = Held(None)  # what it takes to read it
         self._content = Content(source)
         self._damaged = False
         self._bad: set[int] = set()  # blocks that were reported
@@ -152,10 +165,15 @@ class Chunk:
 
     def opened(self) -> OpenChunk | None:
         """What it takes to read it; None when it is damaged beyond that, or somebody else has removed it."""
+        held, found = self._held, self._held.what
+        if isinstance(found, OpenChunk):
+            held.wanted = True
+            return found
         if self._damaged or self._last is not None:
             return self._last
+        opened: OpenChunk
         try:
-            opened: OpenChunk = self._cache.get(self.number, self._open)
+            self._held, opened = self._cache.hold(self.number, self._open)
         except FileNotFoundError:
             return self._last
         except (CorruptChunkError, OSError) as error:
@@ -245,7 +263,6 @@ class OpenChunk(Leaf):
         self.first_row = np.concatenate([none + 1, arrays["first_row"]])
         self.last_row = np.concatenate([none, arrays["last_row"]])
         self.flags = np.concatenate([np.zeros(1, np.uint8), arrays["flags"]])
-        self.ahead, self.behind = arrays["reach"].tolist()
         self.times = np.zeros((header.slots, header.rows), dtype=np.uint64).T
         decode_times(arrays["times"].tobytes(), header.interval, header.first, self.times[:, 1:])
         published = np.ascontiguousarray((self.times != 0).T)
@@ -254,8 +271,10 @@ class OpenChunk(Leaf):
         self.slot_last = np.where(some, self.rows - 1 - published[:, ::-1].argmax(axis=1), -1).astype(np.int32)
         self._width = int(arrays["block_width"][0])
         self.blocks = len(arrays["blocks"]) // header.planes  # that its columns lie in
+        self.at_hand: list[Held | None] = [None] * self.blocks  # what the cache holds of each, once that was asked
         self._blocks, self._stretches, self._checks = arrays["blocks"], arrays["stretches"], arrays["checks"]
         self.outline = self._outlined()
+        self.outline.ahead, self.outline.behind = arrays["reach"].tolist()
         self.torn = None
         self.writes = 0
 
@@ -276,7 +295,7 @@ class OpenChunk(Leaf):
     def of_plane(self, plane: int) -> OpenChunk:
         """The same chunk, with the cells of one of its planes."""
         view = copy.copy(self)
-        view.plane = plane
+        view.plane, view.at_hand = plane, [None] * self.blocks
         return view
 
     def cells_of(self, columns: IntArray, low: int, high: int) -> tuple[Bits, IntArray, int]:
@@ -291,13 +310,16 @@ class OpenChunk(Leaf):
         return cells
 
     def source(self, columns: IntArray, low: int, begin: int, end: int) -> Source:
-        """The values of these columns (0: none) from row `low` on, which are the rows [begin, end) of a stack."""
-        return Source(begin, end, columns, low, None, None, self.load, self.blocks, self._width)
+        return Source(begin, end, columns, low, None, None, self.load, self.at_hand, self._width)
 
     def load(self, block: int) -> Residuals | None:
         """A block, in the cache from now on; None when it is lost."""
-        found: Residuals | Lost = self._cache.get((self.number, self.plane, block), lambda: self._loaded(block))
-        return None if isinstance(found, Lost) else found
+        held = self.at_hand[block]
+        if held is None or (found := held.what) is None:
+            held, found = self._cache.hold((self.number, self.plane, block), lambda: self._loaded(block))
+            self.at_hand[block] = held
+        held.wanted = True
+        return found if isinstance(found, Residuals) else None
 
     def _loaded(self, block: int) -> Residuals | Lost:
         data = self._intact(block * self.header.planes + self.plane)

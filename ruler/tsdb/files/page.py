@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ruler.kernels.cells.layers import Outline, columns_of
+from ruler.kernels.cells.stacks import Source
 from ruler.model.arrays import ABSENT_BITS, BoolArray, CodeArray, IntArray
 from ruler.tsdb.files.disk import Disk
 
@@ -102,8 +103,6 @@ class Leaf:
     used: int  # columns, column 0 included
     oldest: int
     newest: int
-    ahead: int  # how far rows lie at most from where their times would put them
-    behind: int
     series_of: IntArray
     slot_of: CodeArray
     first_row: CodeArray
@@ -111,7 +110,7 @@ class Leaf:
     flags: npt.NDArray[np.uint8]
     slot_first: CodeArray
     slot_last: CodeArray
-    times: Bits  # [rows × slots]
+    times: Bits  # [rows × slots], side by side down each slot
     outline: Outline  # the arrays above, for kernels
     torn: BoolArray | None = None  # rows with cells that no entry vouches for
     writes = 0
@@ -128,20 +127,14 @@ class Leaf:
 
     def _outlined(self) -> Outline:
         rows, slots = (self.first_row, self.last_row), (self.slot_first, self.slot_last)
-        return Outline(self.first, self.slot_of, *rows, *slots, self.times)
-
-    def rows_about(self, start: int, end: int) -> tuple[int, int]:
-        """The rows [low, high) outside of which no time is in (start, end]."""
-        if self.oldest > end or self.newest <= start:
-            return 0, 0
-        if not self.interval:
-            return 0, self.rows
-        low = (start + 1) // self.interval - self.first - self.behind
-        high = end // self.interval - self.first + self.ahead + 1
-        return max(0, low), min(self.rows, max(0, high))
+        return Outline(self.interval or 0, self.first, self.slot_of, *rows, *slots, self.times)
 
     def cells_of(self, columns: IntArray, low: int, high: int) -> tuple[Bits, IntArray, int]:
         """Stored cells with the rows [low, high) of `columns`: an array, where in it those are, and its first row."""
+        raise NotImplementedError
+
+    def source(self, columns: IntArray, low: int, begin: int, end: int) -> Source:
+        """The cells of these columns (0: none) from row `low` on, which are the rows [begin, end) of a stack."""
         raise NotImplementedError
 
 
@@ -159,7 +152,7 @@ class Page(Leaf):
         self.number = self.key = self.order = shape.number
         self.interval, self.first, self.rows = shape.interval, shape.first, shape.rows
         self.entries, self.cells = entries, cells  # [rows × slots × 2], [rows × columns]
-        self.times: Bits = entries[:, :, 0]
+        self.times: Bits = np.zeros((shape.slots, len(entries)), dtype=np.uint64).T  # readers go down, slot by slot
         self._disk, self.descriptor = disk, descriptor
         self._entries_at, self._cells_at = shape.entries_at, shape.cells_at
         self._slots, self._row_size = shape.slots, 8 * shape.columns
@@ -168,6 +161,7 @@ class Page(Leaf):
         self.first_row: CodeArray = np.zeros(shape.columns, dtype=np.int32)
         self.last_row: CodeArray = np.full(shape.columns, -1, dtype=np.int32)
         self.flags = np.zeros(shape.columns, dtype=np.uint8)
+        self.since: CodeArray = np.full(shape.columns, OPEN, dtype=np.int32)  # rows from which cells are the same
         self.slot_first: CodeArray = np.full(shape.slots, OPEN, dtype=np.int32)
         self.slot_last: CodeArray = np.full(shape.slots, -1, dtype=np.int32)
         self.outline = self._outlined()
@@ -178,7 +172,6 @@ class Page(Leaf):
         self.path: Path | None = None
         self.writes = self.writes_synced = 0
         self.oldest, self.newest = 1 << 62, -(1 << 62)
-        self.ahead = self.behind = 1
 
     @staticmethod
     def in_memory(shape: Shape) -> Page:
@@ -245,6 +238,7 @@ class Page(Leaf):
                 disk.write(self.descriptor, cells, row_at + 8 * column, cells.nbytes)
             entry_at = self._entries_at + ENTRY.size * (row * self._slots + slot)
             disk.write(self.descriptor, ENTRY.pack(stored, total & CHECKED | notes), entry_at, ENTRY.size)
+        self.times[row, slot] = stored
         self.writes += 1
         if time > self.newest:  # noqa: PLR1730  (max() costs three times as much)
             self.newest = time
@@ -264,6 +258,9 @@ class Page(Leaf):
 
     def cells_of(self, columns: IntArray, low: int, high: int) -> tuple[Bits, IntArray, int]:  # noqa: ARG002  (has all)
         return self.cells, columns, 0
+
+    def source(self, columns: IntArray, low: int, begin: int, end: int) -> Source:
+        return Source(begin, end, columns, low, columns, self.cells, since=self.since)
 
 
 def mixed(numbers: Bits) -> Bits:

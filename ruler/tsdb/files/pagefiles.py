@@ -229,4 +229,3 @@ class PageFiles:
             os.close(moved.descriptor)
         page.path = moved.path
         page.entries, page.cells = moved.entries, moved.cells
-        page.times = moved.times

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ruler.kernels.cells.rows import find_since
 from ruler.model.arrays import STALE_BITS, BoolArray, IntArray
 from ruler.tsdb.files.disk import Disk
 from ruler.tsdb.files.page import (
@@ -157,8 +158,9 @@ def _judge(page: Page, sums: Bits, damage: Damage) -> None:
     bad = published & ~right
     damage.rows = int(bad.sum())
     if bad.any():
-        page.times = np.where(bad, np.uint64(0), stored)
         published &= right
+    np.copyto(page.times, stored, where=published)
+    find_since(page.cells, page.times, page.slot_of[: page.used], page.since)
     unfinished = (stored == 0) & (sums != 0)
     damage.unfinished = int(unfinished.sum())
     torn = (bad | unfinished).any(axis=1)
@@ -177,7 +179,7 @@ def _judge(page: Page, sums: Bits, damage: Damage) -> None:
     if page.interval:
         lies = times // page.interval - page.first
         off = np.nonzero(published)[0] - lies
-        page.ahead, page.behind = max(1, int(off.max())), max(1, int(-off.min()))
+        page.outline.ahead, page.outline.behind = max(1, int(off.max())), max(1, int(-off.min()))
     _flag(page, published & ((checks & np.uint64(3)) != 0))
 
 

@@ -15,13 +15,13 @@ import numpy as np
 
 from ruler.kernels.cells.layers import Layer, clashing, extent
 from ruler.model.arrays import ABSENT, NEVER, BoolArray, IntArray, absent
-from ruler.storage import Block, Deferred, Look, Selection
+from ruler.storage import Block, Deferred, Lasts, Look, Selection
 from ruler.tsdb.files.chunk import OpenChunk
 from ruler.tsdb.files.page import ABSENT_CELL, TIME_SIGN
 from ruler.tsdb.keep.erase import erased, spared, touching
 from ruler.tsdb.labels.selected import Selected
 from ruler.tsdb.select.merging import Part, in_order
-from ruler.tsdb.select.stretch import Stretch
+from ruler.tsdb.select.stretch import Ends, Stretch
 from ruler.tsdb.write.ring import Ring
 
 MOST_HOLES = 4  # rows of a stack for each row that there is
@@ -46,10 +46,10 @@ def select(
 
     `hold` is told how many cells are to be allocated at once, before they are.
     """
-    parted = _parted(selected, rings, start, end, look=look)
+    parted = _parted(selected, rings, start, end, ends=Ends.of(look, start, end))
     if hold is not None:
         hold(parted.cells_at_once)
-    found: list[Block | Deferred] = []
+    found: list[Block | Lasts | Deferred] = []
     for rows, stretch in parted.stretches:
         height, width = stretch.height, stretch.width
         if height * width <= AT_ONCE:
@@ -102,7 +102,7 @@ class _Parted(NamedTuple):
 
 
 def _parted(
-    selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int = 0, look: Look | None = None
+    selected: Selected, rings: Sequence[Ring], start: int, end: int, plane: int = 0, ends: Ends | None = None
 ) -> _Parted:
     start, end = max(start, -FAR), min(end, FAR)
     intervals, gridded, free = [], [], []
@@ -118,7 +118,7 @@ def _parted(
     for interval, layers in zip(intervals, gridded, strict=True):
         rows, framed = _framed(selected, layers, mixed)
         if framed:
-            stretches.append((rows, Stretch.of(interval, framed, start, end, look)))
+            stretches.append((rows, Stretch(interval, framed, start, end, ends)))
     if mixed is None:
         return _Parted(stretches, NO_ROWS, [])
     return _Parted(stretches, np.flatnonzero(mixed), [*chain(*gridded), *free])
@@ -156,7 +156,7 @@ def layers_of(selected: Selected, ring: Ring, start: int, end: int, plane: int =
             continue
         if plane and isinstance(page, OpenChunk):
             page = page.of_plane(plane)
-        low, high = page.rows_about(start, min(end, leaf.newest))
+        low, high = page.outline.rows_about(max(start, leaf.oldest - 1), min(end, leaf.newest))
         if low >= high:
             continue
         erasures = touching(records, leaf, start, end) if records else ()
@@ -246,7 +246,7 @@ def _merged_block(layers: list[Layer], rows: IntArray, start: int, end: int) -> 
     return Block(rows, values, times, np.arange(len(rows), dtype=np.int32), None)
 
 
-def selection(selected: Selected, blocks: Sequence[Block | Deferred]) -> Selection:
+def selection(selected: Selected, blocks: Sequence[Block | Lasts | Deferred]) -> Selection:
     """The blocks with the table of exactly the series that they hold."""
     table = selected.table
     if len(blocks) == 1 and len(blocks[0].rows) == len(selected):

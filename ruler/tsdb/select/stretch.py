@@ -6,44 +6,57 @@ stretches, which several threads read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from ruler.kernels.cells.lasts import LastSamples
 from ruler.kernels.cells.layers import Layer, extent
 from ruler.kernels.cells.stacks import stacked_times
 from ruler.model.arrays import IntArray
-from ruler.storage import Aspect, Block, Look
-from ruler.tsdb.select.gathering import gathered, last_of
+from ruler.storage import Aspect, Block, Lasts, Look
+from ruler.tsdb.select.gathering import gathered, source_of
 
-ONLY_LAST = (Aspect.INSTANT, Aspect.LATEST)
+
+class Ends(NamedTuple):
+    """Ends are the windows (end - reach, end] of which only the last samples are wanted: so many, `step` ms apart.
+
+    `past_stale` says that the marker of a series that ended is none of them. All times are ms.
+    """
+
+    first: int
+    step: int
+    windows: int
+    reach: int
+    past_stale: bool
+
+    @classmethod
+    def of(cls, look: Look | None, start: int, end: int) -> Ends | None:
+        """Those of a look at what is in (start, end]; None where it takes other samples, too."""
+        if look is None or look.aspect not in (Aspect.INSTANT, Aspect.LATEST):
+            return None
+        first = start + look.reach
+        windows = 1 + (end - first) // look.step if look.step else 1
+        return cls(first, look.step, windows, look.reach, look.aspect is Aspect.LATEST)
 
 
 class Stretch(NamedTuple):
     """A Stretch is what the leaves of a ring have of some series in (start, end]; layers say which columns those are.
 
-    Of a `single` look only the last sample of each series is wanted.
+    Where there are `ends`, only the last samples of those windows are wanted.
     """
 
     interval: int
     layers: list[Layer]
     start: int
     end: int
-    single: Aspect | None  # one of ONLY_LAST
-    base: int  # the tick of the first row that any of the layers has
-    most: int  # rows
-
-    @classmethod
-    def of(cls, interval: int, layers: list[Layer], start: int, end: int, look: Look | None) -> Stretch:
-        """The stretch of these layers."""
-        base, most, _ = extent(layers)
-        single = look.aspect if look is not None and not look.step and look.aspect in ONLY_LAST else None
-        return cls(interval, layers, start, end, single, base, most)
+    ends: Ends | None
 
     @property
     def height(self) -> int:
         """How many rows its block has at most."""
-        return 1 if self.single else self.most
+        return self.ends.windows if self.ends is not None else extent(self.layers)[1]
 
     @property
     def width(self) -> int:
@@ -54,19 +67,18 @@ class Stretch(NamedTuple):
         layers = [layer.among(columns) for layer in self.layers]
         return self._replace(layers=[layer for layer in layers if layer.count])
 
-    def blocks(self, rows: IntArray | None = None) -> list[Block]:
+    def blocks(self, rows: IntArray | None = None) -> Sequence[Block | Lasts]:
         """The block of these series, if there is anything; its rows are `rows`, or else their places."""
         if not self.layers:
             return []
         if rows is None:
             rows = np.arange(self.width)
-        if self.single:
-            last, moments = last_of(self.layers, self.start, self.end, past_stale=self.single is Aspect.LATEST)
-            streams = np.arange(self.width, dtype=np.int32)
-            return [Block(rows, last.view(np.float64)[np.newaxis], moments[np.newaxis], streams, None)]
-        times, stream_of, top, bottom = stacked_times(self.layers, self.base, self.most, self.start, self.end)
+        if self.ends is not None:
+            return [Lasts(rows, LastSamples(self.layers, source_of, *self.ends))]
+        base, most, _ = extent(self.layers)
+        times, stream_of, top, bottom = stacked_times(self.layers, base, most, self.start, self.end)
         if top >= bottom:
             return []
-        base = self.base + top
+        base += top
         cells = gathered(self.layers, self.width, base, bottom - top)
         return [Block(rows, cells, times[top:bottom], stream_of, (base * self.interval, self.interval))]

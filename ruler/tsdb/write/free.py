@@ -119,7 +119,7 @@ class FreeStream(PageStream):
         """The leaves of the ring with samples in (start, end], and in which rows those are."""
         for leaf in self._ring.leaves:
             if leaf.oldest <= end and leaf.newest > start and (opened := leaf.opened()) is not None:
-                low, high = opened.rows_about(start, end)
+                low, high = opened.outline.rows_about(max(start, leaf.oldest - 1), min(end, leaf.newest))
                 if low < high:
                     yield opened, low, high
 

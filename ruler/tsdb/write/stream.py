@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ruler.kernels.cells.rows import put_row
 from ruler.model.arrays import NAN_BITS, STALE_BITS, BoolArray, FloatArray, IntArray
 from ruler.storage import REFUSED, Appended
 from ruler.tsdb.files.page import ABSENT_CELL, OPEN, SPECIAL, STALES, Bits, Page, Run, Weights
@@ -58,8 +59,7 @@ class PageStream:
         self._ids, self._columns = _EMPTY, _EMPTY  # of every column that the stream has in the page
         self._written_columns = _EMPTY  # the column of each value
         self._place: IntArray | None = None  # where in `_cells` each value goes, when not simply in order
-        self._cells: Bits = np.zeros(0, dtype=np.uint64)
-        self._in_order: Bits = self._cells
+        self._cells_of_row: tuple[Bits, IntArray] = np.zeros(0, dtype=np.uint64), _EMPTY  # and their columns
         self._finite: BoolArray = np.zeros(0, dtype=np.bool_)
         self._runs: list[Run] = []
         self._done = Appended(0)
@@ -139,7 +139,8 @@ class PageStream:
             page, row = ring.turn(tick, now, columns=self._count, slots=1), 0
         if self._interval:
             lies = time // self._interval - page.first
-            page.ahead, page.behind = max(page.ahead, row - lies), max(page.behind, lies - row)
+            outline = page.outline
+            outline.ahead, outline.behind = max(outline.ahead, row - lies), max(outline.behind, lies - row)
         return page, row
 
     def _fits(self, page: Page, row: int) -> bool:
@@ -202,10 +203,12 @@ class PageStream:
         last = page.last_row[self._columns]
         page.last_row[self._columns] = np.where(written, OPEN, np.where(last == OPEN, self._row, last))
         self._written_columns = self._columns[place]
-        cells = self._cells = np.zeros(len(self._columns), dtype=np.uint64)
+        cells = np.zeros(len(self._columns), dtype=np.uint64)
+        page.since[self._columns] = row
         in_order = len(place) == 0 or bool((np.diff(place) == 1).all())
         self._place = None if in_order else place
-        self._in_order = cells[place[0] : place[0] + len(place)] if in_order and len(place) else cells[:0]
+        some = slice(int(place[0]), int(place[0]) + len(place)) if in_order and len(place) else slice(None)
+        self._cells_of_row = cells[some], self._columns[some]
         used = np.flatnonzero(written)
         columns = self._columns[used]
         breaks = np.flatnonzero((np.diff(used) > WIDEST_GAP) | (np.diff(columns) != np.diff(used)))
@@ -233,10 +236,7 @@ class PageStream:
         notes = 0
         if np.isfinite(values, self._finite).tobytes().find(0) >= 0:
             bits, notes = self._special(page, bits)
-        if self._place is None:
-            np.bitwise_xor(bits, ABSENT_CELL, self._in_order)
-        else:
-            self._cells[self._place] = bits ^ ABSENT_CELL
+        put_row(bits, self._place, *self._cells_of_row, page.since, row)
         page.write(row, self._slot, time, self._runs, notes)
         self._row, self._last = row, time
         self._ledger.stored += self._count

@@ -35,7 +35,7 @@ def times_at(due: npt.ArrayLike) -> Bits:
 def decode_cells(data: bytes | memoryview, columns: int, rows: int) -> Bits:
     """Cells [columns × rows] as they are stored."""
     block = residuals_of(data, columns, rows)
-    source = Source(0, rows, 1 + np.arange(columns), 0, load=lambda _: block, count=1, across=columns)
+    source = Source(0, rows, 1 + np.arange(columns), 0, load=lambda _: block, at_hand=[None], across=columns)
     return Stack([source], columns, rows).values().T.view(np.uint64) ^ np.uint64(ABSENT_BITS)
 
 
@@ -212,7 +212,7 @@ def test_any_columns_and_rows_are_read_anywhere(cells: Bits, codec: Codec, data:
         residuals_of(encode_cells(cells[at : at + across], codec), len(cells[at : at + across]), rows) for at in starts
     ]
     end = begin + high - low
-    source = Source(begin, end, columns, low, load=held.__getitem__, count=len(held), across=across)
+    source = Source(begin, end, columns, low, load=held.__getitem__, at_hand=[None] * len(held), across=across)
     expected = np.full((end + after, len(columns)), ABSENT_BITS, dtype=np.uint64)
     expected[begin:end, columns > 0] = cells[columns[columns > 0] - 1, low:high].T ^ np.uint64(ABSENT_BITS)
     assert expected.tolist() == Stack([source], len(columns), end + after).values().view(np.uint64).tolist()
@@ -226,7 +226,7 @@ def test_what_is_not_there_is_not_read(columns: list[int], low: int, begin: int,
     """Columns and rows that blocks do not have are an IndexError, and so are those that a page does not have."""
     block = residuals_of(encode_cells(stored(np.arange(12.0).reshape(3, 4)), Codec.FAST), 3, 4)
     with pytest.raises(IndexError):
-        Source(begin, end, np.array(columns), low, load=lambda _: block, count=1, across=5)
+        Source(begin, end, np.array(columns), low, load=lambda _: block, at_hand=[None], across=5)
     with pytest.raises(IndexError):
         Source(begin, end, np.array(columns), low, np.array(columns) - 1, np.zeros((4, 3), dtype=np.uint64))
 

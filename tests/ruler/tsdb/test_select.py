@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.clock import ManualClock
-from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS
+from ruler.model.arrays import ABSENT_BITS, NAN_BITS, STALE_BITS, IntArray
 from ruler.model.matcher import Matcher, MatchOp
-from ruler.storage import Stream
+from ruler.storage import Aspect, Stream
 from ruler.tsdb.db import DB
 from ruler.tsdb.files.page import TIME_SIGN, Page
-from tests.ruler.tsdb.reading import BASE, EVERYTHING, named, read
+from tests.ruler.tsdb.reading import BASE, EVERYTHING, check_since, last_of, named, read, read_last
 from tests.ruler.tsdb.verdicts import AHEAD, Verdicts, kept
 
 INTERVAL = 15_000
@@ -30,6 +30,7 @@ PATTERNS = st.one_of(
         lambda pattern: struct.unpack("<d", struct.pack("<Q", pattern))[0]
     ),
 )
+VALUES = st.sampled_from([0.0, 1.0]) | PATTERNS  # mostly what was there before
 NAMES = [named("m", n=str(n)) for n in range(8)]
 
 
@@ -49,6 +50,10 @@ class Writer:
         self.number, self.stream, self.interval = number, stream, interval
         self.last: int | None = None
         self.held: set[int] = set()
+        self.given: tuple[list[int], IntArray] = (
+            [],
+            np.zeros(0, dtype=np.int64),
+        )  # the array is given again while it does
 
     def accepts(self, time: int) -> bool:
         return self.last is None or time > self.last or self.rewound(time)
@@ -101,7 +106,9 @@ class History:
             self.append_free(writer, due, time, series, values, elsewhere)
             return
         accepted = writer.accepts(time)
-        done = writer.stream.append(due, time, self.ids[series], np.array(values, dtype=np.float64))
+        if series != writer.given[0]:
+            writer.given = series, self.ids[series]
+        done = writer.stream.append(due, time, writer.given[1], np.array(values, dtype=np.float64))
         assert done.stored == (len(series) if accepted else 0)
         assert done.stored + done.duplicate + done.out_of_order == len(series)
         if not accepted:
@@ -200,8 +207,10 @@ def test_any_history_reads_back(kind: str, data: st.DataObject) -> None:
             else:
                 now += data.draw(st.sampled_from([0, 5_000, INTERVAL, INTERVAL, INTERVAL]), label="later")
                 for writer in history.writers:
-                    series = data.draw(st.lists(st.integers(0, 7), unique=True), label="series")
-                    values = data.draw(st.lists(PATTERNS, min_size=len(series), max_size=len(series)), label="values")
+                    series = writer.given[0]
+                    if not series or data.draw(st.booleans(), label="changes"):
+                        series = data.draw(st.lists(st.integers(0, 7), unique=True), label="series")
+                    values = data.draw(st.lists(VALUES, min_size=len(series), max_size=len(series)), label="values")
                     grid = writer.interval or 1
                     time = now + 4 * writer.number + data.draw(st.sampled_from([0, 400, 9_000]), label="late")
                     if series:
@@ -215,6 +224,15 @@ def test_any_history_reads_back(kind: str, data: st.DataObject) -> None:
             assert read(history.db, start, end, alone) == {
                 name: samples for name, samples in expected.items() if name == str(labels)
             }
+        aspect = data.draw(st.sampled_from([Aspect.INSTANT, Aspect.LATEST]), label="aspect")
+        reach = data.draw(st.sampled_from([1, 20_000, 300_000]), label="reach")
+        steps, step = data.draw(st.integers(1, 9), label="windows"), data.draw(st.sampled_from([7_000, 30_000, 60_000]))
+        ends = range(end - (steps - 1) * step, end + 1, step)
+        seen = history.expected(ends[0] - reach, end)
+        last = {name: last_of(samples, aspect, ends, reach) for name, samples in seen.items()}
+        assert read_last(history.db, aspect, ends, reach) == {name: each for name, each in last.items() if any(each)}
+        for page in (page for ring in history.db._rings.values() for page in ring.pages):
+            check_since(page)
         assert sum(map(len, expected.values())) <= history.db.cells(EVERYTHING, start, end)
         named_so = {str(labels) for labels in history.db.tables(EVERYTHING, start + 1, end).all_labels()}
         assert named_so >= set(expected)
