@@ -78,6 +78,8 @@ class Evaluation:
 
     def value(self, expr: Expr, grid: Grid) -> Value:
         """The value of an expression at every moment of the grid."""
+        if not isinstance(expr, Binary | Unary | Paren):
+            return self._operand(expr, grid)
         todo: list[tuple[Expr, bool]] = [(expr, False)]
         values: list[Value] = []
         while todo:

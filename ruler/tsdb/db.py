@@ -373,11 +373,11 @@ class DB:
 
     def _chunks(self, start: int, end: int) -> Iterator[Chunk]:
         """The chunks with samples about start < time ≤ end that may know more series than the index."""
-        generation = self._index.generation
         for ring in self._every_ring():
             for leaf in ring.leaves:
-                unknown = isinstance(leaf, Chunk) and leaf.known_in != generation
-                if unknown and leaf.newest > start and leaf.oldest <= end:
+                if not isinstance(leaf, Chunk) or leaf.known_in == self._index.generation:
+                    continue
+                if leaf.newest > start and leaf.oldest <= end:
                     yield leaf
 
     def head(self) -> Head:

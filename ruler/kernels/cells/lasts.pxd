@@ -21,6 +21,7 @@ cdef struct Line:
 cdef struct Room:
     # One piece of memory for a tile of series.
     char *memory
+    Py_ssize_t across         # series of a tile
     uint64_t *last            # [windows x tile] bits of the samples found, ABSENT where there is none
     int64_t *time             # likewise
     Py_ssize_t missing[TILE]  # windows from which on each series has all that there is

@@ -90,7 +90,7 @@ cdef class LastSamples:
 
     def samples(self):
         """The samples and their times [windows x series]; ABSENT where there is none."""
-        cdef Py_ssize_t left = 0, right, step, each
+        cdef Py_ssize_t left = 0, right, step, each, place
         cdef Room room
         values, times = empty((self.count, self.width), float64), empty((self.count, self.width), int64)
         cdef double[:, ::1] value = values
@@ -103,10 +103,9 @@ cdef class LastSamples:
                     self.tile(left, right, &room)
                     for step in range(self.count):
                         for each in range(left, right):
-                            value[step, each] = (<double *>room.last)[step * TILE + each - left]
-                            time[step, each] = room.time[step * TILE + each - left]
-                            if room.last[step * TILE + each - left] == ABSENT:
-                                time[step, each] = NEVER
+                            place = step * room.across + each - left
+                            value[step, each] = (<double *>room.last)[place]
+                            time[step, each] = room.time[place] if room.last[place] != ABSENT else NEVER
                     left = right
         finally:
             free(room.memory)
@@ -114,13 +113,14 @@ cdef class LastSamples:
 
     cdef int furnish(self, Room *room) except -1:
         """Make room for a tile."""
-        cdef size_t count = self.count, rows = self.most_rows + 1
-        room.memory = <char *>malloc(((2 * TILE + 1) * count + 2 * rows) * sizeof(int64_t) + count * sizeof(Spot))
+        cdef size_t count = self.count, rows = self.most_rows + 1, across = min(TILE, self.width)
+        room.across = across
+        room.memory = <char *>malloc(((2 * across + 1) * count + 2 * rows) * sizeof(int64_t) + count * sizeof(Spot))
         if room.memory == NULL:
-            raise MemoryError(f"{self.count} windows of {TILE} series, a column of {self.most_rows} rows")
+            raise MemoryError(f"{self.count} windows of {across} series, a column of {self.most_rows} rows")
         room.last = <uint64_t *>room.memory
-        room.time = <int64_t *>(room.last + TILE * count)
-        room.looked = <uint64_t *>(room.time + TILE * count)
+        room.time = <int64_t *>(room.last + across * count)
+        room.looked = <uint64_t *>(room.time + across * count)
         room.spots = <Spot *>(room.looked + count)
         room.decoded = <uint64_t *>(room.spots + count)
         room.beside = room.decoded + rows
@@ -142,7 +142,7 @@ cdef class LastSamples:
         cdef PyObject *sources = <PyObject *>self.sources
         cdef Py_ssize_t number = PyList_GET_SIZE(layers), each, missing = (right - left) * self.count
         cdef int64_t work = 0
-        for each in range(TILE * self.count):
+        for each in range(room.across * self.count):
             room.last[each] = ABSENT
         for each in range(TILE):
             room.missing[each] = self.count
@@ -234,8 +234,8 @@ cdef class LastSamples:
         cdef uint64_t cell, last = ABSENT, absent = ABSENT, none = STALE if self.past_stale else ABSENT
         cdef int64_t step = self.step, start = self.first + low * step - self.reach, time = NEVER
         cdef uint64_t *looked = room.looked
-        cdef uint64_t *into = room.last + low * TILE + place
-        cdef int64_t *at = room.time + low * TILE + place
+        cdef uint64_t *into = room.last + low * room.across + place
+        cdef int64_t *at = room.time + low * room.across + place
         cdef const Spot *spots = room.spots
         cdef Line line = cells[0]
         for window in range(low, high):  # by themselves, so that the processor waits for many at once
@@ -256,8 +256,8 @@ cdef class LastSamples:
                 first = min(first, window)
                 found += 1
             start += step
-            into += TILE
-            at += TILE
+            into += room.across
+            at += room.across
         if first < high:
             room.missing[place] = first
         return found
@@ -277,7 +277,7 @@ cdef Py_ssize_t _put(
     cdef double value
     for window in range(into.shape[0]):
         for series in range(left, right):
-            each = window * TILE + series - left
+            each = window * room.across + series - left
             place = column + (series if places is None else places[series])
             last = room.last[each]
             if wanted == VALUE:

@@ -7,6 +7,8 @@ cdef class Outline:
     cdef const int32_t[::1] slot_of, first_row, last_row, slot_first, slot_last
     cdef const uint64_t[:, :] times
 
+    cdef void about(self, int64_t start, int64_t end, Py_ssize_t *low, Py_ssize_t *high) noexcept
+
 
 cdef class Layer:
     cdef readonly object page, columns

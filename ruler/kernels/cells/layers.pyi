@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,5 +38,14 @@ class Layer:
     def among(self, series: slice | IntArray) -> Layer: ...
 
 def extent(layers: list[Layer]) -> tuple[int, int, int]: ...
-def columns_of(known: IntArray, columns: IntArray, series: IntArray) -> list[IntArray]: ...
+def find_layers(
+    leaves: tuple[Any, ...],
+    selected: Any,
+    start: int,
+    end: int,
+    plane: int,
+    records: tuple[Any, ...],
+    touching: Callable[..., tuple[Any, ...]],
+) -> list[Layer]: ...
+def columns_of(page: Any, series_wanted: IntArray) -> list[IntArray]: ...
 def clashing(layers: list[Layer]) -> BoolArray | None: ...

@@ -44,12 +44,15 @@ cdef class Outline:
 
     def rows_about(self, int64_t start, int64_t end):
         """The rows [low, high) outside of which no time is in (start, end]."""
-        cdef int64_t rows = self.times.shape[0]
-        if self.interval == 0:
-            return 0, rows
-        cdef int64_t low = (start + 1) // self.interval - self.first - self.behind
-        cdef int64_t high = end // self.interval - self.first + self.ahead + 1
-        return max(0, low), min(rows, max(0, high))
+        cdef Py_ssize_t low, high
+        self.about(start, end, &low, &high)
+        return low, high
+
+    cdef void about(self, int64_t start, int64_t end, Py_ssize_t *low, Py_ssize_t *high) noexcept:
+        low[0], high[0] = 0, self.times.shape[0]
+        if self.interval:
+            low[0] = max(0, (start + 1) // self.interval - self.first - self.behind)
+            high[0] = min(high[0], max(0, end // self.interval - self.first + self.ahead + 1))
 
 
 cdef class Layer:
@@ -102,11 +105,45 @@ def extent(list layers):
     return low, high - low, rows
 
 
-def columns_of(const int64_t[::1] known, const int64_t[::1] columns, const int64_t[::1] series):
-    """For each series its column (0: none), if any has one; a second array and more where some have several.
+def find_layers(tuple leaves, selected, int64_t start, int64_t end, int plane, tuple records, touching):
+    """What leaves have of the series selected in (start, end]; several layers of one that has a series twice.
 
-    `known` are the series of a leaf in order, `columns` those that they are in.
+    `selected.columns_in(page)` says where its series are; a `few` are looked up here. `touching(records, leaf, start,
+    end)` are the erasures that may touch a leaf.
     """
+    cdef Py_ssize_t low, high
+    cdef int64_t oldest, newest
+    cdef Layer layer
+    cdef list found = []
+    cdef tuple erasures = ()
+    few = selected.few
+    for leaf in leaves:
+        oldest, newest = leaf.oldest, leaf.newest
+        if oldest > end or newest <= start:
+            continue
+        page = leaf.opened()
+        if page is None:
+            continue
+        if plane:
+            page = page.of_plane(plane)
+        (<Outline>page.outline).about(max(start, oldest - 1), min(end, newest), &low, &high)
+        if low >= high:
+            continue
+        if records:
+            erasures = touching(records, leaf, start, end)
+        for columns in columns_of(page, few) if few is not None else selected.columns_in(page):
+            layer = Layer(page, columns, low, high, erasures)
+            if layer.count:
+                found.append(layer)
+    return found
+
+
+cpdef list columns_of(page, series_wanted):
+    """For each series its column (0: none), if any has one; a second array and more where some have several."""
+    cdef tuple in_order = page.in_order
+    if in_order[0] != page.used:
+        in_order = page.ordered()
+    cdef const int64_t[::1] known = in_order[1], columns = in_order[2], series = series_wanted
     cdef Py_ssize_t each, place, nth = 0, most = 1
     cdef int64_t[::1] into
     cdef list found = []

@@ -114,16 +114,23 @@ class Leaf:
     outline: Outline  # the arrays above, for kernels
     torn: BoolArray | None = None  # rows with cells that no entry vouches for
     writes = 0
-    _sorted: tuple[int, IntArray, IntArray] = (0, np.empty(0, np.int64), np.empty(0, np.int64))
+    in_order: tuple[int, IntArray, IntArray] = (0, np.empty(0, np.int64), np.empty(0, np.int64))  # see ordered()
 
     def columns_of(self, series: IntArray) -> list[IntArray]:
         """For each series its column (0: none), if any has one; a second array and more where some have several."""
+        return columns_of(self, series)
+
+    def ordered(self) -> tuple[int, IntArray, IntArray]:
+        """How many columns there are, their series in order, and in which column each is."""
         used = self.used
-        if self._sorted[0] != used:
+        if self.in_order[0] != used:
             order = np.argsort(self.series_of[1:used], kind="stable").astype(np.int64) + 1
-            self._sorted = (used, self.series_of[order], order)
-        _, known, order = self._sorted
-        return columns_of(known, order, series)
+            self.in_order = (used, self.series_of[order], order)
+        return self.in_order
+
+    def of_plane(self, plane: int) -> Leaf:  # noqa: ARG002  (a page has one)
+        """The same leaf, with the cells of one of its planes."""
+        return self
 
     def _outlined(self) -> Outline:
         rows, slots = (self.first_row, self.last_row), (self.slot_first, self.slot_last)

@@ -50,6 +50,7 @@ class Selected:
 
     def __init__(self, ids: IntArray, table: LabelTable, others: tuple[IntArray, ...] = ()) -> None:
         self.ids, self.table, self.others = ids, table, others
+        self.few = ids if len(ids) <= FEW and not others else None
         self._lookups: dict[int, Lookup] = {}
 
     def __len__(self) -> int:
@@ -65,7 +66,7 @@ class Selected:
             found = page.columns_of(self.ids)
             for ids in self.others:
                 found += page.columns_of(ids)
-        if len(self.ids) > FEW and (known is None or known.used != used):
+        if self.few is None and (known is None or known.used != used):
             self._lookups[page.key] = Lookup(used, found)
             if len(self._lookups) > MAX_LOOKUPS:
                 del self._lookups[next(iter(self._lookups))]

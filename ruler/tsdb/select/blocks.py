@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ruler.kernels.cells.layers import Layer, clashing, extent
+from ruler.kernels.cells.layers import Layer, clashing, extent, find_layers
 from ruler.model.arrays import ABSENT, NEVER, BoolArray, IntArray, absent
 from ruler.storage import Block, Deferred, Lasts, Look, Selection
-from ruler.tsdb.files.chunk import OpenChunk
 from ruler.tsdb.files.page import ABSENT_CELL, TIME_SIGN
 from ruler.tsdb.keep.erase import erased, spared, touching
 from ruler.tsdb.labels.selected import Selected
@@ -51,7 +50,7 @@ def select(
         hold(parted.cells_at_once)
     found: list[Block | Lasts | Deferred] = []
     for rows, stretch in parted.stretches:
-        height, width = stretch.height, stretch.width
+        height, width = stretch.shape
         if height * width <= AT_ONCE:
             found += stretch.blocks(rows)
             continue
@@ -91,8 +90,8 @@ class _Parted(NamedTuple):
         for layer in self.layers:
             total += (layer.high - layer.low) * int(np.count_nonzero(layer.columns[self.mixed]))
         for _, stretch in self.stretches:
-            cells = stretch.height * stretch.width
-            total += cells if cells <= AT_ONCE else 0
+            height, width = stretch.shape
+            total += height * width if height * width <= AT_ONCE else 0
         return total
 
     def merged(self, start: int, end: int) -> list[Block]:
@@ -150,21 +149,8 @@ def living(selected: Selected, rings: Sequence[Ring], start: int, end: int) -> B
 
 def layers_of(selected: Selected, ring: Ring, start: int, end: int, plane: int = 0) -> list[Layer]:
     """What the ring's leaves have of the selection in a window; several layers of one that has a series twice."""
-    layers, records = [], ring.erasures.records  # before the leaves: forgotten once others are in their place
-    for leaf in ring.leaves:
-        if leaf.oldest > end or leaf.newest <= start or (page := leaf.opened()) is None:
-            continue
-        if plane and isinstance(page, OpenChunk):
-            page = page.of_plane(plane)
-        low, high = page.outline.rows_about(max(start, leaf.oldest - 1), min(end, leaf.newest))
-        if low >= high:
-            continue
-        erasures = touching(records, leaf, start, end) if records else ()
-        for columns in selected.columns_in(page):
-            layer = Layer(page, columns, low, high, erasures)
-            if layer.count:
-                layers.append(layer)
-    return layers
+    records = ring.erasures.records  # before the leaves: forgotten once others are in their place
+    return find_layers(ring.leaves, selected, max(start, -FAR), min(end, FAR), plane, records, touching)
 
 
 def _needing_merge(gridded: list[list[Layer]], free: list[Layer]) -> BoolArray | None:

@@ -54,13 +54,9 @@ class Stretch(NamedTuple):
     ends: Ends | None
 
     @property
-    def height(self) -> int:
-        """How many rows its block has at most."""
-        return self.ends.windows if self.ends is not None else extent(self.layers)[1]
-
-    @property
-    def width(self) -> int:
-        return len(self.layers[0].columns)
+    def shape(self) -> tuple[int, int]:
+        """How many rows and columns its block has at most."""
+        return self.ends.windows if self.ends is not None else extent(self.layers)[1], len(self.layers[0].columns)
 
     def among(self, columns: slice) -> Stretch:
         """The same for some of the series."""
@@ -72,7 +68,7 @@ class Stretch(NamedTuple):
         if not self.layers:
             return []
         if rows is None:
-            rows = np.arange(self.width)
+            rows = np.arange(len(self.layers[0].columns))
         if self.ends is not None:
             return [Lasts(rows, LastSamples(self.layers, source_of, *self.ends))]
         base, most, _ = extent(self.layers)
@@ -80,5 +76,5 @@ class Stretch(NamedTuple):
         if top >= bottom:
             return []
         base += top
-        cells = gathered(self.layers, self.width, base, bottom - top)
+        cells = gathered(self.layers, len(rows), base, bottom - top)
         return [Block(rows, cells, times[top:bottom], stream_of, (base * self.interval, self.interval))]
