@@ -193,11 +193,12 @@ class Evaluation:
                 blocks.append(block)
                 cells += block.height * len(block.rows)
         table = self._table_of(selection.table, blocks)
-        self.limits.charge(len(grid) * len(table))  # what any function of these windows will make of them
-        self.limits.expect(cells, len(table))
+        series = len(table)
+        self.limits.charge(len(grid) * series)  # what any function of these windows will make of them
+        self.limits.expect(cells, series)
         self._note_archives(blocks, selector)
         windows = Windows(grid.times, ends, reach, extension, self._lookback)
-        return Ranged(table, blocks, windows, np.zeros(len(table), dtype=np.bool_))
+        return Ranged(table, blocks, windows, np.zeros(series, dtype=np.bool_))
 
     def _table_of(self, table: LabelTable, blocks: Sequence[Block | Lasts | Deferred]) -> LabelTable:
         """The rows of a table in the order in which blocks have them: mostly its own."""

@@ -45,13 +45,14 @@ def over_steps(frame: Frame, grid: Grid, limits: Limits) -> Matrix:
         order = label_order(table, limits.check)
         table = table.take(order)
     offsets = np.empty(series + 1, dtype=np.int64)
-    cells = count_cells(frame.bytes, steps, order, offsets)
+    present = frame.bytes
+    cells = count_cells(present, steps, order, offsets)
     times, values = np.empty(cells, dtype=np.int64), np.empty(cells)
     width = max(1, _CELLS // max(1, steps))
     for low in range(0, series, width):
         limits.check()
         high = min(low + width, series)
-        lay_end_to_end(frame.values, frame.bytes, grid.start, grid.step, order, offsets, low, high, times, values)
+        lay_end_to_end(frame.values, present, grid.start, grid.step, order, offsets, low, high, times, values)
     return Matrix(table, offsets, times, values)
 
 

@@ -97,7 +97,7 @@ class Memory:
         """Remember what was found last, and let go of what was found first when it is too much."""
         before = self.known.get(key)
         self.known[key] = found
-        self._series += len(found.selected) - (0 if before is None else len(before.selected))
+        self._series += len(found.selected.ids) - (0 if before is None else len(before.selected.ids))
         while (len(self.known) > MAX_SELECTIONS or self._series > MAX_SERIES) and len(self.known) > 1:
             _, dropped = self.known.popitem(last=False)
             self._series -= len(dropped.selected)
@@ -154,7 +154,7 @@ class Catalog:
         found = memory.alike.get(name)
         if found is None:
             found = Selected(*chosen(parts, index.strings, check))
-            if len(found) > LEAST_SHARED:
+            if len(found.ids) > LEAST_SHARED:
                 memory.alike[name] = found
         return found
 

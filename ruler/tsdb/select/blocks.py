@@ -115,7 +115,7 @@ def _parted(
     mixed = _needing_merge(gridded, free)
     stretches = []
     for interval, layers in zip(intervals, gridded, strict=True):
-        rows, framed = _framed(selected, layers, mixed)
+        rows, framed = _framed(layers, mixed)
         if framed:
             stretches.append((rows, Stretch(interval, framed, start, end, ends)))
     if mixed is None:
@@ -182,12 +182,12 @@ def _height(layers: list[Layer]) -> int | None:
     return height if height <= MOST_HOLES * rows else None
 
 
-def _framed(selected: Selected, layers: list[Layer], merged: BoolArray | None) -> tuple[IntArray, list[Layer]]:
+def _framed(layers: list[Layer], merged: BoolArray | None) -> tuple[IntArray, list[Layer]]:
     """Which series are there and not merged, and their layers."""
     if merged is None:
         for layer in layers:
             if layer.whole:
-                return np.arange(len(selected), dtype=np.int64), layers
+                return np.arange(len(layer.columns)), layers
     here = _anywhere(layers)
     rows = np.flatnonzero(here if merged is None else here & ~merged)
     layers = [layer.among(rows) for layer in layers]
