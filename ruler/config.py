@@ -24,8 +24,8 @@ from ruler.notify.config import ReceiverSettings, build_receivers, receiver_of
 from ruler.notify.receiver import Receiver
 from ruler.promql.parser import parse_selector
 from ruler.rule.config import GroupConfig, load_rules
-from ruler.scrape.client import client_of
 from ruler.scrape.config import GlobalSettings, ScrapeSettings, check, native_histogram_keys
+from ruler.scrape.http.client import client_of
 from ruler.tsdb.config import Storage, StorageSettings, build_archives, build_storage, storage_warnings
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*)|(\$))")

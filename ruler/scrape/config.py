@@ -7,7 +7,7 @@ Keys of native histograms are accepted and named for one warning; every other un
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,9 +16,9 @@ from common.config import Document, Duration, Settings
 from common.durations import MINUTE, SECOND
 from common.errors import ParseError
 from common.labels import METRIC_NAME
-from common.secrets import Secret
 from common.sizes import parse_size
 from ruler.model.matcher import compile_regex
+from ruler.scrape.http.settings import ClientSettings, Problems, client_in, client_problems
 from ruler.scrape.relabel import RelabelRule
 
 DEFAULT_BODY_CAP = 64 << 20  # inflated bytes of one page, where body_size_limit says nothing
@@ -27,38 +27,6 @@ _FILE_SD_PATTERN = re.compile(r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)")
 _RESERVED = ("job", "instance")
 
 Path_ = tuple[str | int, ...]
-
-
-class BasicAuth(Settings, frozen=True):
-    """A user and a password, each given or in a file that is read at every scrape."""
-
-    username: str = ""
-    username_file: str = ""
-    password: Secret = Secret("")
-    password_file: str = ""
-
-
-class Authorization(Settings, frozen=True):
-    """An Authorization header of any scheme but Basic."""
-
-    type: str = "Bearer"
-    credentials: Secret = Secret("")
-    credentials_file: str = ""
-
-
-class TLSSettings(Settings, frozen=True):
-    """How to be sure of a target, and how to be known to it."""
-
-    ca: str = ""
-    ca_file: str = ""
-    cert: str = ""
-    cert_file: str = ""
-    key: Secret = Secret("")
-    key_file: str = ""
-    server_name: str = ""
-    insecure_skip_verify: bool = False
-    min_version: str = ""
-    max_version: str = ""
 
 
 class StaticGroup(Settings, frozen=True):
@@ -75,13 +43,61 @@ class FileDiscovery(Settings, frozen=True):
     refresh_interval: Duration = Duration(5 * MINUTE)
 
 
+class HTTPDiscovery(ClientSettings, frozen=True, kw_only=True):
+    """A URL that lists target groups, as JSON."""
+
+    url: str
+    refresh_interval: Duration = Duration(MINUTE)
+
+
+class DNSDiscovery(Settings, frozen=True):
+    """Names whose records are targets."""
+
+    names: tuple[str, ...] = ()
+    type: str = "SRV"
+    port: int = 0
+    refresh_interval: Duration = Duration(30 * SECOND)
+
+
+class DockerFilter(Settings, frozen=True):
+    """A filter of Docker's list of containers."""
+
+    name: str = ""
+    values: tuple[str, ...] = ()
+
+
+class DockerDiscovery(ClientSettings, frozen=True, kw_only=True):
+    """A Docker daemon whose containers are targets, each of their ports one."""
+
+    host: str
+    port: int = 80
+    filters: tuple[DockerFilter, ...] = ()
+    host_networking_host: str = "localhost"
+    match_first_network: bool = True
+    refresh_interval: Duration = Duration(MINUTE)
+
+
 class GlobalSettings(Settings, frozen=True):
     """What holds for every job that does not say otherwise."""
 
     scrape_interval: Duration = Duration(MINUTE)
     scrape_timeout: Duration | None = None
+    scrape_protocols: tuple[str, ...] = ()
     evaluation_interval: Duration = Duration(MINUTE)
+    rule_query_offset: Duration = Duration(0)
     external_labels: dict[str, str] = msgspec.field(default_factory=dict)
+    query_log_file: str = ""
+    scrape_failure_log_file: str = ""
+    body_size_limit: str = "0"
+    sample_limit: int = 0
+    target_limit: int = 0
+    label_limit: int = 0
+    label_name_length_limit: int = 0
+    label_value_length_limit: int = 0
+    keep_dropped_targets: int = 0
+    metric_name_validation_scheme: str = ""
+    metric_name_escaping_scheme: str = ""
+    extra_scrape_metrics: bool | None = None
     scrape_native_histograms: bool | None = None
     convert_classic_histograms_to_nhcb: bool | None = None
     always_scrape_classic_histograms: bool | None = None
@@ -92,24 +108,37 @@ class GlobalSettings(Settings, frozen=True):
         return min(10 * SECOND, self.scrape_interval) if self.scrape_timeout is None else self.scrape_timeout
 
 
-class ScrapeSettings(Settings, frozen=True):
+class ScrapeSettings(ClientSettings, frozen=True, kw_only=True):
     """One job: where its targets come from, how they are fetched and what becomes of their labels."""
 
     job_name: str
     scrape_interval: Duration | None = None
     scrape_timeout: Duration | None = None
+    scrape_protocols: tuple[str, ...] = ()
+    fallback_scrape_protocol: str = ""
     metrics_path: str = "/metrics"
     scheme: str = "http"
     params: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     honor_labels: bool = False
     honor_timestamps: bool = True
-    sample_limit: int = 0
+    track_timestamps_staleness: bool = False
+    enable_compression: bool = True
+    scrape_failure_log_file: str = ""
     body_size_limit: str = "0"
-    basic_auth: BasicAuth | None = None
-    authorization: Authorization | None = None
-    tls_config: TLSSettings = TLSSettings()
+    sample_limit: int = 0
+    target_limit: int = 0
+    label_limit: int = 0
+    label_name_length_limit: int = 0
+    label_value_length_limit: int = 0
+    keep_dropped_targets: int = 0
+    metric_name_validation_scheme: str = ""
+    metric_name_escaping_scheme: str = ""
+    extra_scrape_metrics: bool | None = None
     static_configs: tuple[StaticGroup, ...] = ()
     file_sd_configs: tuple[FileDiscovery, ...] = ()
+    http_sd_configs: tuple[HTTPDiscovery, ...] = ()
+    dns_sd_configs: tuple[DNSDiscovery, ...] = ()
+    docker_sd_configs: tuple[DockerDiscovery, ...] = ()
     relabel_configs: tuple[RelabelRule, ...] = ()
     metric_relabel_configs: tuple[RelabelRule, ...] = ()
     scrape_native_histograms: bool | None = None
@@ -173,9 +202,6 @@ def check(global_: GlobalSettings, jobs: Sequence[ScrapeSettings], document: Doc
     return tuple(complete)
 
 
-Problems = Iterator[tuple[Path_, str]]
-
-
 def _global_problems(global_: GlobalSettings) -> Problems:
     if global_.scrape_interval <= 0:
         yield ("scrape_interval",), "must be longer than 0s"
@@ -209,7 +235,7 @@ def _job_problems(global_: GlobalSettings, job: ScrapeSettings) -> Problems:
         parse_size(job.body_size_limit)
     except ValueError as error:
         yield ("body_size_limit",), str(error)
-    yield from _client_problems(job)
+    yield from client_problems(job)
     for index, group in enumerate(job.static_configs):
         for place, target in enumerate(group.targets):
             if problem := address_problem(target):
@@ -240,40 +266,6 @@ def _rule_problems(rule: RelabelRule) -> Problems:
         yield (), problem
 
 
-def _client_problems(job: ScrapeSettings) -> Problems:
-    basic, bearer, tls = job.basic_auth, job.authorization, job.tls_config
-    if basic is not None and bearer is not None:
-        yield ("authorization",), "at most one of basic_auth & authorization must be configured"
-    if basic is not None and basic.username and basic.username_file:
-        yield ("basic_auth",), "at most one of basic_auth username & username_file must be configured"
-    if basic is not None and basic.password and basic.password_file:
-        yield ("basic_auth",), "at most one of basic_auth password & password_file must be configured"
-    if bearer is not None and bearer.type.strip().lower() == "basic":
-        yield ("authorization", "type"), 'authorization type cannot be set to "basic", use "basic_auth" instead'
-    if bearer is not None and bearer.credentials and bearer.credentials_file:
-        yield ("authorization",), "at most one of authorization credentials & credentials_file must be configured"
-    for inline, file, name in (
-        (tls.ca, tls.ca_file, "ca"),
-        (tls.cert, tls.cert_file, "cert"),
-        (tls.key, tls.key_file, "key"),
-    ):
-        if inline and file:
-            yield ("tls_config",), f"at most one of {name} and {name}_file must be configured"
-    if bool(tls.cert or tls.cert_file) != bool(tls.key or tls.key_file):
-        yield (
-            ("tls_config",),
-            "exactly one of key or key_file must be configured when a client certificate is configured",
-        )
-    for key, version in (("min_version", tls.min_version), ("max_version", tls.max_version)):
-        if version not in TLS_VERSIONS:
-            yield ("tls_config", key), f"unknown TLS version: {version!r}"
-    if tls.min_version and tls.max_version and tls.max_version < tls.min_version:
-        yield ("tls_config",), "tls_config.max_version must be greater than or equal to tls_config.min_version"
-
-
-TLS_VERSIONS = ("", "TLS10", "TLS11", "TLS12", "TLS13")
-
-
 def address_problem(address: str) -> str:
     """What is wrong with a target's address; empty when nothing is."""
     return f"{address!r} is not a valid hostname (write it like host:9100)" if "/" in address else ""
@@ -287,24 +279,9 @@ def _completed(global_: GlobalSettings, job: ScrapeSettings, folder: Path) -> Sc
         return str(folder / name) if name else ""
 
     replace = msgspec.structs.replace
-    basic, bearer, tls = job.basic_auth, job.authorization, job.tls_config
-    if basic is not None:
-        files = {"username_file": absolute(basic.username_file), "password_file": absolute(basic.password_file)}
-        basic = replace(basic, **files)
-    if bearer is not None:
-        bearer = replace(bearer, credentials_file=absolute(bearer.credentials_file))
-    tls = replace(
-        tls, ca_file=absolute(tls.ca_file), cert_file=absolute(tls.cert_file), key_file=absolute(tls.key_file)
-    )
     discoveries = tuple(
         replace(discovery, files=tuple(absolute(name) for name in discovery.files)) for discovery in job.file_sd_configs
     )
     return replace(
-        job,
-        scrape_interval=interval,
-        scrape_timeout=timeout,
-        basic_auth=basic,
-        authorization=bearer,
-        tls_config=tls,
-        file_sd_configs=discoveries,
+        client_in(job, folder), scrape_interval=interval, scrape_timeout=timeout, file_sd_configs=discoveries
     )

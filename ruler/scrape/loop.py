@@ -20,13 +20,13 @@ from common.labels import METRIC_NAME, Labels
 from common.logs import facts
 from common.textformat import LabelPairs
 from ruler.model.arrays import STALE, FloatArray, IntArray
-from ruler.scrape.client import Client
 from ruler.scrape.config import ScrapeSettings
-from ruler.scrape.fetch import Fetcher
+from ruler.scrape.http.client import Client
+from ruler.scrape.http.fetch import Fetcher
 from ruler.scrape.metrics import ScrapeMetrics
-from ruler.scrape.parse import Columns, PageParser, PageRefused, Timed
+from ruler.scrape.page.parse import Columns, PageParser, PageRefused, Timed
+from ruler.scrape.page.shapes import Shapes
 from ruler.scrape.relabel import relabel
-from ruler.scrape.shapes import Shapes
 from ruler.scrape.status import Health, Mistimed, TargetStatus
 from ruler.scrape.target import Target
 from ruler.storage import Appendable, Appended, Claim, Stream

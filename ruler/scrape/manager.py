@@ -12,13 +12,13 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 
 from ruler.schedule import Job, Scheduler, offset
-from ruler.scrape.client import client_of
 from ruler.scrape.config import FileDiscovery, ScrapeSettings
-from ruler.scrape.discovery import FileWatch, Found, targets_of
+from ruler.scrape.discovery.files import FileWatch, Found, targets_of
+from ruler.scrape.http.client import client_of
 from ruler.scrape.loop import ScrapeLoop, Tools
 from ruler.scrape.metrics import ScrapeMetrics
+from ruler.scrape.page.shapes import Shapes
 from ruler.scrape.pool import ScrapePool
-from ruler.scrape.shapes import Shapes
 from ruler.scrape.status import DroppedTarget, TargetStatus
 from ruler.storage import Appendable
 

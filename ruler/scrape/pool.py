@@ -9,8 +9,8 @@ from functools import partial
 
 from common.logs import facts
 from ruler.schedule import Job, Scheduler, company
-from ruler.scrape.client import Client
 from ruler.scrape.config import ScrapeSettings
+from ruler.scrape.http.client import Client
 from ruler.scrape.loop import ScrapeLoop, Tools
 from ruler.scrape.status import DroppedTarget
 from ruler.scrape.target import Target, TargetError, populate

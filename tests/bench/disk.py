@@ -21,8 +21,8 @@ from common.labels import Labels
 from ruler.model.arrays import IntArray
 from ruler.scrape.config import ScrapeSettings
 from ruler.scrape.loop import SampleLabels
-from ruler.scrape.parse import PageParser
-from ruler.scrape.shapes import Shapes
+from ruler.scrape.page.parse import PageParser
+from ruler.scrape.page.shapes import Shapes
 from ruler.tsdb.db import DB
 from ruler.tsdb.files.page import Page
 from tests.bench.capture import FOLDER, captured

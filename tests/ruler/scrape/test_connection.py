@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import ScrapeError
-from ruler.scrape.connection import Connection, Response
+from ruler.scrape.http.connection import Connection, Response
 
 PAGE = b"a 1\n" * 9
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"

@@ -15,8 +15,8 @@ from typing import TypeVar
 import pytest
 
 from common.errors import ConfigError, ScrapeError, ScrapeFailure
-from ruler.scrape.client import client_of
-from ruler.scrape.fetch import Fetcher, inflate
+from ruler.scrape.http.client import client_of
+from ruler.scrape.http.fetch import Fetcher, inflate
 from tests.ruler.scrape.world import PageServer, answer, jobs_of, page_server
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from common.labels import Labels
 from common.textformat import LabelPairs, MetricType, Sample, Type, normalised, parse_page, parse_value
 from ruler.model.arrays import NAN_BITS, IntArray
 from ruler.model.numbers import parse_values
-from ruler.scrape.parse import Columns, PageParser, PageRefused
-from ruler.scrape.shapes import Shapes
+from ruler.scrape.page.parse import Columns, PageParser, PageRefused
+from ruler.scrape.page.shapes import Shapes
 from tests.ruler.scrape.world import ListStorage
 
 NO_SERIES: IntArray = np.empty(0, dtype=np.int64)

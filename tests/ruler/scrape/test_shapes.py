@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from common.labels import Labels
 from ruler.model.arrays import FloatArray, IntArray
-from ruler.scrape.lines import scan
-from ruler.scrape.parse import Columns, PageParser, PageRefused
-from ruler.scrape.shapes import LARGE, SETTLED, Lines, Shape, Shapes
-from ruler.scrape.stencil import Stencil
+from ruler.scrape.page.lines import scan
+from ruler.scrape.page.parse import Columns, PageParser, PageRefused
+from ruler.scrape.page.shapes import LARGE, SETTLED, Lines, Shape, Shapes
+from ruler.scrape.page.stencil import Stencil
 from tests.ruler.scrape.world import ListStorage
 
 NO_SERIES: IntArray = np.empty(0, dtype=np.int64)

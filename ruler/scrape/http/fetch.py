@@ -16,9 +16,9 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from common.errors import ScrapeError, ScrapeFailure
-from ruler.scrape.client import Client
-from ruler.scrape.connection import Connection, Origin, Response, body_too_large
-from ruler.scrape.media import refuse_media_type
+from ruler.scrape.http.client import Client
+from ruler.scrape.http.connection import Connection, Origin, Response, body_too_large
+from ruler.scrape.http.media import refuse_media_type
 
 ACCEPT = "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 USER_AGENT = "tocsin"

@@ -16,7 +16,7 @@ from common.errors import ExpositionError
 from common.textformat import Entry, LabelPairs, MetricType, Sample, Type, parse_line, parse_page
 from ruler.model.arrays import NAN, FloatArray
 from ruler.model.numbers import parse_values
-from ruler.scrape.shapes import Shape
+from ruler.scrape.page.shapes import Shape
 
 _NORMALISED: Final = (MetricType.HISTOGRAM, MetricType.SUMMARY)
 

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from common.textformat import MetricType
 from ruler.model.arrays import FloatArray
 from ruler.model.numbers import joined_values, parse_values
-from ruler.scrape.stencil import Stencil
+from ruler.scrape.page.stencil import Stencil
 
 LARGE: Final = 250  # lines, from which a stencil is faster
 SETTLED: Final = 32  # pages in a row, after which a stencil is worth cutting

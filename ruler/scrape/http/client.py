@@ -16,7 +16,8 @@ from functools import cache, partial
 from pathlib import Path
 
 from common.errors import ConfigError, ScrapeError, ScrapeFailure
-from ruler.scrape.config import Authorization, BasicAuth, ScrapeSettings, TLSSettings
+from ruler.scrape.config import ScrapeSettings
+from ruler.scrape.http.settings import Authorization, BasicAuth, TLSSettings
 
 _VERSIONS = {
     "TLS10": ssl.TLSVersion.TLSv1,

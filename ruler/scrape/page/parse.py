@@ -16,8 +16,8 @@ from common.errors import ExpositionError, ScrapeError, ScrapeFailure
 from common.labels import METRIC_NAME, Labels
 from common.textformat import LabelPairs, normalised
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
-from ruler.scrape.lines import Scan, scan, scan_whole
-from ruler.scrape.shapes import Known, Shape, Shapes
+from ruler.scrape.page.lines import Scan, scan, scan_whole
+from ruler.scrape.page.shapes import Known, Shape, Shapes
 from ruler.storage import REFUSED
 
 _DROPPED = REFUSED - 1  # the "series" of a line that metric relabelling drops
