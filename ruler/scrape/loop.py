@@ -18,18 +18,19 @@ from common.durations import format_duration
 from common.errors import ScrapeError, ScrapeFailure
 from common.labels import METRIC_NAME, Labels
 from common.logs import facts
-from common.textformat import LabelPairs
 from ruler.model.arrays import STALE, FloatArray, IntArray
 from ruler.scrape.config import ScrapeSettings
+from ruler.scrape.failures import FailureLogs
 from ruler.scrape.http.client import Client
 from ruler.scrape.http.fetch import Fetcher
+from ruler.scrape.labelling import SampleLabels
 from ruler.scrape.metrics import ScrapeMetrics
-from ruler.scrape.page.parse import Columns, PageParser, PageRefused, Timed
+from ruler.scrape.page.parse import Columns, Excess, PageParser, PageRefused
 from ruler.scrape.page.shapes import Shapes
-from ruler.scrape.relabel import relabel
 from ruler.scrape.status import Health, Mistimed, TargetStatus
 from ruler.scrape.target import Target
-from ruler.storage import Appendable, Appended, Claim, Stream
+from ruler.scrape.timed import TimedStreams
+from ruler.storage import Appendable, Appended, Claim
 
 REPORTED = (
     "up",
@@ -38,6 +39,8 @@ REPORTED = (
     "scrape_samples_post_metric_relabeling",
     "scrape_series_added",
 )
+REPORTED_ALSO = ("scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes")  # extra_scrape_metrics
+OVER_LIMIT = -1  # bytes of a page that was too large to be read
 SNAP = 2  # ms
 _NOTHING: IntArray = np.empty(0, dtype=np.int64)
 
@@ -51,6 +54,7 @@ class Tools:
     storage: Appendable
     metrics: ScrapeMetrics
     shapes: Shapes
+    failures: FailureLogs
 
 
 class ScrapeLoop:
@@ -69,7 +73,10 @@ class ScrapeLoop:
         self._storage, self._metrics = tools.storage, tools.metrics
         self._fetcher = Fetcher(target.url, target.timeout, client)
         self._stream = tools.storage.stream(target.identity, target.interval)
-        reported = [Labels({**target.labels, METRIC_NAME: name}) for name in REPORTED]
+        self._failures, self._failure_file = tools.failures, job.scrape_failure_log_file
+        self._also = (target.timeout / 1000, float(job.sample_limit)) if job.extra_scrape_metrics else None
+        names = REPORTED if self._also is None else REPORTED + REPORTED_ALSO
+        reported = [Labels({**target.labels, METRIC_NAME: name}) for name in names]
         self._reports = tools.storage.series(reported, Claim.OWN)
         self._parser = PageParser(
             SampleLabels(target.labels, job),
@@ -83,11 +90,12 @@ class ScrapeLoop:
         self._generation = tools.storage.generation
         self._live = _NOTHING  # the series that have no stale marker yet
         self._row = (_NOTHING, self._reports)  # the page's series, and those with the automatic ones behind them
-        self._timed: dict[int, tuple[Stream, IntArray]] = {}  # by series, those that bring their own times
+        self._timed = TimedStreams(tools.storage, target.identity, track_staleness=job.track_timestamps_staleness)
         self._mistimed = Mistimed()
         self._task: asyncio.Task[None] | None = None
         self._interval_length = tools.metrics.interval_length.labels(self.status.interval)
         self._last_start: float | None = None
+        self._barred: ScrapeError | None = None
 
     def discovered_as(self, target: Target) -> None:
         """The same target was found with other discovered labels."""
@@ -101,22 +109,24 @@ class ScrapeLoop:
             return
         self._task = asyncio.get_running_loop().create_task(self._scrape(due, now))
 
+    def bar(self, problem: str) -> None:
+        """Fail every scrape for this reason, without asking the target; none when it is empty."""
+        self._barred = ScrapeError(ScrapeFailure.TOO_LARGE, problem) if problem else None
+
     def retire(self) -> None:
-        """Scrape no more; `end` follows."""
-        self._stop()
+        """Start no more scrapes; the one under way is seen through, and `end` follows."""
+        if self._task is None or self._task.done():
+            self._fetcher.close()
+        else:
+            self._task.add_done_callback(lambda _: self._fetcher.close())
 
     def end(self, time: int | None) -> None:
         """Close the stream; with a `time` (ms), mark its series stale."""
-        self._stop()
-        self._stream.close(time)
-        for stream, _ in self._timed.values():
-            stream.close(None)
-        self._timed.clear()
-
-    def _stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
         self._fetcher.close()
+        self._stream.close(time)
+        self._timed.end(time)
 
     async def _scrape(self, due: int, now: int) -> None:
         time = snapped(due, now, self.target.interval)
@@ -124,21 +134,25 @@ class ScrapeLoop:
         if self._last_start is not None:
             self._interval_length.observe(started - self._last_start)
         self._last_start = started
+        size = 0
         try:
+            if self._barred is not None:
+                raise self._barred
             page = await self._fetcher.fetch()
+            size = len(page)
             self._revalidate()
             columns = self._parser.parse(page)
         except ScrapeError as error:
-            self._failed(due, time, clock() - started, error)
+            self._failed(due, time, clock() - started, error, size)
         except Exception as error:  # the loop's boundary: one bad page must not end the scraping of its target
             log.exception("scrape failed", extra=facts(target=self.target.url))
             unexpected = ScrapeError(ScrapeFailure.BAD_BODY, f"unexpected error: {error!r}")
-            self._failed(due, time, clock() - started, unexpected)
+            self._failed(due, time, clock() - started, unexpected, size)
         else:
-            self._done(due, time, clock() - started, columns)
+            self._done(due, time, clock() - started, columns, size)
 
-    def _done(self, due: int, time: int, seconds: float, columns: Columns) -> None:
-        report = np.array((1.0, seconds, columns.scraped, columns.kept, columns.added))
+    def _done(self, due: int, time: int, seconds: float, columns: Columns, size: int) -> None:
+        report = self._report(1.0, seconds, columns.scraped, columns.kept, columns.added, size)
         if columns.series is not self._row[0]:
             self._row = (columns.series, np.concatenate((columns.series, self._reports)))
         gone = _NOTHING if columns.series is self._live else np.setdiff1d(self._live, columns.series)
@@ -151,7 +165,8 @@ class ScrapeLoop:
         if columns.duplicates:
             self._appended(Appended(0, duplicate=columns.duplicates))
         if columns.timed is not None or self._timed:
-            self._append_timed(columns.timed or Timed([], [], []), time)
+            for appended in self._timed.append(columns.timed, time):
+                self._appended(appended)
         if columns.refused:
             self._metrics.over_series_limit(self.target.pool, columns.refused)
         self._publish(Health.UP, "", time, seconds, columns)
@@ -163,34 +178,32 @@ class ScrapeLoop:
             if not self._parser.stands(self._storage.stands):
                 self._parser.forget()
 
-    def _failed(self, due: int, time: int, seconds: float, error: ScrapeError) -> None:
+    def _report(self, up: float, seconds: float, scraped: int, kept: int, added: int, size: int) -> FloatArray:
+        """The values of the automatic series."""
+        if self._also is None:
+            return np.array((up, seconds, scraped, kept, added))
+        return np.array((up, seconds, scraped, kept, added, *self._also, size))
+
+    def _failed(self, due: int, time: int, seconds: float, error: ScrapeError, size: int) -> None:
         scraped, kept = (error.scraped, error.kept) if isinstance(error, PageRefused) else (0, 0)
-        report = np.array((0.0, seconds, scraped, kept, 0.0))
+        if self._over_body_limit(error):
+            size = OVER_LIMIT
+        report = self._report(0.0, seconds, scraped, kept, 0, size)
         if len(self._live):
             series = self._row[1] if self._live is self._row[0] else np.concatenate((self._live, self._reports))
             self._append(due, time, series, (np.full(len(self._live), STALE), report))
             self._live = _NOTHING
         else:
             self._append(due, time, self._reports, (report,))
+        self._timed.failed(time)
         self._count(error)
+        self._failures.note(self._failure_file, time, self.target.pool, self.target.url, str(error))
         if self.status.last_error != str(error):
             log.debug("scrape failed", extra=facts(target=self.target.url, error=error))
         self._publish(Health.DOWN, str(error), time, seconds)
 
     def _append(self, due: int, time: int, series: IntArray, values: Sequence[FloatArray]) -> None:
         self._appended(self._stream.append(due, time, series, np.concatenate(values)))
-
-    def _append_timed(self, timed: Timed, now: int) -> None:
-        """Append samples that bring their own times, each series to a stream of its own."""
-        for id_, time, value in zip(timed.series, timed.times, timed.values, strict=True):
-            known = self._timed.get(id_)
-            if known is None:
-                stream = self._storage.stream(f"{self.target.identity} {id_}", None)
-                known = self._timed[id_] = (stream, np.array([id_], dtype=np.int64))
-            stream, series = known
-            self._appended(stream.append(now, time, series, np.array([value])))
-        for id_ in self._timed.keys() - set(timed.series):
-            self._timed.pop(id_)[0].close(None)
 
     def _appended(self, result: Appended) -> None:
         if result.refused:
@@ -199,9 +212,17 @@ class ScrapeLoop:
 
     def _count(self, error: ScrapeError) -> None:
         self._metrics.failed.labels(error.reason.value).inc()
-        if error.reason is ScrapeFailure.TOO_LARGE:
-            over_samples = isinstance(error, PageRefused)
-            (self._metrics.over_sample_limit if over_samples else self._metrics.over_body_limit).inc()
+        if self._over_body_limit(error):
+            self._metrics.over_body_limit.inc()
+        elif isinstance(error, PageRefused) and error.excess is not None:
+            samples = error.excess is Excess.SAMPLES
+            (self._metrics.over_sample_limit if samples else self._metrics.over_label_limits).inc()
+
+    def _over_body_limit(self, error: ScrapeError) -> bool:
+        """Whether a scrape has failed because the page is too large."""
+        if error is self._barred or isinstance(error, PageRefused):
+            return False
+        return error.reason is ScrapeFailure.TOO_LARGE
 
     def _publish(
         self, health: Health, error: str, time: int | None, seconds: float, columns: Columns | None = None
@@ -222,29 +243,6 @@ class ScrapeLoop:
             old.refused_series if columns is None else columns.refused,
             self._mistimed,
         )
-
-
-class SampleLabels:
-    """SampleLabels turn the labels of a line into those of its series: the target's joined in, then relabelled."""
-
-    def __init__(self, target: Labels, job: ScrapeSettings) -> None:
-        self._target, self._honor, self._rules = target, job.honor_labels, job.metric_relabel_configs
-
-    def __call__(self, pairs: LabelPairs) -> Labels | None:
-        """The series of a line, or None when its samples are dropped."""
-        labels = dict(pairs)
-        if self._honor:
-            labels = {**self._target, **labels}  # a label that the line has, even an empty one, is the line's
-        else:
-            taken = {name: labels[name] for name in self._target if labels.get(name)}
-            labels.update(self._target)
-            for name in sorted(taken, key=len):
-                exported = f"exported_{name}"
-                while labels.get(exported):
-                    exported = f"exported_{exported}"
-                labels[exported] = taken[name]
-        relabelled = relabel(labels, self._rules) if self._rules else labels
-        return Labels(relabelled) if relabelled else None
 
 
 def snapped(due: int, now: int, interval: int) -> int:

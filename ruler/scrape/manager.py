@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from ruler.schedule import Job, Scheduler, offset
 from ruler.scrape.config import FileDiscovery, ScrapeSettings
 from ruler.scrape.discovery.files import FileWatch, Found, targets_of
+from ruler.scrape.failures import FailureLogs
 from ruler.scrape.http.client import client_of
 from ruler.scrape.loop import ScrapeLoop, Tools
 from ruler.scrape.metrics import ScrapeMetrics
@@ -44,7 +45,8 @@ class ScrapeManager:
     def __init__(self, storage: Appendable, scheduler: Scheduler, registry: CollectorRegistry) -> None:
         self._scheduler = scheduler
         self._metrics = ScrapeMetrics(registry)
-        self._tools = Tools(storage, self._metrics, Shapes())
+        self._failures = FailureLogs()
+        self._tools = Tools(storage, self._metrics, Shapes(), self._failures)
         self._supplied: dict[str, Supplied] = {}
         self._retired: list[ScrapePool] = []
         self._loops: tuple[ScrapeLoop, ...] = ()
@@ -53,6 +55,7 @@ class ScrapeManager:
     def apply(self, jobs: Sequence[ScrapeSettings]) -> None:
         """Scrape these jobs from now on; raises ConfigError, with the old ones in force."""
         clients = {job.job_name: client_of(job) for job in jobs}
+        self._failures.use(self._failures.open(job.scrape_failure_log_file for job in jobs))
         for name in self._supplied.keys() - clients.keys():
             self._remove(name)
         for job in jobs:
@@ -85,6 +88,7 @@ class ScrapeManager:
             supplied.pool.close()
         for pool in self._retired:
             pool.close()
+        self._failures.close()
         self._supplied.clear()
         self._publish()
 

@@ -33,6 +33,17 @@ class ScrapeMetrics:
         self.over_body_limit = counter(
             "prometheus_target_scrapes_exceeded_body_size_limit", "Scrapes refused for a page that is too large."
         )
+        self.over_label_limits = counter(
+            "prometheus_target_scrape_pool_exceeded_label_limits",
+            "Scrapes refused for labels that are too many or too long.",
+        )
+        self.over_target_limit = counter(
+            "prometheus_target_scrape_pool_exceeded_target_limit",
+            "Times a pool was settled with more targets than it may have.",
+        )
+        self.target_limit = gauge(
+            "prometheus_target_scrape_pool_target_limit", "How many targets a pool may have, 0 for any.", "scrape_job"
+        )
         self.duplicates = counter(
             "prometheus_target_scrapes_sample_duplicate_timestamp",
             "Samples left out because their series had one at that time.",
@@ -71,6 +82,6 @@ class ScrapeMetrics:
 
     def forget(self, job: str) -> None:
         """Drop the series of a pool that is gone."""
-        for metric in (self.pool_targets, self.syncs, self.sync_failed, self.left_out):
+        for metric in (self.pool_targets, self.target_limit, self.syncs, self.sync_failed, self.left_out):
             metric.remove_by_labels({"scrape_job": job})
         self.discovered.remove_by_labels({"name": "scrape", "config": job})

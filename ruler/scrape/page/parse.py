@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
-from common.errors import ExpositionError, ScrapeError, ScrapeFailure
+from common.errors import ExpositionError, ScrapeError, ScrapeFailure, TocsinError
 from common.labels import METRIC_NAME, Labels
 from common.textformat import LabelPairs, normalised
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
@@ -27,12 +28,28 @@ Identify = Callable[[Sequence[Labels]], IntArray]
 Openings = Callable[[], int]
 
 
-class PageRefused(ScrapeError):  # noqa: N818  (what happened, not what to call it)
-    """A page that was fetched and is not taken; `scraped` and `kept` say how many samples were counted in it."""
+class Excess(StrEnum):
+    """What a page has too much of."""
 
-    def __init__(self, reason: ScrapeFailure, problem: str, scraped: int, kept: int) -> None:
+    SAMPLES = "samples"
+    LABELS = "labels"
+
+
+class OverLabelLimit(TocsinError):  # noqa: N818  (what happened, not what to call it)
+    """A series whose labels are too many or too long."""
+
+
+class PageRefused(ScrapeError):  # noqa: N818  (what happened, not what to call it)
+    """A page that was fetched and is not taken; `scraped` and `kept` say how many samples were counted in it.
+
+    `excess` is what there is too much of, where that is why.
+    """
+
+    def __init__(
+        self, reason: ScrapeFailure, problem: str, scraped: int, kept: int, excess: Excess | None = None
+    ) -> None:
         super().__init__(reason, problem)
-        self.scraped, self.kept = scraped, kept
+        self.scraped, self.kept, self.excess = scraped, kept, excess
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +186,11 @@ class PageParser:
         ids = np.array([_DROPPED if id_ is None else id_ for id_ in found.ids], dtype=np.int64)
         kept: list[tuple[int, Labels]] = []
         for place, labels in found.fresh:
-            relabelled = self._relabel(normalised(labels, found.kinds[place]))
+            try:
+                relabelled = self._relabel(normalised(labels, found.kinds[place]))
+            except OverLabelLimit as error:
+                before = int(np.count_nonzero(ids[:place] != _DROPPED)) + len(kept)
+                raise PageRefused(ScrapeFailure.TOO_LARGE, str(error), place + 1, before, Excess.LABELS) from None
             if relabelled is None:
                 continue
             if METRIC_NAME not in relabelled:
@@ -178,7 +199,7 @@ class PageParser:
             kept.append((place, relabelled))
         total = int(np.count_nonzero(ids != _DROPPED)) + len(kept)
         if 0 < self._limit < total:
-            raise PageRefused(ScrapeFailure.TOO_LARGE, "sample limit exceeded", len(ids), total)
+            raise PageRefused(ScrapeFailure.TOO_LARGE, "sample limit exceeded", len(ids), total, Excess.SAMPLES)
         if kept:
             ids[[place for place, _ in kept]] = self._identify([labels for _, labels in kept])
         return ids

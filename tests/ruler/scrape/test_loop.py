@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from common.labels import Labels
 from ruler.scrape.config import ScrapeSettings
-from ruler.scrape.loop import SampleLabels, snapped
+from ruler.scrape.labelling import SampleLabels
+from ruler.scrape.loop import snapped
 from ruler.scrape.relabel import Action, RelabelRule
 from ruler.scrape.status import Health
 from tests.ruler.scrape.world import PageServer, World, answer, page_server, world

@@ -1,0 +1,65 @@
+"""Failed scrapes as lines of JSON, in the files that `scrape_failure_log_file` names.
+
+Files are opened when a config is applied, each anew at every reload, so that they can be rotated. The event loop writes:
+a line is one `write`, and a file that cannot be written is told of once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+
+import orjson
+
+from common.clock import rfc3339
+from common.errors import ConfigError
+from common.logs import facts
+
+log = logging.getLogger("scrape")
+
+
+class FailureLogs:
+    """FailureLogs are the open files, by their names."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, int] = {}
+        self._broken: set[str] = set()
+
+    def open(self, names: Iterable[str]) -> dict[str, int]:
+        """Files to `use`; raises ConfigError, with those in use left alone."""
+        opened: dict[str, int] = {}
+        for name in sorted({name for name in names if name}):
+            try:
+                opened[name] = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            except OSError as error:
+                self.drop(opened)
+                raise ConfigError(f"scrape_failure_log_file: cannot be opened: {name!r}: {error.strerror}") from None
+        return opened
+
+    def use(self, opened: dict[str, int]) -> None:
+        """Write to these from now on, and close the others."""
+        self.drop(self._open)
+        self._open, self._broken = opened, set()
+
+    def drop(self, opened: dict[str, int]) -> None:
+        """Close files."""
+        for descriptor in opened.values():
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.use({})
+
+    def note(self, name: str, time: int, job: str, target: str, problem: str) -> None:
+        """Write that a scrape has failed at `time` (ms)."""
+        descriptor = self._open.get(name)
+        if descriptor is None:
+            return
+        line = {"time": rfc3339(time), "level": "ERROR", "msg": problem, "job_name": job, "target": target}
+        try:
+            os.write(descriptor, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        except OSError as error:
+            if name not in self._broken:
+                log.error("cannot write to scrape failure log", extra=facts(file=name, error=error))
+                self._broken.add(name)
