@@ -5,6 +5,7 @@ TocsinError
 ├─ ParseError(text, position)         a query, a duration, a template
 │   └─ ExpositionError(line)          a scraped or pushed page
 ├─ ScrapeError(reason)                one failed scrape; the reason is also a metric label
+├─ DiscoveryError                     a source of targets that gave none
 ├─ QueryError                         QueryTimeout | QueryCanceled | TooManySamples | BadMatching
 ├─ PushError(path)                    a pushed document
 ├─ DeliveryError(permanent)           a notification; says whether a retry makes sense
@@ -77,6 +78,10 @@ class ScrapeError(TocsinError):
     def __init__(self, reason: ScrapeFailure, problem: str) -> None:
         self.reason = reason
         super().__init__(problem)
+
+
+class DiscoveryError(TocsinError):
+    """A source of targets that could not be asked, or whose answer cannot be used."""
 
 
 class QueryError(TocsinError):

@@ -1,42 +1,67 @@
-"""All scraping of one ruler: a pool for each job, discovery for each pool. Every call but the views is the loop's.
+"""All scraping of one ruler: a pool for each job, sources of targets for each pool. Every call but the views is the
+loop's.
 
-`apply` makes all that can fail before it changes anything.
+`apply` makes all that can fail before it changes anything. Targets are settled in steps, between which others run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 
 from prometheus_client import CollectorRegistry
 
-from ruler.schedule import Job, Scheduler, offset
-from ruler.scrape.config import FileDiscovery, ScrapeSettings
-from ruler.scrape.discovery.files import FileWatch, Found, targets_of
+from ruler.schedule import Scheduler
+from ruler.scrape.config import ScrapeSettings
+from ruler.scrape.discovery.groups import Found, targets_of
+from ruler.scrape.discovery.metrics import DiscoveryMetrics
+from ruler.scrape.discovery.source import Source
+from ruler.scrape.discovery.sources import Sources
 from ruler.scrape.failures import FailureLogs
 from ruler.scrape.http.client import client_of
 from ruler.scrape.loop import ScrapeLoop, Tools
 from ruler.scrape.metrics import ScrapeMetrics
 from ruler.scrape.page.shapes import Shapes
 from ruler.scrape.pool import ScrapePool
-from ruler.scrape.status import DroppedTarget, TargetStatus
+from ruler.scrape.status import DroppedTarget, PoolStatus, TargetStatus
 from ruler.storage import Appendable
 
 
 @dataclass(slots=True)
 class Supplied:
-    """A Supplied is a pool with what supplies its targets."""
+    """A Supplied is a pool with what supplies its targets.
+
+    `outgoing` are what sources gave that a reload has replaced; they stay until those in their place have answered.
+    """
 
     pool: ScrapePool
-    files: dict[FileDiscovery, FileWatch] = field(default_factory=dict)
-    polls: list[Job] = field(default_factory=list)
+    static: tuple[Found, ...] = ()
+    sources: tuple[Source, ...] = ()
+    outgoing: tuple[Found, ...] = ()
+    settling: asyncio.Task[None] | None = None
+
+    def supply(self, sources: tuple[Source, ...]) -> None:
+        """Take targets from these sources from now on, and those that the settings write down."""
+        self.static = targets_of(self.pool.settings.static_configs)
+        gone = (source for source in self.sources if source not in sources)
+        self.outgoing += tuple(target for source in gone for target in source.targets)
+        self.sources = sources
 
     def found(self) -> list[Found]:
         """Every target that discovery knows now."""
-        settings = self.pool.settings
-        watched = [target for config in settings.file_sd_configs for target in self.files[config].targets]
-        return [*targets_of(settings.static_configs), *watched]
+        if all(source.answered for source in self.sources):
+            self.outgoing = ()
+        discovered = (target for source in self.sources for target in source.targets)
+        return [*self.static, *discovered, *self.outgoing]
+
+    def stop_settling(self) -> bool:
+        """Drop the steps that are left; whether there were any."""
+        left = self.settling is not None and not self.settling.done()
+        if self.settling is not None:
+            self.settling.cancel()
+        return left
 
 
 class ScrapeManager:
@@ -45,17 +70,21 @@ class ScrapeManager:
     def __init__(self, storage: Appendable, scheduler: Scheduler, registry: CollectorRegistry) -> None:
         self._scheduler = scheduler
         self._metrics = ScrapeMetrics(registry)
+        self._discovery = DiscoveryMetrics(registry)
+        self._sources = Sources(scheduler, self._discovery, self._changed)
         self._failures = FailureLogs()
         self._tools = Tools(storage, self._metrics, Shapes(), self._failures)
         self._supplied: dict[str, Supplied] = {}
         self._retired: list[ScrapePool] = []
         self._loops: tuple[ScrapeLoop, ...] = ()
-        self._dropped: tuple[DroppedTarget, ...] = ()
+        self._pools: tuple[PoolStatus, ...] = ()
 
     def apply(self, jobs: Sequence[ScrapeSettings]) -> None:
         """Scrape these jobs from now on; raises ConfigError, with the old ones in force."""
         clients = {job.job_name: client_of(job) for job in jobs}
+        plan = self._sources.plan(jobs)
         self._failures.use(self._failures.open(job.scrape_failure_log_file for job in jobs))
+        self._sources.take(plan)
         for name in self._supplied.keys() - clients.keys():
             self._remove(name)
         for job in jobs:
@@ -68,7 +97,7 @@ class ScrapeManager:
                 continue
             else:
                 supplied.pool.reconfigure(job, clients[job.job_name])
-            self._watch(supplied)
+            supplied.supply(self._sources.of(job))
             self._settle(supplied)
         self._publish()
 
@@ -78,13 +107,17 @@ class ScrapeManager:
 
     def dropped(self) -> tuple[DroppedTarget, ...]:
         """The targets that relabelling leaves out, from any thread."""
-        return self._dropped
+        return tuple(target for pool in self._pools for target in pool.dropped)
+
+    def pools(self) -> tuple[PoolStatus, ...]:
+        """The jobs, in order of their names, from any thread."""
+        return self._pools
 
     async def close(self) -> None:
         """Stop scraping at once."""
+        self._sources.close()
         for supplied in self._supplied.values():
-            for poll in supplied.polls:
-                poll.cancel()
+            supplied.stop_settling()
             supplied.pool.close()
         for pool in self._retired:
             pool.close()
@@ -92,41 +125,39 @@ class ScrapeManager:
         self._supplied.clear()
         self._publish()
 
-    def _watch(self, supplied: Supplied) -> None:
-        """Poll the discovery files of a pool, keeping what is known of those that stay."""
-        for poll in supplied.polls:
-            poll.cancel()
-        settings = supplied.pool.settings
-        known = supplied.files
-        supplied.files = {
-            config: known.get(config) or FileWatch(config, self._metrics) for config in settings.file_sd_configs
-        }
-        supplied.polls = []
-        for config, watch in supplied.files.items():
-            watch.poll()
-            phase = offset(f"{settings.job_name} {config.files}", watch.interval)
-            look = partial(self._poll, supplied, watch)
-            supplied.polls.append(self._scheduler.every(watch.interval, phase, look))
-
-    def _poll(self, supplied: Supplied, watch: FileWatch, _due: int, _now: int) -> None:
-        if watch.poll():
-            self._settle(supplied)
-            self._publish()
+    def _changed(self, source: Source) -> None:
+        for supplied in self._supplied.values():
+            if source in supplied.sources:
+                self._settle(supplied)
 
     def _settle(self, supplied: Supplied) -> None:
+        """Have the pool scrape what is known now: the first step at once, what is left of a large change after it."""
+        if supplied.stop_settling():
+            self._discovery.delayed.inc()
         found = supplied.found()
-        supplied.pool.settle(found)
-        self._metrics.discovered.labels("scrape", supplied.pool.settings.job_name).set(len(found))
+        self._discovery.updates.inc()
+        self._discovery.discovered(supplied.pool.settings.job_name, len(found))
+        steps = supplied.pool.settle(found)
+        for _ in steps:
+            supplied.settling = asyncio.get_running_loop().create_task(self._finish(steps))
+            return
+        self._publish()
+
+    async def _finish(self, steps: Iterator[None]) -> None:
+        await asyncio.sleep(0)
+        for _ in steps:
+            await asyncio.sleep(0)
+        self._publish()
 
     def _remove(self, name: str) -> None:
         supplied = self._supplied.pop(name)
-        for poll in supplied.polls:
-            poll.cancel()
+        supplied.stop_settling()
         supplied.pool.retire()
         self._retired = [*(pool for pool in self._retired if pool.ending), supplied.pool]
         self._metrics.forget(name)
+        self._discovery.forget(name)
 
     def _publish(self) -> None:
         pools = [supplied.pool for supplied in self._supplied.values()]
         self._loops = tuple(loop for pool in pools for loop in pool.loops)
-        self._dropped = tuple(target for pool in pools for target in pool.dropped)
+        self._pools = tuple(sorted((pool.status for pool in pools), key=attrgetter("name")))

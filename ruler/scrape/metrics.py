@@ -62,11 +62,6 @@ class ScrapeMetrics:
         )
         self.failed = counter("tocsin_scrapes_failed", "Scrapes that gave no samples.", "reason")
         self.skipped = counter("tocsin_scrapes_skipped", "Scrapes left out because the last one was still running.")
-        self.discovered = gauge("prometheus_sd_discovered_targets", "Targets discovered.", "name", "config")
-        self.file_errors = counter("prometheus_sd_file_read_errors", "Discovery files that could not be used.")
-        self.file_mtime = gauge(
-            "prometheus_sd_file_mtime_seconds", "When a discovery file was last changed.", "filename"
-        )
 
     def refused(self, job: str, result: Appended) -> None:
         """Count what was refused of an append for a target of this job."""
@@ -84,4 +79,3 @@ class ScrapeMetrics:
         """Drop the series of a pool that is gone."""
         for metric in (self.pool_targets, self.target_limit, self.syncs, self.sync_failed, self.left_out):
             metric.remove_by_labels({"scrape_job": job})
-        self.discovered.remove_by_labels({"name": "scrape", "config": job})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,10 +12,18 @@ from ruler.schedule import Job, Scheduler, company
 from ruler.scrape.config import ScrapeSettings
 from ruler.scrape.http.client import Client
 from ruler.scrape.loop import ScrapeLoop, Tools
-from ruler.scrape.status import DroppedTarget
+from ruler.scrape.status import DroppedTarget, PoolStatus
 from ruler.scrape.target import Target, TargetError, populate
 
 MAX_DROPPED = 10_000
+_NO_MANNER = frozenset(
+    (
+        *("static_configs", "file_sd_configs", "http_sd_configs", "dns_sd_configs", "docker_sd_configs"),
+        *("relabel_configs", "target_limit", "keep_dropped_targets"),
+        *("scrape_interval", "scrape_timeout", "metrics_path", "scheme", "params"),  # a target has them itself
+    )
+)
+STEP = 32  # targets that are looked at, started or retired before others may run
 
 log = logging.getLogger("scrape")
 
@@ -26,6 +34,17 @@ class Active:
 
     loop: ScrapeLoop
     job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A Known is what became of something that discovery found: a target under its key, or why it is none."""
+
+    found: Mapping[str, str]
+    key: str = ""
+    target: Target | None = None
+    dropped: DroppedTarget | None = None
+    problem: str = ""
 
 
 @dataclass(slots=True)
@@ -44,7 +63,14 @@ class ScrapePool:
         self._active: dict[str, Active] = {}
         self._ending: dict[ScrapeLoop, Ending] = {}
         self._problems: set[str] = set()
+        self._known: dict[int, Known] = {}  # by the identity of what was found, which is kept as long as the entry
         self.dropped: tuple[DroppedTarget, ...] = ()
+        self.dropped_count = 0  # of which `dropped` may be a part
+
+    @property
+    def status(self) -> PoolStatus:
+        """The pool as others may see it."""
+        return PoolStatus(self.settings, self.dropped, self.dropped_count)
 
     @property
     def loops(self) -> tuple[ScrapeLoop, ...]:
@@ -61,26 +87,57 @@ class ScrapePool:
             for identity in list(self._active):
                 self._retire(identity)
         self.settings, self._client = settings, client
+        self._known = {}
 
-    def settle(self, found: Iterable[Mapping[str, str]]) -> None:
-        """Scrape what was found, and nothing else."""
+    def settle(self, found: Iterable[Mapping[str, str]]) -> Iterator[None]:
+        """Scrape what was found, and nothing else: in steps, so that ten thousand new targets make no scrape late.
+
+        What is found again, as the same object, costs nothing. Steps that are left may be dropped for another `settle`.
+        """
         metrics, name = self._tools.metrics, self.settings.job_name
-        targets, dropped, problems = self._populated(found)
+        yield from self._look_at(found := list(found))
+        known = [self._known[id(each)] for each in found]
+        self._known = {id(each.found): each for each in known}
+        targets: dict[str, Target] = {}
+        for each in known:
+            if each.target is not None:
+                targets.setdefault(each.key, each.target)
+        dropped = [each.dropped for each in known if each.dropped is not None]
+        problems = {each.problem for each in known if each.problem}
         for problem in problems - self._problems:
             log.error("cannot scrape target", extra=facts(scrape_pool=name, error=problem))
         if problems:
             metrics.sync_failed.labels(name).inc(len(problems))
         self._problems = problems
-        for identity in self._active.keys() - targets.keys():
+        for count, identity in enumerate(self._active.keys() - targets.keys(), 1):
             self._retire(identity)
+            if count % STEP == 0:
+                yield
+        started = 0
         for identity, target in targets.items():
-            if (active := self._active.get(identity)) is not None:
-                active.loop.discovered_as(target)
-            else:
+            if (active := self._active.get(identity)) is None:
                 self._start(identity, target)
-        self.dropped = tuple(dropped[:MAX_DROPPED])
+                started += 1
+                if started % STEP == 0:
+                    yield
+            elif active.loop.target is not target:
+                active.loop.discovered_as(target)
+        self.dropped = tuple(dropped[: self.settings.keep_dropped_targets or MAX_DROPPED][:MAX_DROPPED])
+        self.dropped_count = len(dropped)
         metrics.syncs.labels(name).inc()
         metrics.pool_targets.labels(name).set(len(self._active))
+        self._limit()
+
+    def _limit(self) -> None:
+        """More targets than allowed are all scraped no more, and say why."""
+        count, limit = len(self._active), self.settings.target_limit
+        over = 0 < limit < count
+        if over:
+            self._tools.metrics.over_target_limit.inc()
+        self._tools.metrics.target_limit.labels(self.settings.job_name).set(limit)
+        problem = f"target_limit exceeded (number of targets: {count}, limit: {limit})" if over else ""
+        for active in self._active.values():
+            active.loop.bar(problem)
 
     def retire(self) -> None:
         """Scrape nothing any more; stale markers follow."""
@@ -98,20 +155,25 @@ class ScrapePool:
         self._active.clear()
         self._ending.clear()
 
-    def _populated(self, found: Iterable[Mapping[str, str]]) -> tuple[dict[str, Target], list[DroppedTarget], set[str]]:
-        targets: dict[str, Target] = {}
-        dropped, problems = [], set()
+    def _look_at(self, found: Iterable[Mapping[str, str]]) -> Iterator[None]:
+        """Make targets of what is not known yet."""
+        count = 0
         for labels in found:
-            try:
-                target = populate(labels, self.settings)
-            except TargetError as error:
-                problems.add(f"{labels.get('__address__', '')}: {error}")
+            if id(labels) in self._known:
                 continue
-            if isinstance(target, DroppedTarget):
-                dropped.append(target)
-            else:
-                targets.setdefault(f"{target.identity} {target.interval} {target.timeout}", target)
-        return targets, dropped, problems
+            self._known[id(labels)] = self._judged(labels)
+            count += 1
+            if count % STEP == 0:
+                yield
+
+    def _judged(self, found: Mapping[str, str]) -> Known:
+        try:
+            target = populate(found, self.settings)
+        except TargetError as error:
+            return Known(found, problem=f"{found.get('__address__', '')}: {error}")
+        if isinstance(target, DroppedTarget):
+            return Known(found, dropped=target)
+        return Known(found, f"{target.identity} {target.interval} {target.timeout}", target)
 
     def _start(self, identity: str, target: Target) -> None:
         loop = ScrapeLoop(target, self.settings, self._client, self._tools)
@@ -143,13 +205,4 @@ class ScrapePool:
 
 def _manner(settings: ScrapeSettings) -> tuple[object, ...]:
     """How targets are scraped, as against where they come from and what they are called."""
-    return (
-        settings.honor_labels,
-        settings.honor_timestamps,
-        settings.sample_limit,
-        settings.body_cap,
-        settings.basic_auth,
-        settings.authorization,
-        settings.tls_config,
-        settings.metric_relabel_configs,
-    )
+    return tuple(getattr(settings, field) for field in settings.__struct_fields__ if field not in _NO_MANNER)

@@ -1,39 +1,34 @@
-"""Discovery: where targets come from. Static groups never change; files are looked at again and again.
+"""Discovery files: looked at again and again, read when they have changed, by a thread that may wait for a disk.
 
-A file that cannot be used keeps the groups that it gave last, says so once in the log and counts in a metric.
+A file that cannot be used keeps the targets that it gave last, says so once in the log and counts in a metric; one that
+is gone takes its targets with it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import glob
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter as clock
 
-import msgspec
-
-from common.config import load_yaml
 from common.durations import SECOND
-from common.errors import ConfigError
+from common.errors import ConfigError, DiscoveryError
 from common.logs import facts
-from ruler.scrape.config import FileDiscovery, StaticGroup
-from ruler.scrape.metrics import ScrapeMetrics
-from ruler.scrape.target import ADDRESS, META
+from ruler.scrape.config import FileDiscovery
+from ruler.scrape.discovery.groups import Found, bounded, targets_in_file
+from ruler.scrape.discovery.metrics import DiscoveryMetrics
+from ruler.scrape.target import META
 
 FILEPATH = META + "filepath"
 LONGEST_POLL = 5 * SECOND
-MAX_FILE = 64 << 20
 
 log = logging.getLogger("discovery")
 
-Found = dict[str, str]  # the labels of one discovered target
 _Stamp = tuple[int, int, int]
-
-
-def targets_of(groups: Sequence[StaticGroup]) -> list[Found]:
-    """The targets of static groups: their address and their group's labels."""
-    return [{**group.labels, ADDRESS: target} for group in groups for target in group.targets]
 
 
 @dataclass(slots=True)
@@ -45,37 +40,49 @@ class _File:
     problem: str = ""
 
 
-class FileWatch:
-    """A FileWatch reads the files of one file_sd_config whenever they change."""
+class FileDiscoverer:
+    """A FileDiscoverer reads the files of one file_sd_config whenever they change."""
 
-    def __init__(self, settings: FileDiscovery, metrics: ScrapeMetrics) -> None:
+    mechanism = "file"
+    refreshes = False
+
+    def __init__(self, settings: FileDiscovery, metrics: DiscoveryMetrics, pool: Executor) -> None:
         self.interval = min(settings.refresh_interval, LONGEST_POLL)
-        self._patterns, self._metrics = settings.files, metrics
+        self._patterns, self._metrics, self._pool = settings.files, metrics, pool
         self._files: dict[str, _File] = {}
 
-    @property
-    def targets(self) -> list[Found]:
-        """The targets of all the files, in the order of their names."""
-        return [target for _, file in sorted(self._files.items()) for target in file.targets]
+    async def refresh(self) -> Sequence[Found]:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self.look)
 
-    def poll(self) -> bool:
-        """Look at the files; whether their targets have changed."""
-        before = self.targets
-        names = sorted({name for pattern in self._patterns for name in glob.glob(pattern)})  # noqa: PTH207  (absolute)
+    def close(self) -> None:
+        for name in self._files:
+            self._metrics.file_mtime.remove_by_labels({"filename": name})
+
+    def look(self) -> Sequence[Found]:
+        """The targets of all the files, in the order of their names; raises DiscoveryError where they are too many."""
+        started = clock()
+        names = sorted({name for pattern in self._patterns for name in glob.glob(pattern, include_hidden=True)})  # noqa: PTH207  (absolute)
         for name in set(self._files) - set(names):
             del self._files[name]
             self._metrics.file_mtime.remove_by_labels({"filename": name})
+        found: list[Found] = []
         for name in names:
-            self._look(name, self._files.setdefault(name, _File()))
-        return self.targets != before
-
-    def _look(self, name: str, file: _File) -> None:
+            file = self._files.setdefault(name, _File())
+            self._look_at(name, file)
+            found += file.targets
+        self._metrics.file_scan.observe(clock() - started)
         try:
-            found = Path(name).stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            return bounded(found)
+        except ValueError as error:
+            raise DiscoveryError(str(error)) from None
+
+    def _look_at(self, name: str, file: _File) -> None:
+        try:
+            seen = Path(name).stat()
+            stamp = (seen.st_mtime_ns, seen.st_size, seen.st_ino)
             if stamp == file.stamp:
                 return
-            groups = read_groups(Path(name))
+            targets = targets_in_file(Path(name), {FILEPATH: name})
         except (OSError, ConfigError) as error:
             problem = str(error)
             if problem != file.problem:
@@ -83,19 +90,5 @@ class FileWatch:
             self._metrics.file_errors.inc()
             file.problem = problem
             return
-        file.stamp, file.problem = stamp, ""
-        file.targets = tuple({FILEPATH: name, **target} for target in targets_of(groups))
+        file.stamp, file.problem, file.targets = stamp, "", targets
         self._metrics.file_mtime.labels(name).set(stamp[0] / 1e9)
-
-
-def read_groups(path: Path) -> tuple[StaticGroup, ...]:
-    """The groups that a discovery file lists; raises OSError or ConfigError."""
-    if path.suffix.lower() != ".json":
-        return load_yaml(path).decode(tuple[StaticGroup, ...])
-    content = path.read_bytes()
-    if len(content) > MAX_FILE:
-        raise ConfigError(f"larger than {MAX_FILE} bytes", file=str(path))
-    try:
-        return msgspec.json.decode(content, type=tuple[StaticGroup, ...])
-    except msgspec.DecodeError as error:
-        raise ConfigError(str(error), file=str(path)) from None

@@ -154,27 +154,33 @@ def test_a_line_added_to_a_file_is_picked_up(tmp_path: Path, caplog: pytest.LogC
     async def use(here: World, server: PageServer) -> None:
         write(file, server.address)
         here.apply(f"- {{job_name: j, scrape_interval: 1h, file_sd_configs: [{{files: ['{tmp_path}/*.json']}}]}}")
+        await here.discovered()
         (status,) = here.manager.targets()
         assert ("x", str(file)) == (status.labels["team"], status.discovered["__meta_filepath"])
 
         write(file, server.address, "127.0.0.1:1")
         start = here.clock.now()
         here.due()
+        await here.discovered()
         assert here.clock.now() - start <= 5_000
         assert 2 == len(here.manager.targets())
 
         file.write_text("[{")
         here.due()
+        await here.discovered()
         here.due()
+        await here.discovered()
         assert 2 == len(here.manager.targets())
         assert 2.0 == here.metric("prometheus_sd_file_read_errors_total")
 
         write(file, server.address)
         (tmp_path / "more.json").write_text('[{"targets": ["127.0.0.1:2"]}]')
         here.due()
+        await here.discovered()
         assert {server.address, "127.0.0.1:2"} == {status.labels["instance"] for status in here.manager.targets()}
         file.unlink()
         here.due()
+        await here.discovered()
         assert ["127.0.0.1:2"] == [status.labels["instance"] for status in here.manager.targets()]
 
     with caplog.at_level(logging.ERROR):

@@ -214,6 +214,14 @@ class World:
         tasks = [loop._task for loop in self.manager._loops if loop._task is not None]
         await asyncio.gather(*tasks)
 
+    async def discovered(self) -> None:
+        """Wait for the answers of discovery that are under way, and for what they change."""
+        for _, source in self.manager._sources._taken:
+            await source.settled()
+        for supplied in self.manager._supplied.values():
+            if supplied.settling is not None:
+                await asyncio.wait((supplied.settling,))
+
     async def tick(self) -> None:
         """Move to what comes next and see it through."""
         self.due()
