@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from common.labels import Labels
 from common.textformat import Help, Type, parse_line
+from ruler.scrape.config import ScrapeSettings
 from ruler.storage import Appended
 
 
@@ -75,3 +76,19 @@ class DroppedTarget:
 
     pool: str
     discovered: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """A PoolStatus is what is known of a job: its settings, and the targets that relabelling leaves out.
+
+    `dropped_count` is how many those are, `dropped` no more of them than are kept.
+    """
+
+    settings: ScrapeSettings
+    dropped: tuple[DroppedTarget, ...]
+    dropped_count: int
+
+    @property
+    def name(self) -> str:
+        return self.settings.job_name
