@@ -1,12 +1,14 @@
 """Operators' YAML files → typed, frozen values, with file and line in every error.
 
 Plain scalars stay text until the type of their field decides (so `severity: yes` is the word "yes" and `regex: 5` the
-text "5", as Go's decoder reads them); a key without a value is the same as no key. Unknown and duplicate keys are
-refused by name, and so is a file whose aliases unfold to more than MAX_NODES.
+text "5", as Go's decoder reads them); a key without a value is no text, false, or no key at all. Unknown and duplicate
+keys are refused by name, and so is a file whose aliases unfold to more than MAX_NODES.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +21,8 @@ import yaml
 
 from common.durations import format_duration, parse_duration
 from common.errors import ConfigError, ParseError, written_path
-from common.secrets import Secret
+from common.secrets import Secret, Url
+from common.shape import Path_, field_at, fields_of, in_words_of, is_block, nearest, nothing_of, type_at, words_of
 
 MAX_NODES = 1_000_000
 MAX_BYTES = 64 << 20
@@ -27,6 +30,7 @@ MAX_DEPTH = 100
 
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BINARY = "tag:yaml.org,2002:binary"
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 T = TypeVar("T")
@@ -50,11 +54,11 @@ class Document:
 
     file: str
     value: Any
-    lines: dict[tuple[str | int, ...], int]
+    lines: dict[Path_, int]
     more: bool = False
-    without_value: tuple[tuple[str | int, ...], ...] = ()
+    without_value: tuple[Path_, ...] = ()
 
-    def error(self, problem: str, path: tuple[str | int, ...] = ()) -> ConfigError:
+    def error(self, problem: str, path: Path_ = ()) -> ConfigError:
         """A ConfigError at `path`, or at the nearest line above it that is known."""
         known = path
         while known and known not in self.lines:
@@ -70,25 +74,31 @@ class Document:
                     return Duration(parse_duration(value if isinstance(value, str) else repr(value)))
                 except ParseError as error:
                     raise ValueError(error.problem) from None
-            if wanted is Secret:
-                return Secret(str(value))
+            if wanted is Secret or wanted is Url:
+                if not isinstance(value, str | int | float):
+                    raise ValueError("not a text")
+                return wanted(str(value))
             if hook is not None:
                 return hook(wanted, value)
             raise NotImplementedError(wanted)
 
+        value = in_words_of(type_, {} if self.value is None else self.value)
+        for path in self.without_value:
+            field = field_at(type_, path)
+            if field is not None and (nothing := nothing_of(field)) is not None:
+                _at(value, path[:-1])[path[-1]] = nothing
         try:
-            decoded = msgspec.convert({} if self.value is None else self.value, type_, strict=False, dec_hook=build)
+            decoded = msgspec.convert(value, type_, strict=False, dec_hook=build)
         except msgspec.ValidationError as error:
             problem, _, place = str(error).partition(" - at `")
             path = tuple(
                 key or (int(index) if index.isdigit() else index)
                 for key, index in _STEP.findall(place.removesuffix("`"))
             )
-            problem, path = _plainly(problem, path)
-            raise self.error(problem, path) from None
+            raise self.error(*_plainly(problem, path, type_, value)) from None
         for path in self.without_value:
             if _refuses(decoded, path):
-                raise self.error(f"unknown key {path[-1]!r}", path)
+                raise self.error(unknown_key(str(path[-1]), type_at(type_, path[:-1])), path)
         return decoded
 
 
@@ -126,7 +136,7 @@ def parse_yaml(text: str, file: str = "", *, many: bool = False) -> Document:
         raise ConfigError(f"not valid YAML: {error}", file=file) from None
     except RecursionError:
         raise ConfigError("nested too deeply", file=file) from None
-    lines: dict[tuple[str | int, ...], int] = {}
+    lines: dict[Path_, int] = {}
     builder = _Builder(file, lines)
     return Document(file, None if root is None else builder.build(root, ()), lines, more, tuple(builder.without_value))
 
@@ -134,11 +144,11 @@ def parse_yaml(text: str, file: str = "", *, many: bool = False) -> Document:
 class _Builder:
     """Builds plain values from YAML nodes, noting lines and counting nodes so that aliases cannot explode."""
 
-    def __init__(self, file: str, lines: dict[tuple[str | int, ...], int]) -> None:
+    def __init__(self, file: str, lines: dict[Path_, int]) -> None:
         self._file, self._lines, self._nodes = file, lines, 0
-        self.without_value: list[tuple[str | int, ...]] = []
+        self.without_value: list[Path_] = []
 
-    def build(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
+    def build(self, node: yaml.Node, path: Path_) -> Any:
         line = node.start_mark.line + 1
         self._nodes += 1
         if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
@@ -147,16 +157,16 @@ class _Builder:
             )
         self._lines[path] = line
         if isinstance(node, yaml.ScalarNode):
-            return None if not node.style and node.value in _NULLS else node.value
+            return None if not node.style and node.value in _NULLS else self._text(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
         built: dict[str, Any] = {}
         inherited: dict[str, Any] = {}
         for key_node, child in node.value:
-            key = key_node.value
             key_line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 raise ConfigError("a key must be a plain word", file=self._file, line=key_line, path=written_path(path))
+            key = self._text(key_node, path)
             if key == "<<" and not key_node.style:
                 sources = self.build(child, path)
                 for source in sources if isinstance(sources, list) else [sources]:
@@ -174,21 +184,65 @@ class _Builder:
                 built[key] = value
         return {**inherited, **built}
 
+    def _text(self, node: yaml.ScalarNode, path: Path_) -> str:
+        if node.tag != _BINARY:
+            return str(node.value)
+        try:
+            return base64.b64decode(node.value, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            problem = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "!!binary with invalid base64 data"
+            raise ConfigError(
+                f"{problem}: {node.value!r}", file=self._file, line=node.start_mark.line + 1, path=written_path(path)
+            ) from None
+
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+_OTHER = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
+_WANTED = {
+    "int": "not a whole number",
+    "float": "not a number",
+    "bool": "not true or false",
+    "str": "not a text",
+    "array": "not a list",
+    "object": "not a block of keys",
+}
+_TELLING = frozenset(("int", "float", "bool"))  # of other places, what stands there may be a secret
 
 
-def _plainly(problem: str, path: tuple[str | int, ...]) -> tuple[str, tuple[str | int, ...]]:
-    """msgspec's sentence in the words of a config file."""
+def _plainly(problem: str, path: Path_, type_: Any, value: Any) -> tuple[str, Path_]:
+    """msgspec's sentence in the words of a config file, and the place that it is about."""
     if match := _UNKNOWN.fullmatch(problem):
-        return f"unknown key {match[1]!r}", (*path, match[1])
+        return unknown_key(match[1], type_at(type_, path)), (*path, match[1])
     if match := _MISSING.fullmatch(problem):
         return f"missing key {match[1]!r}", path
+    if match := _OTHER.match(problem):
+        wanted = match[1].partition(" ")[0]
+        if match[2] == "null":
+            return "empty or null", path
+        shown = f": {_at(value, path)!r}" if wanted in _TELLING else ""
+        return _WANTED.get(wanted, problem[:1].lower() + problem[1:]) + shown, path
+    if words := words_of(type_at(type_, path)):
+        return f"unknown word {_at(value, path)!r} (there are {', '.join(words)})", path
     return problem[:1].lower() + problem[1:], path
 
 
-def _refuses(decoded: Any, path: tuple[str | int, ...]) -> bool:
+def unknown_key(key: str, block: Any) -> str:
+    """The refusal of a key, with the one of the block's own that it may have been meant to be."""
+    near = nearest(key, fields_of(block)) if is_block(block) else ""
+    return f"unknown key {key!r}" + (f" (perhaps {near!r})" if near else "")
+
+
+def _at(value: Any, path: Path_) -> Any:
+    """What stands in a document at `path`, None where msgspec does not tell the place."""
+    for step in path:
+        if step == "..." or value is None:
+            return None
+        value = value[step]
+    return value
+
+
+def _refuses(decoded: Any, path: Path_) -> bool:
     """Whether the last step of `path` is a key that its block, a Settings of `decoded`, does not know."""
     place = decoded
     for step in path[:-1]:
@@ -209,13 +263,16 @@ def _refuses(decoded: Any, path: tuple[str | int, ...]) -> bool:
 def shown(value: Any) -> Any:
     """Settings as plain values for a person to read: durations as `5m`, secrets hidden, defaults left out."""
     if isinstance(value, msgspec.Struct):
-        fields = msgspec.structs.fields(value)
+        own = type(value).__annotations__  # before the keys that are shared with other blocks
+        fields = sorted(msgspec.structs.fields(value), key=lambda field: field.name not in own)
         pairs = ((field.encode_name, getattr(value, field.name), field) for field in fields)
         return {name: shown(held) for name, held, field in pairs if field.required or held != _default(field)}
     if isinstance(value, Duration):
         return format_duration(value)
     if isinstance(value, Secret):
         return str(value)
+    if isinstance(value, Url):
+        return value.redacted
     if isinstance(value, dict):
         return {str(key): shown(held) for key, held in value.items()}
     if isinstance(value, list | tuple):

@@ -1,13 +1,16 @@
-"""Secrets that cannot be printed, and tokens that are kept as hashes only."""
+"""Secrets that cannot be printed, addresses without their passwords, and tokens that are kept as hashes only."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from typing import Final
 
 REDACTED: Final = "<secret>"
+
+_PASSWORD = re.compile(r"(?<=//)([^/?#@:]*):[^/?#]*(?=@)")
 
 
 class Secret:
@@ -35,6 +38,25 @@ class Secret:
 
     def __bool__(self) -> bool:
         return bool(self._text)
+
+
+class Url(str):
+    """A Url is an address that may have a password in it: text for who asks there, `redacted` for who reads of it."""
+
+    __slots__ = ()
+
+    @property
+    def redacted(self) -> str:
+        """The address with `<secret>` for its password."""
+        return redacted(self)
+
+    def __repr__(self) -> str:
+        return repr(self.redacted)
+
+
+def redacted(url: str) -> str:
+    """`url` with `<secret>` in place of the password in it."""
+    return _PASSWORD.sub(rf"\1:{REDACTED}", url)
 
 
 def token_hash(token: str) -> str:

@@ -38,6 +38,29 @@ def test_a_key_without_a_value_is_no_key() -> None:
     assert Outer() == parse_yaml("").decode(Outer)
 
 
+class Zeros(Settings):
+    text: str = "x"
+    truth: bool = True
+    count: int = 80
+    maybe: int | None = None
+    every: Duration = Duration(1)
+
+
+def test_a_key_without_a_value_is_zero_where_go_says_so() -> None:
+    """`replacement:` is the empty text and `port:` 0, whatever their defaults are; a length of time keeps its own."""
+    read = parse_yaml("text:\ntruth:\ncount: ~\nmaybe:\nevery:\n").decode(Zeros)
+    assert Zeros(text="", truth=False, count=0) == read
+
+
+def test_words_of_yaml_are_read_by_type() -> None:
+    """`yes` and `off` are truth values, `1_000`, `0x10` and `1e3` numbers, where a block wants those."""
+    read = [
+        parse_yaml(f"truth: {word}\ncount: {number}").decode(Zeros)
+        for word, number in (("yes", "1_000"), ("off", "0x10"), ("On", "1e3"))
+    ]
+    assert [(True, 1000), (False, 16), (True, 1000)] == [(each.truth, each.count) for each in read]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -45,7 +68,12 @@ def test_a_key_without_a_value_is_no_key() -> None:
             "every: 5 minutes",
             "f.yml:1: every: not a valid duration string: '5 minutes' (write it like 30s, 5m or 1h30m)",
         ),
-        ("inner:\n- name: x\n  ratio: lots", "f.yml:3: inner[0].ratio: expected `float`, got `str`"),
+        ("inner:\n- name: x\n  ratio: lots", "f.yml:3: inner[0].ratio: not a number: 'lots'"),
+        ("inner:\n- name: x\n  rato: 1", "f.yml:3: inner[0].rato: unknown key 'rato' (perhaps 'ratio')"),
+        ("inner:\n-", "f.yml:2: inner[0]: empty or null"),
+        ("inner: secret", "f.yml:1: inner: not a list"),
+        ("nope: !!binary /w==", "f.yml:1: nope: not UTF-8 text: '/w=='"),
+        ("nope: !!binary /w==$1", "f.yml:1: nope: !!binary with invalid base64 data: '/w==$1'"),
         ("inner:\n- ratio: 1", "f.yml:2: inner[0]: missing key 'name'"),
         ("on: true\nnope: 1", "f.yml:2: nope: unknown key 'nope'"),
         ("on: true\non: false", "f.yml:2: key given twice: 'on'"),

@@ -1,0 +1,106 @@
+"""Which type a place in a document of settings has, and what YAML's words mean for it.
+
+Looks at the types of Settings alone, never at what a file is for.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cache
+from types import NoneType
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+Path_ = tuple[str | int, ...]
+
+_TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"))
+_FALSE = frozenset(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"))
+_NEAR = 0.8  # below it, two names only share an ending
+
+
+@cache
+def fields_of(block: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """The fields of a block by the keys that a file has for them."""
+    return {field.encode_name: field for field in msgspec.structs.fields(block)}
+
+
+def type_at(type_: Any, path: Path_) -> Any:
+    """The type of what stands at `path` below a value of `type_`; None where no type says."""
+    for step in path:
+        type_ = _below(_given(type_), step)
+    return _given(type_)
+
+
+def field_at(type_: Any, path: Path_) -> msgspec.structs.FieldInfo | None:
+    """The field of a block that `path` leads to, if it leads to one."""
+    block = type_at(type_, path[:-1])
+    return fields_of(block).get(str(path[-1])) if path and is_block(block) else None
+
+
+def is_block(type_: Any) -> bool:
+    """Whether a type is a block of keys."""
+    return isinstance(type_, type) and issubclass(type_, msgspec.Struct)
+
+
+def nearest(word: str, known: Any) -> str:
+    """The one of `known` that `word` was probably to be; empty when none is near."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=_NEAR)), "")
+
+
+def nothing_of(field: msgspec.structs.FieldInfo) -> Any:
+    """What a key without a value is, as Go's decoder has it: no text, false or 0; None where that is the default."""
+    if not field.default:
+        return None
+    if field.type in (bool, int):
+        return field.type()
+    return "" if isinstance(field.type, type) and issubclass(field.type, str) else None
+
+
+def in_words_of(type_: Any, value: Any) -> Any:
+    """`value` with the words that YAML has for truth and numbers read where `type_` wants those."""
+    type_ = _given(type_)
+    if isinstance(value, dict):
+        return {key: in_words_of(_below(type_, key), held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [in_words_of(_below(type_, 0), held) for held in value]
+    if type_ is bool and isinstance(value, str):
+        return True if value in _TRUE else False if value in _FALSE else value
+    if type_ is int and isinstance(value, str):
+        return _whole(value)
+    return value
+
+
+def words_of(type_: Any) -> tuple[str, ...]:
+    """The words that an enumeration allows; none for any other type."""
+    return tuple(word.value for word in type_) if isinstance(type_, type) and issubclass(type_, StrEnum) else ()
+
+
+def _given(type_: Any) -> Any:
+    """A type less the possibility that nothing is given."""
+    members = [member for member in get_args(type_) if member is not NoneType]
+    return members[0] if NoneType in get_args(type_) and len(members) == 1 else type_
+
+
+def _below(type_: Any, step: str | int) -> Any:
+    if is_block(type_):
+        field = fields_of(type_).get(str(step))
+        return None if field is None else field.type
+    if get_origin(type_) in (tuple, list):
+        return get_args(type_)[0]
+    return get_args(type_)[1] if get_origin(type_) is dict else None
+
+
+def _whole(text: str) -> int | str:
+    """A whole number in any way that YAML writes one; what is none stays text."""
+    try:
+        return int(text, 0)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() else text
