@@ -7,11 +7,13 @@ Readers: `select` gives blocks in which kernels never see a page or a seam.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from common.labels import Labels
 from ruler.kernels.cells.lasts import LastSamples
@@ -97,8 +99,7 @@ class Appendable(Protocol):
         """A new stream. `interval` (ms) is its tick; None: its samples come with timestamps of their own."""
 
 
-@dataclass(slots=True, eq=False)
-class Block:
+class Block(Struct, frozen=True, eq=False):
     """A Block holds the samples of some series of a selection, on one grid of rows.
 
     `rows[c]` is the row of the selection's table that column c is for; each series is in exactly one column of one
@@ -112,13 +113,13 @@ class Block:
     counts, 0 where that is not known, None when it nowhere is.
     """
 
-    rows: Final[IntArray]
-    cells: Final[FloatArray | Stack]
-    times: Final[IntArray]
-    stream_of: Final[CodeArray]
-    tick: Final[tuple[int, int] | None]
-    archived: Final[tuple[tuple[int, int], ...]] = ()
-    starts: Final[IntArray | None] = None
+    rows: IntArray
+    cells: FloatArray | Stack
+    times: IntArray
+    stream_of: CodeArray
+    tick: tuple[int, int] | None
+    archived: tuple[tuple[int, int], ...] = ()
+    starts: IntArray | None = None
 
     @property
     def values(self) -> FloatArray:
@@ -135,12 +136,11 @@ class Block:
         return [replace(self, cells=self.values) if isinstance(self.cells, Stack) else self]
 
 
-@dataclass(slots=True, eq=False)
-class Lasts:
+class Lasts(Struct, frozen=True, eq=False):
     """Lasts are the last samples of some series in each window of a look that takes no others; `rows` as in a Block."""
 
-    rows: Final[IntArray]
-    samples: Final[LastSamples]
+    rows: IntArray
+    samples: LastSamples
 
     @property
     def height(self) -> int:
@@ -153,17 +153,16 @@ class Lasts:
         return [Block(self.rows, values, times, np.arange(len(self.rows), dtype=np.int32), None)]
 
 
-@dataclass(slots=True, eq=False)
-class Deferred:
+class Deferred(Struct, frozen=True, eq=False):
     """A Deferred is blocks of some series that are read when they are wanted: by any thread, each time the same.
 
     `rows` are those of the selection's table; those of the blocks that `read` gives are places among them. There are
     about `height` rows. It has no archived samples.
     """
 
-    rows: Final[IntArray]
-    height: Final[int]
-    read: Final[Callable[[], Sequence[Block | Lasts]]]
+    rows: IntArray
+    height: int
+    read: Callable[[], Sequence[Block | Lasts]]
 
     def blocks(self) -> list[Block]:
         """The blocks, with the rows of the selection's table."""
@@ -186,7 +185,7 @@ class Aspect(Enum):
     __hash__ = object.__hash__  # an enumeration's own runs as Python, for each query
 
 
-class Look(NamedTuple):
+class Look(Struct, frozen=True):
     """A Look is how samples will be looked at: what is made of them, in windows of `reach` ms, `step` ms apart.
 
     A step of 0 is for a single window.
@@ -197,7 +196,7 @@ class Look(NamedTuple):
     step: int
 
 
-class Selection(NamedTuple):
+class Selection(Struct, frozen=True, eq=False):
     """A Selection is the series that matchers selected, with their samples in (start, end]."""
 
     table: LabelTable

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import orjson
+from msgspec import Struct
 
 from common.clock import Clock
 from common.errors import ParseError, TooManySamples
@@ -24,7 +25,7 @@ TRUNCATED: Final = "results truncated due to limit"
 SHORT: Final = 4096  # characters of a text up to which it is parsed where it arrives
 
 
-class Question(NamedTuple):
+class Question(Struct, frozen=True):
     """A Question is what a request asks: times in ms, a step of 0 for an instant query, a limit of 0 for none.
 
     `timeout` is in ms, None when the client did not say.

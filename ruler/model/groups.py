@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from ruler.kernels.series.numbering import Numbering
 from ruler.model.arrays import CodeArray, IntArray
 from ruler.model.pace import Pace
 
 
-@dataclass(slots=True, eq=False)
-class Groups:
+class Groups(Struct, frozen=True, eq=False):
     """Groups part series: `of[i]` is the group of series i; groups are numbered as they first appear.
 
     `first[g]` is the first series of group g.
     """
 
-    of: Final[IntArray]
-    first: Final[IntArray]
+    of: IntArray
+    first: IntArray
 
     def __len__(self) -> int:
         return len(self.first)

@@ -3,54 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from ruler.model.arrays import FloatArray, IntArray
 from ruler.model.table import LabelTable
 
 
-@dataclass(slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True):
     """A Scalar is one number at one time (ms)."""
 
-    time: Final[int]
-    value: Final[float]
+    time: int
+    value: float
 
 
-@dataclass(slots=True)
-class String:
+class String(Struct, frozen=True):
     """A String is one text at one time (ms)."""
 
-    time: Final[int]
-    value: Final[str]
+    time: int
+    value: str
 
 
-@dataclass(slots=True)
-class Vector:
+class Vector(Struct, frozen=True, eq=False):
     """A Vector is one value (float64 [series]) for each series of its table, all at one time (ms)."""
 
-    time: Final[int]
-    table: Final[LabelTable]
-    values: Final[FloatArray]
+    time: int
+    table: LabelTable
+    values: FloatArray
 
 
-@dataclass(slots=True)
-class Matrix:
+class Matrix(Struct, frozen=True, eq=False):
     """A Matrix is the samples of each series of its table, end to end.
 
     Series i has `values[offsets[i]:offsets[i+1]]` at `times[offsets[i]:offsets[i+1]]` (int64 ms, rising).
     """
 
-    table: Final[LabelTable]
-    offsets: Final[IntArray]
-    times: Final[IntArray]
-    values: Final[FloatArray]
+    table: LabelTable
+    offsets: IntArray
+    times: IntArray
+    values: FloatArray
 
 
 Value: TypeAlias = Scalar | String | Vector | Matrix
 
 
-class Spent(NamedTuple):
+class Spent(Struct, frozen=True):
     """Spent is what a query has cost: seconds, samples that it looked at, and the cells that it had at once at most.
 
     Only the values of a range are `ordered`: None for an instant query.

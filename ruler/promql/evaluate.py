@@ -13,7 +13,7 @@ import numpy as np
 
 from common.errors import QueryError
 from ruler.kernels.series.sorting import rising
-from ruler.model.arrays import ABSENT, FloatArray, IntArray
+from ruler.model.arrays import ABSENT, FloatArray
 from ruler.model.table import LabelTable, Overlay, Strings, stacked
 from ruler.promql.aggregate import aggregated
 from ruler.promql.ast import (
@@ -155,11 +155,11 @@ class Evaluation:
 
     # --- selectors ----------------------------------------------------------------------------------------------------
 
-    def _ends(self, at: At | None, offset: int, grid: Grid) -> IntArray:
+    def _ends(self, at: At | None, offset: int, grid: Grid) -> Grid:
         """The moments that a selector looks back from: one for each step, or under `@` a single one."""
         if at is None:
-            return grid.times - offset
-        return np.array([(self._edges[at] if isinstance(at, AtEdge) else at) - offset], dtype=np.int64)
+            return grid.moved(offset)
+        return Grid((self._edges[at] if isinstance(at, AtEdge) else at) - offset, 1, 1)
 
     def _select(self, selector: VectorSelector, start: int, end: int, look: Look) -> Selection:
         key = (selector.matchers, start, end, look)
@@ -186,7 +186,7 @@ class Evaluation:
         ahead = self._lookback if extension is Extension.SMOOTHED else 0
         aspect = aspect if extension is Extension.NONE else Aspect.LAST
         look = Look(aspect, back + ahead, grid.step if len(ends) > 1 else 0)
-        selection = self._select(selector, int(ends[0]) - back, int(ends[-1]) + ahead, look)
+        selection = self._select(selector, ends.start - back, ends.end + ahead, look)
         blocks, cells = [], 0
         for block in selection.blocks:
             if len(block.rows):
@@ -197,7 +197,7 @@ class Evaluation:
         self.limits.charge(len(grid) * series)  # what any function of these windows will make of them
         self.limits.expect(cells, series)
         self._note_archives(blocks, selector)
-        windows = Windows(grid.times, ends, reach, extension, self._lookback)
+        windows = Windows(grid, ends, reach, extension, self._lookback)
         return Ranged(table, blocks, windows, np.zeros(series, dtype=np.bool_))
 
     def _table_of(self, table: LabelTable, blocks: Sequence[Block | Lasts | Deferred]) -> LabelTable:
@@ -239,11 +239,11 @@ class Evaluation:
         """A range vector from the values of an expression at multiples of the subquery's step."""
         ends = self._ends(expr.at, known(expr.offset), grid)
         step, reach = known(expr.step or self._default_step), known(expr.range)
-        earliest = int(ends[0]) - reach
+        earliest = ends.start - reach
         first = (earliest // step + 1) * step
-        self.limits.hold(MOMENT * max(0, (int(ends[-1]) - first) // step))
-        inner = moments(first, int(ends[-1]), step)
-        windows = Windows(grid.times, ends, reach)
+        self.limits.hold(MOMENT * max(0, (ends.end - first) // step))
+        inner = moments(first, ends.end, step)
+        windows = Windows(grid, ends, reach)
         if len(inner) == 0:
             return Ranged(stacked((), self.strings), [], windows, np.zeros(0, dtype=np.bool_))
         frame = self.vector(expr.expr, inner)

@@ -7,11 +7,11 @@ cell without one means nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.model.table import LabelTable, Strings
@@ -30,12 +30,21 @@ class Grid:
         return self._steps
 
     @property
+    def end(self) -> int:
+        """The last moment."""
+        return self.start + (self._steps - 1) * self.step
+
+    @property
     def times(self) -> IntArray:
         """The moments; made when somebody asks, as many queries need none."""
         if self._times is None:
             end = self.start + self._steps * self.step
             self._times = np.arange(self.start, end, self.step, dtype=np.int64)
         return self._times
+
+    def moved(self, offset: int) -> Grid:
+        """As many moments, so many ms earlier."""
+        return Grid(self.start - offset, self.step, self._steps) if offset else self
 
     @property
     def instant(self) -> bool:
@@ -47,18 +56,16 @@ def moments(start: int, end: int, step: int) -> Grid:
     return Grid(start, step, max(0, (end - start) // step + 1))
 
 
-@dataclass(slots=True)
-class Frame:
+class Frame(Struct, frozen=True, eq=False):
     """A Frame is an instant vector at every step: values [steps or 1 × series], and where they are present.
 
-    A `present` of None means everywhere; `drop` says of each series that its name goes at the end of the query. Its
-    fields are Final instead of frozen, here and elsewhere in results: that takes a third of the time to make.
+    A `present` of None means everywhere; `drop` says of each series that its name goes at the end of the query.
     """
 
-    table: Final[LabelTable]
-    values: Final[FloatArray]
-    present: Final[BoolArray | None]
-    drop: Final[BoolArray]
+    table: LabelTable
+    values: FloatArray
+    present: BoolArray | None
+    drop: BoolArray
 
     @property
     def series(self) -> int:

@@ -94,10 +94,10 @@ def _held(block: Block, windows: Windows, column: int) -> tuple[IntArray, IntArr
 def _edges(scope: Scope, ranged: Ranged) -> list[tuple[IntArray, IntArray, FloatArray]]:
     """The values where an extended window begins and ends, as samples."""
     found, windows = [], ranged.windows
-    for kernel, time in (("left_edge", windows.ends - windows.reach), ("right_edge", windows.ends)):
+    for kernel, time in (("left_edge", windows.ends.start - windows.reach), ("right_edge", windows.ends.start)):
         values, present = swept(scope, ranged, kernel)
         series = np.arange(len(ranged.table)) if present is None else np.flatnonzero(present[0])
-        found.append((series, np.full(len(series), time[0]), values[0, series]))
+        found.append((series, np.full(len(series), time), values[0, series]))
     return found
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
 
 from ruler.model.arrays import BoolArray, FloatArray
 from ruler.model.table import LabelTable, Strings
@@ -16,14 +17,13 @@ from ruler.promql.window import Windows
 from ruler.storage import Aspect, Block, Deferred, Lasts
 
 
-@dataclass(slots=True, eq=False)
-class Ranged:
+class Ranged(Struct, frozen=True, eq=False):
     """A Ranged is a range vector at every step: its series (columns of its blocks, one block after the other)."""
 
-    table: Final[LabelTable]
-    blocks: Final[Sequence[Block | Lasts | Deferred]]
-    windows: Final[Windows]
-    drop: Final[BoolArray]
+    table: LabelTable
+    blocks: Sequence[Block | Lasts | Deferred]
+    windows: Windows
+    drop: BoolArray
 
 
 class Scope(Protocol):

@@ -57,7 +57,7 @@ class _Sweep:
         self._limits, self._windows, self._kernel = scope.limits, ranged.windows, kernel
         self._weight = _HEAVY if kernel in HEAVY_ONES else 1
         self._scalars = _side_by_side(scalars) if scalars else None
-        self._now = ranged.windows.now if kernel == "predict_linear" else None
+        self._now = ranged.windows.now.times if kernel == "predict_linear" else None
         steps = len(ranged.windows.ends)
         if self._scalars is not None:
             steps = max(steps, len(self._scalars))
@@ -106,7 +106,7 @@ class _Sweep:
         self.found.append(found)
 
     def _swept(self, block: Block, column: int, places: IntArray | None, left: int, right: int) -> tuple[int, int]:
-        windows, kernel, starts, ends = self._windows, self._kernel, None, self._windows.ends
+        windows, kernel, starts, ends = self._windows, self._kernel, None, self._windows.ends.times
         if block.archived:
             kernel = _OF_BUCKETS.get(kernel, kernel)
             starts, ends = windows.edges(block)

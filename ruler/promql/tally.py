@@ -24,15 +24,14 @@ class Tally(Collector):
         self._waited = self._prepared = self._evaluated = self._ordered = 0.0
 
     def add(self, spent: Spent) -> None:
-        prepared, evaluated, ordered, samples, _ = spent
         with self._lock:
             self._asked += 1
-            self._prepared += prepared
-            self._evaluated += evaluated
-            self._samples += samples
-            if ordered is not None:
+            self._prepared += spent.prepared
+            self._evaluated += spent.evaluated
+            self._samples += spent.samples
+            if spent.ordered is not None:
                 self._ranges += 1
-                self._ordered += ordered
+                self._ordered += spent.ordered
 
     def waited(self, seconds: float) -> None:
         """Add what a query waited for its turn."""

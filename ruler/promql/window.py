@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
-
 import numpy as np
+from msgspec import Struct
 
 from ruler.model.arrays import IntArray
 from ruler.promql.ast import Extension
+from ruler.promql.frame import Grid
 from ruler.storage import Block
 
 
-@dataclass(slots=True, eq=False)
-class Windows:
+class Windows(Struct, frozen=True, eq=False):
     """Windows are stretches of time (end - reach, end], one for each of `ends` [steps or 1], all ms.
 
     `now` is the moments of the evaluation [steps]. Windows with an extension look `lookback` ms beyond their edges.
     """
 
-    now: Final[IntArray]
-    ends: Final[IntArray]
-    reach: Final[int]
-    extension: Final[Extension] = Extension.NONE
-    lookback: Final[int] = 0
+    now: Grid
+    ends: Grid
+    reach: int
+    extension: Extension = Extension.NONE
+    lookback: int = 0
 
     @property
     def extended(self) -> bool:
@@ -32,7 +30,8 @@ class Windows:
 
     def edges(self, block: Block) -> tuple[IntArray, IntArray]:
         """Where they begin and end. Over buckets that is at edges of those, so none is shorter than a bucket."""
-        starts, ends = self.ends - self.reach, self.ends
+        ends = self.ends.times
+        starts = ends - self.reach
         if not block.archived or self.extended:
             return starts, ends
         until = np.array([time for time, _ in block.archived])

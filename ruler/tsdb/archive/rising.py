@@ -6,9 +6,8 @@ that spans whole buckets has what changed in all of them.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
+from msgspec.structs import replace
 
 from ruler.model.arrays import ABSENT, NEVER, FloatArray, IntArray, absent
 from ruler.storage import Block

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from common.labels import METRIC_NAME
 from ruler.kernels.cells.matching import rows_that_have
@@ -20,7 +21,7 @@ from ruler.tsdb.labels.matching import Asked, select_codes
 FEW: Final = 1 << 12  # rows of one table that are taken without a look at whether anybody still waits
 
 
-class Part(NamedTuple):
+class Part(Struct, frozen=True, eq=False):
     """A Part is the rows [low, high) of a metric's table, and what is asked of them."""
 
     table: MetricTable
@@ -55,24 +56,23 @@ def _of_one(part: Part, which: IntArray, strings: Strings) -> tuple[IntArray, La
     rows = part.rows
     names, places_of = _layout((rows.names,))
     codes = np.empty((len(which), len(names)), dtype=np.int32)
-    codes[:, names.index(METRIC_NAME)] = part.table.name
+    codes.fill(part.table.name)  # which stays in the column that no other goes to
     move(rows.codes, which, places_of[rows.names], codes, 0)
-    return rows.ids[which], LabelTable(names, codes, strings)
+    return rows.ids.take(which), LabelTable(names, codes, strings)
 
 
 def _which(part: Part, strings: Strings, pace: Pace, check: Check | None) -> IntArray:
     """Which rows of a table have what is asked."""
-    table, rows, low, high, (terms, tests) = part
-    if terms:
-        zones, found = table.zones(rows), 0
-        placed = [(rows.names.index(name), have, codes) for name, have, codes in terms]
+    rows, low, high = part.rows, part.low, part.high
+    if part.asked.terms:
+        zones, found = part.table.zones(rows), 0
         room = np.empty(high - low, dtype=np.int64)
         for start, stop in pace.stretches(low, high):
-            found += rows_that_have(rows.codes, zones, placed, start, stop, room[found:])
+            found += rows_that_have(rows.codes, zones, part.asked.terms, start, stop, room[found:])
         which = room[:found]
     else:
         which = np.arange(low, high)
-    for matcher in tests:
+    for matcher in part.asked.tests:
         which = which[select_codes(matcher, rows.codes[which, rows.names.index(matcher.name)], strings, check)]
     return which
 

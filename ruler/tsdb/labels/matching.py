@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from common.labels import METRIC_NAME
 from ruler.kernels.series.numbering import Numbering
@@ -18,7 +19,7 @@ from ruler.model.pace import Check, Pace
 from ruler.model.table import NO_LABEL, Strings
 
 Test = Callable[[str], bool]
-Term = tuple[str, bool, tuple[int, ...]]  # a label, and the codes of which it is to have one, or is to have none
+Term = tuple[int, bool, tuple[int, ...]]  # a column, and the codes of which it is to have one, or is to have none
 
 MANY: Final = 4096  # values that are judged between two checks: some milliseconds
 
@@ -37,7 +38,7 @@ class Wanted:
         return self.test(text) is not self.negated
 
 
-class Asked(NamedTuple):
+class Asked(Struct, frozen=True):
     """Asked is what matchers come to for rows that have certain labels: terms, and matchers that take a test.
 
     What holds for every row is left out, so matchers that say the same in different ways ask the same.
@@ -53,7 +54,7 @@ class Question:
     def __init__(self, matchers: Sequence[Matcher], strings: Strings) -> None:
         self.named: list[Matcher] = []
         self._strings = strings
-        self._terms: list[Term] = []
+        self._terms: list[tuple[str, bool, tuple[int, ...]]] = []  # the same of a label
         self._tests: list[Matcher] = []
         self._asked: dict[tuple[str, ...], Asked | None] = {}
         for matcher in matchers:
@@ -76,11 +77,10 @@ class Question:
         return self._asked[names]
 
     def _of(self, names: tuple[str, ...]) -> Asked | None:
-        terms = []
-        for term in self._terms:
-            name, have, codes = term
+        terms: list[Term] = []
+        for name, have, codes in self._terms:
             if codes and name in names:
-                terms.append(term)
+                terms.append((names.index(name), have, codes))
             elif (NO_LABEL in codes) is not have:
                 return None
         tests = [matcher for matcher in self._tests if matcher.name in names]

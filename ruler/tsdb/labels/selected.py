@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import numpy as np
+from msgspec import Struct
 
 from ruler.kernels.series.numbering import Numbering
 from ruler.model.arrays import IntArray
@@ -35,7 +35,7 @@ Key = tuple[tuple[Matcher, ...], tuple[int, ...]]  # and the numbers of the chun
 Name = tuple[tuple[MetricTable, int, Asked], ...]  # for each table how many rows it had, and what was asked of them
 
 
-class Lookup(NamedTuple):
+class Lookup(Struct, frozen=True, eq=False):
     """A Lookup is where the series of a selection are in one page: for each layer, a column for each series."""
 
     used: int
@@ -76,7 +76,7 @@ class Selected:
         return bool(np.isin(page.series_of[since:until], self.ids).any())
 
 
-class Known(NamedTuple):
+class Known(Struct, frozen=True, eq=False):
     """A Known is what matchers select among the first `seen` ids, or what chunks add to what is `live` of that."""
 
     selected: Selected

@@ -7,11 +7,11 @@ each series). Series with several writers at once, or on several rings, or on no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ruler.kernels.cells.layers import Layer, clashing, extent, find_layers
 from ruler.model.arrays import ABSENT, NEVER, BoolArray, IntArray, absent
@@ -76,7 +76,7 @@ def stacked(selected: Selected, rings: Sequence[Ring], start: int, end: int, pla
     return [*found, *parted.merged(start, end)]
 
 
-class _Parted(NamedTuple):
+class _Parted(Struct, frozen=True, eq=False):
     """A _Parted is a selection in two parts: the series of each stretch, and those that have to be merged by time."""
 
     stretches: list[tuple[IntArray, Stretch]]

@@ -7,10 +7,11 @@ A piece is a block of raw samples or of one plane of an archive. Where a reader 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ruler.model.arrays import ABSENT, ABSENT_BITS, NEVER, STALE, STALE_BITS, FloatArray, IntArray, absent
 from ruler.storage import Aspect, Block
@@ -32,8 +33,7 @@ EXTRA: Final = {Aspect.INSTANT: Plane.COUNT, Aspect.COUNTER: Plane.LOST}  # a se
 DOUBLED: Final = (Aspect.GAUGE, Aspect.COUNTER)  # a bucket also has what was before it
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True, eq=False):
     """A Piece is a block of one resolution (0: raw); `extra` is the second plane of an archive, in the same cells.
 
     `until` is the time (ms) up to which its series are read there.

@@ -7,9 +7,10 @@ stretches, which several threads read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from ruler.kernels.cells.lasts import LastSamples
 from ruler.kernels.cells.layers import Layer, extent
@@ -19,7 +20,7 @@ from ruler.storage import Aspect, Block, Lasts, Look
 from ruler.tsdb.select.gathering import gathered, source_of
 
 
-class Ends(NamedTuple):
+class Ends(Struct, frozen=True):
     """Ends are the windows (end - reach, end] of which only the last samples are wanted: so many, `step` ms apart.
 
     `past_stale` says that the marker of a series that ended is none of them. All times are ms.
@@ -41,7 +42,7 @@ class Ends(NamedTuple):
         return cls(first, look.step, windows, look.reach, look.aspect is Aspect.LATEST)
 
 
-class Stretch(NamedTuple):
+class Stretch(Struct, frozen=True, eq=False):
     """A Stretch is what the leaves of a ring have of some series in (start, end]; layers say which columns those are.
 
     Where there are `ends`, only the last samples of those windows are wanted.
@@ -61,7 +62,7 @@ class Stretch(NamedTuple):
     def among(self, columns: slice) -> Stretch:
         """The same for some of the series."""
         layers = [layer.among(columns) for layer in self.layers]
-        return self._replace(layers=[layer for layer in layers if layer.count])
+        return replace(self, layers=[layer for layer in layers if layer.count])
 
     def blocks(self, rows: IntArray | None = None) -> Sequence[Block | Lasts]:
         """The block of these series, if there is anything; its rows are `rows`, or else their places."""
@@ -70,7 +71,7 @@ class Stretch(NamedTuple):
         if rows is None:
             rows = np.arange(len(self.layers[0].columns))
         if self.ends is not None:
-            return [Lasts(rows, LastSamples(self.layers, source_of, *self.ends))]
+            return [Lasts(rows, LastSamples(self.layers, source_of, *astuple(self.ends)))]
         base, most, _ = extent(self.layers)
         times, stream_of, top, bottom = stacked_times(self.layers, base, most, self.start, self.end)
         if top >= bottom:
