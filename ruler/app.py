@@ -24,7 +24,7 @@ from common.errors import ConfigError
 from common.logs import facts
 from common.serving import App
 from common.version import VERSION
-from ruler.api import admin, language, status, transfer, v2
+from ruler.api import admin, language, status, targets, transfer, v2
 from ruler.api.transfer import TransferOptions
 from ruler.config import Config
 from ruler.core import Core
@@ -181,6 +181,7 @@ class Ruler:
         settings = self._settings
         v1 = (
             status.blueprint(self._view()),
+            targets.blueprint(targets.Scraping(self._scraper.targets, self._scraper.pools, settings.external_url)),
             transfer.blueprint(
                 self._db,
                 self._db.backfill(self._clock, self._loop.call),
@@ -198,8 +199,6 @@ class Ruler:
 
     def _view(self) -> status.View:
         return status.View(
-            targets=self._scraper.targets,
-            dropped=self._scraper.dropped,
             groups=self._rules.groups,
             config=lambda: self._config.yaml,
             flags=self._settings.flags,

@@ -1,21 +1,18 @@
-"""/api/v1: what the ruler shows of itself: targets, rules, alerts, and the status pages."""
+"""/api/v1: what the ruler shows of itself: rules, alerts, and the status pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from common.clock import rfc3339
-from common.textformat import Help, MetricType
-from ruler.api import params
 from ruler.api.errors import BadRequest
 from ruler.api.respond import success
 from ruler.model.golang import format_float
 from ruler.rule.status import AlertStatus, GroupStatus, RuleKind, RuleStatus
-from ruler.scrape.status import DroppedTarget, TargetStatus
 from ruler.tsdb.inspect.stats import Stats, Top
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -25,8 +22,6 @@ NEVER = "0001-01-01T00:00:00Z"
 class View:
     """A View is what the status pages may see of the ruler; each call gives the state of this moment."""
 
-    targets: Callable[[], Sequence[TargetStatus]]
-    dropped: Callable[[], Sequence[DroppedTarget]]
     groups: Callable[[], Sequence[GroupStatus]]
     config: Callable[[], str]  # YAML, secrets redacted
     flags: Mapping[str, str]
@@ -38,39 +33,6 @@ class View:
 def blueprint(view: View) -> Blueprint:
     """The routes that show `view`."""
     routes = Blueprint("status", __name__)
-
-    @routes.get("/targets")
-    def targets() -> Response:
-        state = params.choices(request.values, "state", ("active", "dropped", "any"), "any")
-        pool = request.values.get("scrapePool", "")
-        active = [target for target in view.targets() if pool in ("", target.pool)]
-        dropped = [target for target in view.dropped() if pool in ("", target.pool)]
-        counts = {target.pool: 0 for target in active}
-        for target in dropped:
-            counts[target.pool] = counts.get(target.pool, 0) + 1
-        return success(
-            {
-                "activeTargets": [_target(target) for target in active] if state != "dropped" else [],
-                "droppedTargets": [
-                    {"discoveredLabels": dict(target.discovered), "scrapePool": target.pool} for target in dropped
-                ]
-                if state != "active"
-                else [],
-                "droppedTargetCounts": counts,
-            }
-        )
-
-    @routes.get("/scrape_pools")
-    def scrape_pools() -> Response:
-        pools = {target.pool for target in view.targets()} | {target.pool for target in view.dropped()}
-        return success({"scrapePools": sorted(pools)})
-
-    @routes.get("/metadata")
-    def metadata() -> Response:
-        wanted, limit = request.values.get("metric", ""), params.limit_of(request.values)
-        found = _metadata(view.targets())
-        names = [name for name in found if wanted in ("", name)]
-        return success({name: [found[name]] for name in (names[:limit] if limit else names)})
 
     @routes.route("/query_exemplars", methods=["GET", "POST"])
     def query_exemplars() -> Response:
@@ -136,39 +98,6 @@ def written_time(milliseconds: int | None) -> str:
     if milliseconds is None:
         return NEVER
     return rfc3339(milliseconds).removesuffix("Z").rstrip("0").rstrip(".") + "Z"
-
-
-def _target(target: TargetStatus) -> dict[str, Any]:
-    return {
-        "discoveredLabels": dict(target.discovered),
-        "labels": dict(target.labels),
-        "scrapePool": target.pool,
-        "scrapeUrl": target.url,
-        "globalUrl": target.url,
-        "lastError": target.last_error,
-        "lastScrape": written_time(target.last_scrape),
-        "lastScrapeDuration": target.last_duration,
-        "health": str(target.health),
-        "scrapeInterval": target.interval,
-        "scrapeTimeout": target.timeout,
-        "refusedSamples": asdict(target.mistimed),
-        "refusedSeries": target.refused_series,
-    }
-
-
-def _metadata(targets: Sequence[TargetStatus]) -> dict[str, dict[str, str]]:
-    """Type and help of each metric, as the first target that exposes it says."""
-    found: dict[str, dict[str, str]] = {}
-    for target in targets:
-        mine: dict[str, dict[str, str]] = {}
-        for entry in target.metadata():
-            about = mine.setdefault(entry.metric, {"type": "unknown", "unit": "", "help": ""})
-            if isinstance(entry, Help):
-                about["help"] = entry.text
-            else:
-                about["type"] = "unknown" if entry.type is MetricType.UNTYPED else str(entry.type)
-        found = {**mine, **found}
-    return found
 
 
 def _tsdb(stats: Stats) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Failed scrapes as lines of JSON, in the files that `scrape_failure_log_file` names.
 
-Files are opened when a config is applied, each anew at every reload, so that they can be rotated. The event loop writes:
-a line is one `write`, and a file that cannot be written is told of once.
+Files are opened when a config is applied, each anew at every reload, so that they can be rotated. A line is one `write`
+of the event loop's, and a file that cannot be written is told of once.
 """
 
 from __future__ import annotations

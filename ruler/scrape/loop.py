@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter as clock  # the event loop's own clock has only milliseconds
 
 import numpy as np
@@ -100,7 +100,7 @@ class ScrapeLoop:
     def discovered_as(self, target: Target) -> None:
         """The same target was found with other discovered labels."""
         self.target = target
-        self._publish(self.status.health, self.status.last_error, self.status.last_scrape, self.status.last_duration)
+        self.status = replace(self.status, discovered=target.discovered)
 
     def tick(self, due: int, now: int) -> None:
         """Start a scrape, unless the last one is still running."""
@@ -169,7 +169,7 @@ class ScrapeLoop:
                 self._appended(appended)
         if columns.refused:
             self._metrics.over_series_limit(self.target.pool, columns.refused)
-        self._publish(Health.UP, "", time, seconds, columns)
+        self._publish(Health.UP, "", time, seconds, columns, columns.scraped)
 
     def _revalidate(self) -> None:
         """After the storage has forgotten series, ask anew for those of them that the page has."""
@@ -200,7 +200,7 @@ class ScrapeLoop:
         self._failures.note(self._failure_file, time, self.target.pool, self.target.url, str(error))
         if self.status.last_error != str(error):
             log.debug("scrape failed", extra=facts(target=self.target.url, error=error))
-        self._publish(Health.DOWN, str(error), time, seconds)
+        self._publish(Health.DOWN, str(error), time, seconds, scraped=scraped)
 
     def _append(self, due: int, time: int, series: IntArray, values: Sequence[FloatArray]) -> None:
         self._appended(self._stream.append(due, time, series, np.concatenate(values)))
@@ -225,12 +225,18 @@ class ScrapeLoop:
         return error.reason is ScrapeFailure.TOO_LARGE
 
     def _publish(
-        self, health: Health, error: str, time: int | None, seconds: float, columns: Columns | None = None
+        self,
+        health: Health,
+        error: str,
+        time: int | None,
+        seconds: float,
+        columns: Columns | None = None,
+        scraped: int = 0,
     ) -> None:
         old = self.status
         self.status = TargetStatus(
             old.pool,
-            self.target.discovered,
+            old.discovered,
             old.labels,
             old.url,
             old.interval,
@@ -241,6 +247,7 @@ class ScrapeLoop:
             seconds,
             old.comments if columns is None else columns.comments,
             old.refused_series if columns is None else columns.refused,
+            scraped,
             self._mistimed,
         )
 

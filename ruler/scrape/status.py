@@ -45,7 +45,8 @@ class TargetStatus:
 
     `discovered` are its labels before relabelling, `interval` and `timeout` as Prometheus writes durations.
     `last_scrape` is ms, None before the first; `last_duration` is seconds. `comments` are the lines of its last page
-    that carry no value, `refused_series` how many of its samples were left out because their series was one too many.
+    that carry no value, `refused_series` how many of its samples were left out because their series was one too many;
+    `samples` is how many the last scrape found.
     """
 
     pool: str
@@ -60,6 +61,7 @@ class TargetStatus:
     last_duration: float = 0.0
     comments: Sequence[bytes] = ()
     refused_series: int = 0
+    samples: int = 0
     mistimed: Mistimed = Mistimed()
 
     def metadata(self) -> Iterator[Help | Type]:

@@ -1,7 +1,7 @@
 """Samples that bring their own times: a stream for each series, because no two need share a time.
 
-With `track_timestamps_staleness` a series that is gone is marked stale at the time of the scrape that misses it; without
-it nothing is marked, as in Prometheus.
+With `track_timestamps_staleness` a series that is gone is marked stale at the time of the scrape that misses it;
+without it nothing is marked, as in Prometheus.
 """
 
 from __future__ import annotations
