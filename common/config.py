@@ -222,6 +222,8 @@ def _plainly(problem: str, path: Path_, type_: Any, value: Any) -> tuple[str, Pa
             return "empty or null", path
         shown = f": {_at(value, path)!r}" if wanted in _TELLING else ""
         return _WANTED.get(wanted, problem[:1].lower() + problem[1:]) + shown, path
+    if problem == "Expected `array` of length >= 1":
+        return "cannot be empty", path
     if words := words_of(type_at(type_, path)):
         return f"unknown word {_at(value, path)!r} (there are {', '.join(words)})", path
     return problem[:1].lower() + problem[1:], path

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 
@@ -60,8 +60,10 @@ def nothing_of(field: msgspec.structs.FieldInfo) -> Any:
 
 
 def in_words_of(type_: Any, value: Any) -> Any:
-    """`value` with the words that YAML has for truth and numbers read where `type_` wants those."""
-    type_ = _given(type_)
+    """`value` with the words that YAML has for truth and numbers read where `type_` wants those; '' is no word."""
+    optional, type_ = type_, _given(type_)
+    if value == "" and optional is not type_ and words_of(type_):
+        return None
     if isinstance(value, dict):
         return {key: in_words_of(_below(type_, key), held) for key, held in value.items()}
     if isinstance(value, list):
@@ -79,7 +81,9 @@ def words_of(type_: Any) -> tuple[str, ...]:
 
 
 def _given(type_: Any) -> Any:
-    """A type less the possibility that nothing is given."""
+    """A type less the possibility that nothing is given, and less its bounds."""
+    if get_origin(type_) is Annotated:
+        return get_args(type_)[0]
     members = [member for member in get_args(type_) if member is not NoneType]
     return members[0] if NoneType in get_args(type_) and len(members) == 1 else type_
 

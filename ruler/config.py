@@ -24,7 +24,8 @@ from ruler.notify.config import ReceiverSettings, build_receivers, receiver_of
 from ruler.notify.receiver import Receiver
 from ruler.promql.parser import parse_selector
 from ruler.rule.config import GroupConfig, load_rules
-from ruler.scrape.config import GlobalSettings, ScrapeSettings, check, native_histogram_keys
+from ruler.scrape.check import check, check_global
+from ruler.scrape.config import GlobalSettings, ScrapeSettings, native_histogram_keys
 from ruler.scrape.http.client import client_of
 from ruler.tsdb.config import Storage, StorageSettings, build_archives, build_storage, storage_warnings
 
@@ -100,6 +101,7 @@ class Config:
     notify: Notify
     builtin_alerts: bool
     warnings: tuple[str, ...]
+    files: tuple[str, ...]  # absolute patterns of what it was read from
     settings: PrometheusSettings  # as they were written
 
     @property
@@ -118,6 +120,7 @@ def load(
     """
     document = load_yaml(path)
     settings = document.decode(PrometheusSettings)
+    check_global(settings.global_, document)
     jobs = check(settings.global_, settings.scrape_configs, document)
     _try_clients(jobs, document)
     _refuse_alertmanagers(settings, document)
@@ -130,7 +133,7 @@ def load(
     return Config(
         scrape_configs=jobs,
         groups=groups,
-        evaluation_interval=settings.global_.evaluation_interval,
+        evaluation_interval=settings.global_.evaluation,
         external_labels=Labels(
             {name: _expanded(value, os.environ) for name, value in settings.global_.external_labels.items()}
         ),
@@ -138,15 +141,29 @@ def load(
         notify=_Notifications(Secret(notify_url) if notify_url else None, memory).read(tocsin, ours),
         builtin_alerts=tocsin.builtin_alerts,
         warnings=tuple(warnings),
+        files=_sources(path, tocsin_path, settings, tocsin),
         settings=settings,
     )
+
+
+def _sources(
+    path: Path, tocsin_path: Path | None, settings: PrometheusSettings, tocsin: TocsinSettings
+) -> tuple[str, ...]:
+    """Absolute patterns of all files that a Config is read from, but those that discovery reads again by itself."""
+    folder = path.absolute().parent
+    found = [glob.escape(str(path.absolute())), *(str(folder / pattern) for pattern in settings.rule_files)]
+    if tocsin_path is not None:
+        found.append(glob.escape(str(tocsin_path.absolute())))
+        if tocsin.notify_file:
+            found.append(glob.escape(str(tocsin_path.absolute().parent / tocsin.notify_file)))
+    return tuple(found)
 
 
 def _try_clients(jobs: Sequence[ScrapeSettings], document: Document) -> None:
     """Find certificates that cannot be used now, not when the first target is scraped."""
     for index, job in enumerate(jobs):
         try:
-            client_of(job)
+            client_of(job, job.body_cap)
         except ConfigError as error:
             raise document.error(error.problem, ("scrape_configs", index, "tls_config")) from None
 

@@ -1,32 +1,55 @@
-"""What prometheus.yml says about scraping: `global` and `scrape_configs`, with Prometheus's defaults and checks.
+"""What prometheus.yml says about scraping: `global` and `scrape_configs`, key by key, with Prometheus's defaults.
 
-`check` turns the blocks as written into jobs that are complete: inherited values filled in, paths made absolute.
-Keys of native histograms are accepted and named for one warning; every other unknown key is refused by Settings.
+What a job leaves out is filled in by check.py, which also refuses what Prometheus would: nothing here is inherited.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
-from common.config import Document, Duration, Settings
+from common.config import Duration, Settings
 from common.durations import MINUTE, SECOND
-from common.errors import ParseError
-from common.labels import METRIC_NAME
+from common.secrets import Url
 from common.sizes import parse_size
-from ruler.model.matcher import compile_regex
-from ruler.scrape.http.settings import ClientSettings, Problems, client_in, client_problems
+from ruler.scrape.http.settings import ClientSettings
 from ruler.scrape.relabel import RelabelRule
 
 DEFAULT_BODY_CAP = 64 << 20  # inflated bytes of one page, where body_size_limit says nothing
 
-_FILE_SD_PATTERN = re.compile(r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)")
-_RESERVED = ("job", "instance")
 
-Path_ = tuple[str | int, ...]
+class Protocol(StrEnum):
+    """A format of pages, as `scrape_protocols` calls it."""
+
+    PROTOBUF = "PrometheusProto"
+    OPENMETRICS_1 = "OpenMetricsText1.0.0"
+    OPENMETRICS_0 = "OpenMetricsText0.0.1"
+    TEXT_1 = "PrometheusText1.0.0"
+    TEXT_0 = "PrometheusText0.0.4"
+
+
+DEFAULT_PROTOCOLS = (Protocol.OPENMETRICS_1, Protocol.OPENMETRICS_0, Protocol.TEXT_1, Protocol.TEXT_0)
+
+Protocols = Annotated[tuple[Protocol, ...], msgspec.Meta(min_length=1)]  # where they are given
+
+
+class NameValidation(StrEnum):
+    """Which names of metrics and labels are taken."""
+
+    UTF8 = "utf8"
+    LEGACY = "legacy"
+
+
+class NameEscaping(StrEnum):
+    """How a target is asked to write names that are not of the classic kind."""
+
+    ALLOW_UTF8 = "allow-utf-8"
+    UNDERSCORES = "underscores"
+    DOTS = "dots"
+    VALUES = "values"
 
 
 class StaticGroup(Settings, frozen=True):
@@ -46,7 +69,7 @@ class FileDiscovery(Settings, frozen=True):
 class HTTPDiscovery(ClientSettings, frozen=True, kw_only=True):
     """A URL that lists target groups, as JSON."""
 
-    url: str
+    url: Url
     refresh_interval: Duration = Duration(MINUTE)
 
 
@@ -69,7 +92,7 @@ class DockerFilter(Settings, frozen=True):
 class DockerDiscovery(ClientSettings, frozen=True, kw_only=True):
     """A Docker daemon whose containers are targets, each of their ports one."""
 
-    host: str
+    host: Url
     port: int = 80
     filters: tuple[DockerFilter, ...] = ()
     host_networking_host: str = "localhost"
@@ -82,7 +105,7 @@ class GlobalSettings(Settings, frozen=True):
 
     scrape_interval: Duration = Duration(MINUTE)
     scrape_timeout: Duration | None = None
-    scrape_protocols: tuple[str, ...] = ()
+    scrape_protocols: Protocols = ()
     evaluation_interval: Duration = Duration(MINUTE)
     rule_query_offset: Duration = Duration(0)
     external_labels: dict[str, str] = msgspec.field(default_factory=dict)
@@ -95,27 +118,52 @@ class GlobalSettings(Settings, frozen=True):
     label_name_length_limit: int = 0
     label_value_length_limit: int = 0
     keep_dropped_targets: int = 0
-    metric_name_validation_scheme: str = ""
-    metric_name_escaping_scheme: str = ""
+    metric_name_validation_scheme: NameValidation | None = None
+    metric_name_escaping_scheme: NameEscaping | None = None
     extra_scrape_metrics: bool | None = None
     scrape_native_histograms: bool | None = None
     convert_classic_histograms_to_nhcb: bool | None = None
     always_scrape_classic_histograms: bool | None = None
 
     @property
+    def interval(self) -> int:
+        """The interval (ms) between scrapes that is in force; 0 is as if it were not given."""
+        return self.scrape_interval or Duration(MINUTE)
+
+    @property
     def timeout(self) -> int:
         """The timeout (ms) in force: 10 s, or the interval where that is shorter."""
-        return min(10 * SECOND, self.scrape_interval) if self.scrape_timeout is None else self.scrape_timeout
+        return self.scrape_timeout or min(10 * SECOND, self.interval)
+
+    @property
+    def evaluation(self) -> int:
+        """The interval (ms) between evaluations of rules that is in force."""
+        return self.evaluation_interval or Duration(MINUTE)
+
+    @property
+    def validation(self) -> NameValidation:
+        """Which names are taken where a job does not say."""
+        return self.metric_name_validation_scheme or NameValidation.UTF8
+
+    @property
+    def escaping(self) -> NameEscaping:
+        """How other names are asked to be written where a job does not say."""
+        return self.metric_name_escaping_scheme or escaping_of(self.validation)
+
+
+def escaping_of(validation: NameValidation) -> NameEscaping:
+    """The escaping that goes with a validation."""
+    return NameEscaping.UNDERSCORES if validation is NameValidation.LEGACY else NameEscaping.ALLOW_UTF8
 
 
 class ScrapeSettings(ClientSettings, frozen=True, kw_only=True):
     """One job: where its targets come from, how they are fetched and what becomes of their labels."""
 
-    job_name: str
+    job_name: str = ""
     scrape_interval: Duration | None = None
     scrape_timeout: Duration | None = None
-    scrape_protocols: tuple[str, ...] = ()
-    fallback_scrape_protocol: str = ""
+    scrape_protocols: Protocols = ()
+    fallback_scrape_protocol: Protocol | None = None
     metrics_path: str = "/metrics"
     scheme: str = "http"
     params: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
@@ -131,8 +179,8 @@ class ScrapeSettings(ClientSettings, frozen=True, kw_only=True):
     label_name_length_limit: int = 0
     label_value_length_limit: int = 0
     keep_dropped_targets: int = 0
-    metric_name_validation_scheme: str = ""
-    metric_name_escaping_scheme: str = ""
+    metric_name_validation_scheme: NameValidation | None = None
+    metric_name_escaping_scheme: NameEscaping | None = None
     extra_scrape_metrics: bool | None = None
     static_configs: tuple[StaticGroup, ...] = ()
     file_sd_configs: tuple[FileDiscovery, ...] = ()
@@ -158,9 +206,36 @@ class ScrapeSettings(ClientSettings, frozen=True, kw_only=True):
         return self.scrape_timeout or min(Duration(10 * SECOND), self.interval)
 
     @property
+    def body_limit(self) -> int:
+        """How many bytes a page may have, inflated, after the files; 0 where they say nothing."""
+        return parse_size(self.body_size_limit)
+
+    @property
     def body_cap(self) -> int:
-        """How many bytes a page may have, inflated."""
-        return parse_size(self.body_size_limit) or DEFAULT_BODY_CAP
+        """How many bytes a page may have, inflated: never without a bound."""
+        return self.body_limit or DEFAULT_BODY_CAP
+
+    @property
+    def protocols(self) -> tuple[Protocol, ...]:
+        """The formats to ask for, the best first."""
+        return self.scrape_protocols or DEFAULT_PROTOCOLS
+
+    @property
+    def legacy_names(self) -> bool:
+        """Whether names must be of the classic kind."""
+        return self.metric_name_validation_scheme is NameValidation.LEGACY
+
+    @property
+    def escaping(self) -> NameEscaping:
+        """How other names are asked to be written."""
+        return self.metric_name_escaping_scheme or escaping_of(
+            self.metric_name_validation_scheme or NameValidation.UTF8
+        )
+
+    @property
+    def extra_metrics(self) -> bool:
+        """Whether the series of `extra_scrape_metrics` are written."""
+        return bool(self.extra_scrape_metrics)
 
 
 NATIVE_HISTOGRAM_KEYS = (
@@ -172,7 +247,7 @@ NATIVE_HISTOGRAM_KEYS = (
 )
 
 
-def native_histogram_keys(global_: GlobalSettings, jobs: Sequence[ScrapeSettings]) -> list[str]:
+def native_histogram_keys(global_: GlobalSettings, jobs: Iterable[ScrapeSettings]) -> list[str]:
     """The keys for native histograms that are given, for the one warning that they have no effect yet."""
     blocks = [("global", global_), *((f"scrape_configs[{index}]", job) for index, job in enumerate(jobs))]
     return [
@@ -183,105 +258,6 @@ def native_histogram_keys(global_: GlobalSettings, jobs: Sequence[ScrapeSettings
     ]
 
 
-def check(global_: GlobalSettings, jobs: Sequence[ScrapeSettings], document: Document) -> tuple[ScrapeSettings, ...]:
-    """The jobs, complete; raises ConfigError with the line of the first thing that Prometheus would refuse too."""
-    for path, problem in _global_problems(global_):
-        raise document.error(problem, ("global", *path))
-    names: set[str] = set()
-    complete = []
-    for index, job in enumerate(jobs):
-        where: Path_ = ("scrape_configs", index)
-        if not job.job_name:
-            raise document.error("job_name is empty", (*where, "job_name"))
-        if job.job_name in names:
-            raise document.error(f"found multiple scrape configs with job name {job.job_name!r}", (*where, "job_name"))
-        names.add(job.job_name)
-        for path, problem in _job_problems(global_, job):
-            raise document.error(problem, (*where, *path))
-        complete.append(_completed(global_, job, Path(document.file).absolute().parent))
-    return tuple(complete)
-
-
-def _global_problems(global_: GlobalSettings) -> Problems:
-    if global_.scrape_interval <= 0:
-        yield ("scrape_interval",), "must be longer than 0s"
-    if global_.evaluation_interval <= 0:
-        yield ("evaluation_interval",), "must be longer than 0s"
-    if global_.timeout > global_.scrape_interval:
-        yield ("scrape_timeout",), "global scrape timeout greater than scrape interval"
-    if global_.scrape_timeout == 0:
-        yield ("scrape_timeout",), "must be longer than 0s"
-    for name in global_.external_labels:
-        if not name or name == METRIC_NAME:
-            yield ("external_labels", name), f"{name!r} is not a valid label name"
-
-
-def _job_problems(global_: GlobalSettings, job: ScrapeSettings) -> Problems:
-    interval = global_.scrape_interval if job.scrape_interval is None else job.scrape_interval
-    if interval <= 0:
-        yield ("scrape_interval",), "must be longer than 0s"
-    if job.scrape_timeout is not None and job.scrape_timeout > interval:
-        yield (
-            ("scrape_timeout",),
-            f"scrape timeout greater than scrape interval for scrape config with job name {job.job_name!r}",
-        )
-    if job.scrape_timeout == 0:
-        yield ("scrape_timeout",), "must be longer than 0s"
-    if job.scheme not in ("http", "https"):
-        yield ("scheme",), f"must be http or https: {job.scheme!r}"
-    if job.sample_limit < 0:
-        yield ("sample_limit",), f"must not be negative: {job.sample_limit}"
-    try:
-        parse_size(job.body_size_limit)
-    except ValueError as error:
-        yield ("body_size_limit",), str(error)
-    yield from client_problems(job)
-    for index, group in enumerate(job.static_configs):
-        for place, target in enumerate(group.targets):
-            if problem := address_problem(target):
-                yield ("static_configs", index, "targets", place), problem
-        for name in group.labels:
-            if not name:
-                yield ("static_configs", index, "labels", name), f"{name!r} is not a valid label name"
-    for index, discovery in enumerate(job.file_sd_configs):
-        if not discovery.files:
-            yield ("file_sd_configs", index), "file service discovery config must contain at least one path name"
-        if discovery.refresh_interval <= 0:
-            yield ("file_sd_configs", index, "refresh_interval"), "must be longer than 0s"
-        for place, name in enumerate(discovery.files):
-            if not _FILE_SD_PATTERN.fullmatch(name):
-                yield ("file_sd_configs", index, "files", place), f"path name {name!r} is not valid for file discovery"
-    for key in ("relabel_configs", "metric_relabel_configs"):
-        for index, rule in enumerate(getattr(job, key)):
-            for path, problem in _rule_problems(rule):
-                yield (key, index, *path), problem
-
-
-def _rule_problems(rule: RelabelRule) -> Problems:
-    try:
-        compile_regex(rule.regex)
-    except ParseError as error:
-        yield ("regex",), error.problem
-    if problem := rule.problem():
-        yield (), problem
-
-
 def address_problem(address: str) -> str:
     """What is wrong with a target's address; empty when nothing is."""
     return f"{address!r} is not a valid hostname (write it like host:9100)" if "/" in address else ""
-
-
-def _completed(global_: GlobalSettings, job: ScrapeSettings, folder: Path) -> ScrapeSettings:
-    interval = global_.scrape_interval if job.scrape_interval is None else job.scrape_interval
-    timeout = Duration(min(global_.timeout, interval)) if job.scrape_timeout is None else job.scrape_timeout
-
-    def absolute(name: str) -> str:
-        return str(folder / name) if name else ""
-
-    replace = msgspec.structs.replace
-    discoveries = tuple(
-        replace(discovery, files=tuple(absolute(name) for name in discovery.files)) for discovery in job.file_sd_configs
-    )
-    return replace(
-        client_in(job, folder), scrape_interval=interval, scrape_timeout=timeout, file_sd_configs=discoveries
-    )

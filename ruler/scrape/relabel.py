@@ -7,11 +7,13 @@ here: config.py checks.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
 from common.config import Settings
+from common.labels import is_label_name
 from ruler.model.golang import expand
 from ruler.model.matcher import compile_regex
 
@@ -40,6 +42,12 @@ class Action(StrEnum):
         return next((action for action in cls if action.value == lower), None)
 
 
+_WRITERS = frozenset(
+    (Action.REPLACE, Action.HASHMOD, Action.LOWERCASE, Action.UPPERCASE, Action.KEEPEQUAL, Action.DROPEQUAL)
+)
+_LEGACY_TARGET = re.compile(r"(?:(?:[a-zA-Z_]|\$(?:\{\w+\}|\w+))+\w*)+\Z")
+
+
 class RelabelRule(Settings, frozen=True):
     """A RelabelRule changes one label set, or drops it."""
 
@@ -51,26 +59,25 @@ class RelabelRule(Settings, frozen=True):
     target_label: str = ""
     replacement: str = WHOLE_MATCH
 
-    def problem(self) -> str:
-        """What is wrong with this rule, in Prometheus's words; empty when it can be applied."""
+    def problem(self, *, legacy: bool = False) -> str:
+        """What is wrong with this rule, in Prometheus's words; empty when it can be applied.
+
+        `legacy` is for jobs whose names must be of the classic kind.
+        """
         action = self.action
         if action is Action.HASHMOD and self.modulus <= 0:
             return "relabel configuration for hashmod requires non-zero modulus"
-        writes = {
-            Action.REPLACE,
-            Action.HASHMOD,
-            Action.LOWERCASE,
-            Action.UPPERCASE,
-            Action.KEEPEQUAL,
-            Action.DROPEQUAL,
-        }
-        if action in writes and not self.target_label:
+        if action in _WRITERS and not self.target_label:
             return f"relabel configuration for {action} action requires 'target_label' value"
+        if legacy and action in _WRITERS and not self._is_legacy_target(self.target_label):
+            return f"{self.target_label!r} is invalid 'target_label' for {action} action"
         default = RelabelRule()
         fixed = action in (Action.LOWERCASE, Action.UPPERCASE, Action.KEEPEQUAL, Action.DROPEQUAL)
         if fixed and self.replacement != default.replacement:
             return f"'replacement' can not be set for {action} action"
-        if action is Action.LABELMAP and not self.replacement:
+        if action is Action.LABELMAP and (
+            not self.replacement or (legacy and not _LEGACY_TARGET.match(self.replacement))
+        ):
             return f"{self.replacement!r} is invalid 'replacement' for {action} action"
         extra = self.modulus or self.separator != default.separator or self.replacement != default.replacement
         if action in (Action.KEEPEQUAL, Action.DROPEQUAL) and (extra or self.regex != default.regex):
@@ -78,6 +85,11 @@ class RelabelRule(Settings, frozen=True):
         if action in (Action.LABELDROP, Action.LABELKEEP) and (extra or self.source_labels or self.target_label):
             return f"{action} action requires only 'regex', and no other fields"
         return ""
+
+    def _is_legacy_target(self, target: str) -> bool:
+        if self.action is Action.REPLACE and "$" in target:
+            return _LEGACY_TARGET.match(target) is not None
+        return is_label_name(target)
 
 
 def relabel(labels: Mapping[str, str], rules: Sequence[RelabelRule]) -> dict[str, str] | None:

@@ -8,12 +8,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
 from common.config import Settings
-from common.secrets import Secret
+from common.secrets import Secret, Url
 
+RESERVED_HEADERS = frozenset(  # which belong to the request, or have keys of their own
+    (
+        "authorization",
+        "host",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "user-agent",
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "www-authenticate",
+        "accept-encoding",
+        "x-prometheus-remote-write-version",
+        "x-prometheus-remote-read-version",
+        "x-prometheus-scrape-timeout-seconds",
+        "x-amz-date",
+        "x-amz-security-token",
+        "x-amz-content-sha256",
+    )
+)
 TLS_VERSIONS = ("", "TLS10", "TLS11", "TLS12", "TLS13")
 
 Problems = Iterator[tuple[tuple[str | int, ...], str]]  # where in a block, and what is wrong there
@@ -54,7 +77,7 @@ class TLSSettings(Settings, frozen=True):
 class ProxySettings(Settings, frozen=True):
     """Through which proxy requests go."""
 
-    proxy_url: str = ""
+    proxy_url: Url = Url("")
     no_proxy: str = ""
     proxy_from_environment: bool = False
     proxy_connect_header: dict[str, tuple[Secret, ...]] = msgspec.field(default_factory=dict)
@@ -67,7 +90,7 @@ class OAuth2(ProxySettings, frozen=True):
     client_secret: Secret = Secret("")
     client_secret_file: str = ""
     scopes: tuple[str, ...] = ()
-    token_url: str = ""
+    token_url: Url = Url("")
     endpoint_params: dict[str, str] = msgspec.field(default_factory=dict)
     tls_config: TLSSettings = TLSSettings()
 
@@ -99,34 +122,99 @@ Client = TypeVar("Client", bound=ClientSettings)
 
 def client_problems(client: ClientSettings) -> Problems:
     """What Prometheus would refuse in a client block."""
-    basic, bearer, tls = client.basic_auth, client.authorization, client.tls_config
-    if basic is not None and bearer is not None:
-        yield ("authorization",), "at most one of basic_auth & authorization must be configured"
+    yield from _authentication_problems(client)
+    if client.oauth2 is not None:
+        yield from _within("oauth2", _oauth_problems(client.oauth2))
+    yield from _proxy_problems(client)
+    for name in client.http_headers:
+        if name.lower() in RESERVED_HEADERS:
+            yield ("http_headers", name), f"setting header {name!r} is not allowed"
+    yield from _within("tls_config", _tls_problems(client.tls_config))
+
+
+def _authentication_problems(client: ClientSettings) -> Problems:
+    basic, bearer = client.basic_auth, client.authorization
+    if client.bearer_token and client.bearer_token_file:
+        yield ("bearer_token_file",), "at most one of bearer_token & bearer_token_file must be configured"
+    older = "bearer_token" if client.bearer_token else "bearer_token_file" if client.bearer_token_file else ""
+    if older and (basic is not None or client.oauth2 is not None):
+        yield (older,), "at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured"
     if basic is not None and basic.username and basic.username_file:
         yield ("basic_auth",), "at most one of basic_auth username & username_file must be configured"
     if basic is not None and basic.password and basic.password_file:
         yield ("basic_auth",), "at most one of basic_auth password & password_file must be configured"
-    if bearer is not None and bearer.type.strip().lower() == "basic":
-        yield ("authorization", "type"), 'authorization type cannot be set to "basic", use "basic_auth" instead'
-    if bearer is not None and bearer.credentials and bearer.credentials_file:
-        yield ("authorization",), "at most one of authorization credentials & credentials_file must be configured"
+    if bearer is not None:
+        if older:
+            yield ("authorization",), "authorization is not compatible with bearer_token & bearer_token_file"
+        if bearer.credentials and bearer.credentials_file:
+            yield ("authorization",), "at most one of authorization credentials & credentials_file must be configured"
+        if bearer.type.strip().lower() == "basic":
+            problem = 'authorization type cannot be set to "basic", use "basic_auth" instead'
+            yield ("authorization", "type"), problem
+    if sum(way is not None for way in (basic, bearer, client.oauth2)) > 1:
+        last = "oauth2" if client.oauth2 is not None else "authorization"
+        yield (last,), "at most one of basic_auth, oauth2 & authorization must be configured"
+
+
+def _oauth_problems(oauth2: OAuth2) -> Problems:
+    if not oauth2.client_id:
+        yield ("client_id",), "oauth2 client_id must be configured"
+    if not oauth2.token_url:
+        yield ("token_url",), "oauth2 token_url must be configured"
+    if oauth2.client_secret and oauth2.client_secret_file:
+        yield ("client_secret_file",), "at most one of oauth2 client_secret & client_secret_file must be configured"
+    yield from _proxy_problems(oauth2)
+    yield from _within("tls_config", _tls_problems(oauth2.tls_config))
+
+
+def _proxy_problems(settings: ProxySettings) -> Problems:
+    if settings.proxy_url and (problem := url_problem(settings.proxy_url)):
+        yield ("proxy_url",), problem
+    environment = settings.proxy_from_environment
+    if settings.proxy_connect_header and not environment and not settings.proxy_url:
+        problem = "if proxy_connect_header is configured, proxy_url or proxy_from_environment must also be configured"
+        yield ("proxy_connect_header",), problem
+    if environment and settings.proxy_url:
+        yield ("proxy_url",), "if proxy_from_environment is configured, proxy_url must not be configured"
+    if environment and settings.no_proxy:
+        yield ("no_proxy",), "if proxy_from_environment is configured, no_proxy must not be configured"
+    if settings.no_proxy and not environment and not settings.proxy_url:
+        yield ("no_proxy",), "if no_proxy is configured, proxy_url must also be configured"
+
+
+def url_problem(url: Url) -> str:
+    """Why `url` is none; empty when it is one."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  (which only this looks at)
+    except ValueError as error:
+        return f"not a URL: {url!r}: {error}"
+    return f"not a URL: {url!r}: missing protocol scheme" if url.startswith(":") else ""
+
+
+def _tls_problems(tls: TLSSettings) -> Problems:
     for inline, file, name in (
         (tls.ca, tls.ca_file, "ca"),
         (tls.cert, tls.cert_file, "cert"),
         (tls.key, tls.key_file, "key"),
     ):
         if inline and file:
-            yield ("tls_config",), f"at most one of {name} and {name}_file must be configured"
-    if bool(tls.cert or tls.cert_file) != bool(tls.key or tls.key_file):
-        yield (
-            ("tls_config",),
-            "exactly one of key or key_file must be configured when a client certificate is configured",
-        )
-    for key, version in (("min_version", tls.min_version), ("max_version", tls.max_version)):
+            yield (), f"at most one of {name} and {name}_file must be configured"
+    certificate, key = tls.cert or tls.cert_file, tls.key or tls.key_file
+    if certificate and not key:
+        yield (), "exactly one of key or key_file must be configured when a client certificate is configured"
+    if key and not certificate:
+        yield (), "exactly one of cert or cert_file must be configured when a client key is configured"
+    for name, version in (("min_version", tls.min_version), ("max_version", tls.max_version)):
         if version not in TLS_VERSIONS:
-            yield ("tls_config", key), f"unknown TLS version: {version!r}"
+            yield (name,), f"unknown TLS version: {version!r} (there are {', '.join(filter(None, TLS_VERSIONS))})"
     if tls.min_version and tls.max_version and tls.max_version < tls.min_version:
-        yield ("tls_config",), "tls_config.max_version must be greater than or equal to tls_config.min_version"
+        yield (), "tls_config.max_version must be greater than or equal to tls_config.min_version"
+
+
+def _within(key: str, problems: Problems) -> Problems:
+    for path, problem in problems:
+        yield (key, *path), problem
 
 
 def client_in(client: Client, folder: Path) -> Client:
@@ -135,14 +223,29 @@ def client_in(client: Client, folder: Path) -> Client:
     def absolute(name: str) -> str:
         return str(folder / name) if name else ""
 
+    def trust(tls: TLSSettings) -> TLSSettings:
+        files = {"ca_file": absolute(tls.ca_file), "cert_file": absolute(tls.cert_file)}
+        return replace(tls, **files, key_file=absolute(tls.key_file))
+
     replace = msgspec.structs.replace
-    basic, bearer, tls = client.basic_auth, client.authorization, client.tls_config
+    basic, bearer, oauth2 = client.basic_auth, client.authorization, client.oauth2
     if basic is not None:
         files = {"username_file": absolute(basic.username_file), "password_file": absolute(basic.password_file)}
         basic = replace(basic, **files)
     if bearer is not None:
         bearer = replace(bearer, credentials_file=absolute(bearer.credentials_file))
-    tls = replace(
-        tls, ca_file=absolute(tls.ca_file), cert_file=absolute(tls.cert_file), key_file=absolute(tls.key_file)
+    if oauth2 is not None:
+        secret = absolute(oauth2.client_secret_file)
+        oauth2 = replace(oauth2, client_secret_file=secret, tls_config=trust(oauth2.tls_config))
+    return replace(
+        client,
+        basic_auth=basic,
+        authorization=bearer,
+        oauth2=oauth2,
+        bearer_token_file=absolute(client.bearer_token_file),
+        tls_config=trust(client.tls_config),
+        http_headers={
+            name: replace(header, files=tuple(map(absolute, header.files)))
+            for name, header in client.http_headers.items()
+        },
     )
-    return replace(client, basic_auth=basic, authorization=bearer, tls_config=tls)

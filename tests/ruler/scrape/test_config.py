@@ -9,7 +9,14 @@ import pytest
 
 from common.config import Settings, load_yaml, parse_yaml
 from common.errors import ConfigError
-from ruler.scrape.config import DEFAULT_BODY_CAP, GlobalSettings, ScrapeSettings, check, native_histogram_keys
+from ruler.scrape.check import check, check_global
+from ruler.scrape.config import (
+    DEFAULT_BODY_CAP,
+    DEFAULT_PROTOCOLS,
+    GlobalSettings,
+    ScrapeSettings,
+    native_histogram_keys,
+)
 from ruler.scrape.status import DroppedTarget
 from ruler.scrape.target import Target, TargetError, populate
 from tests.ruler.scrape.world import jobs_of
@@ -25,6 +32,7 @@ class Whole(Settings, frozen=True, rename={"global_": "global"}):
 def load(text: str, file: str = "/etc/p/prometheus.yml") -> tuple[ScrapeSettings, ...]:
     document = parse_yaml(text, file)
     settings = document.decode(Whole)
+    check_global(settings.global_, document)
     return check(settings.global_, settings.scrape_configs, document)
 
 
@@ -141,3 +149,57 @@ def test_prometheus_own_example_loads(testdata: Path) -> None:
     document = load_yaml(path)
     settings = msgspec.convert(document.value["scrape_configs"], tuple[ScrapeSettings, ...], strict=False)
     assert ["prometheus"] == [job.job_name for job in check(GlobalSettings(), settings, document)]
+
+
+def test_limits_and_names_come_from_global() -> None:
+    """A limit of 0 is that of `global`, so are protocols and names; a validation of a job brings its own escaping."""
+    first, second = load(
+        "global: {sample_limit: 5, body_size_limit: 1KB, keep_dropped_targets: 7,"
+        " scrape_protocols: [PrometheusText0.0.4],"
+        " metric_name_validation_scheme: legacy, metric_name_escaping_scheme: dots, extra_scrape_metrics: true,"
+        " scrape_failure_log_file: f.log}\n"
+        "scrape_configs:\n- job_name: a\n"
+        "- {job_name: b, sample_limit: 6, body_size_limit: 2KB, metric_name_validation_scheme: utf8,"
+        " extra_scrape_metrics: false, scrape_failure_log_file: g.log, scrape_protocols: [PrometheusProto]}"
+    )
+    assert (5, 1024, 7, ("PrometheusText0.0.4",), True, "dots", True, "/etc/p/f.log") == said(first)
+    assert (6, 2048, 7, ("PrometheusProto",), False, "allow-utf-8", False, "/etc/p/g.log") == said(second)
+    (plain,) = load("scrape_configs: [{job_name: a}]")
+    assert (0, DEFAULT_BODY_CAP, 0, tuple(DEFAULT_PROTOCOLS), False, "allow-utf-8", False, "") == said(plain)
+
+
+def said(job: ScrapeSettings) -> tuple[object, ...]:
+    limits = (job.sample_limit, job.body_cap, job.keep_dropped_targets, job.protocols)
+    return (*limits, job.legacy_names, job.escaping, job.extra_metrics, job.scrape_failure_log_file)
+
+
+def test_an_interval_of_zero_is_none() -> None:
+    """As in Prometheus, 0s inherits: it does not scrape without end."""
+    (job,) = load(
+        "global: {scrape_interval: 0s, scrape_timeout: 0s}\nscrape_configs: [{job_name: a, scrape_interval: 0s}]"
+    )
+    assert (60_000, 10_000) == (job.interval, job.timeout)
+
+
+def test_every_file_is_told_from_the_config() -> None:
+    """Whatever names a file, in a job or in a discovery of it, may name one beside the config."""
+    client = (
+        "oauth2: {client_id: a, token_url: 'http://x', client_secret_file: s, tls_config: {ca_file: c}},"
+        " http_headers: {x: {files: [h]}}"
+    )
+    (job,) = load(
+        f"scrape_configs: [{{job_name: a, {client}, http_sd_configs: [{{url: 'http://x', {client}}}],"
+        f" docker_sd_configs: [{{host: 'http://x', {client}}}]}}]"
+    )
+    for each in (job, job.http_sd_configs[0], job.docker_sd_configs[0]):
+        assert each.oauth2 is not None
+        files = (each.oauth2.client_secret_file, each.oauth2.tls_config.ca_file, *each.http_headers["x"].files)
+        assert ("/etc/p/s", "/etc/p/c", "/etc/p/h") == files
+    (older,) = load("scrape_configs: [{job_name: a, bearer_token_file: t}]")
+    assert "/etc/p/t" == older.bearer_token_file
+
+
+def test_relabelling_may_mend_an_address() -> None:
+    """A URL as an address is refused where no rule could make one of it, as in Prometheus."""
+    rule = "relabel_configs: [{target_label: __address__, replacement: 'x:1'}]"
+    assert 1 == len(load(f"scrape_configs: [{{job_name: a, static_configs: [{{targets: ['http://x']}}], {rule}}}]"))

@@ -20,7 +20,8 @@ from common.config import parse_yaml
 from common.labels import METRIC_NAME, Labels
 from ruler.model.arrays import BoolArray, FloatArray, IntArray, is_stale
 from ruler.schedule import Scheduler
-from ruler.scrape.config import GlobalSettings, ScrapeSettings, check
+from ruler.scrape.check import check
+from ruler.scrape.config import GlobalSettings, ScrapeSettings
 from ruler.scrape.manager import ScrapeManager
 from ruler.storage import REFUSED, Appended, Claim
 
