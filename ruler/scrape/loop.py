@@ -23,6 +23,7 @@ from ruler.scrape.config import ScrapeSettings
 from ruler.scrape.failures import FailureLogs
 from ruler.scrape.http.client import Client
 from ruler.scrape.http.fetch import Fetcher
+from ruler.scrape.http.media import negotiation_of
 from ruler.scrape.labelling import SampleLabels
 from ruler.scrape.metrics import ScrapeMetrics
 from ruler.scrape.page.parse import Columns, Excess, PageParser, PageRefused
@@ -71,7 +72,7 @@ class ScrapeLoop:
             format_duration(target.timeout),
         )
         self._storage, self._metrics = tools.storage, tools.metrics
-        self._fetcher = Fetcher(target.url, target.timeout, client)
+        self._fetcher = Fetcher(target.url, target.timeout, client, negotiation_of(job))
         self._stream = tools.storage.stream(target.identity, target.interval)
         self._failures, self._failure_file = tools.failures, job.scrape_failure_log_file
         self._also = (target.timeout / 1000, float(job.sample_limit)) if job.extra_scrape_metrics else None
@@ -138,10 +139,10 @@ class ScrapeLoop:
         try:
             if self._barred is not None:
                 raise self._barred
-            page = await self._fetcher.fetch()
+            page, format_ = await self._fetcher.fetch()
             size = len(page)
             self._revalidate()
-            columns = self._parser.parse(page)
+            columns = self._parser.parse(page, format_)
         except ScrapeError as error:
             self._failed(due, time, clock() - started, error, size)
         except Exception as error:  # the loop's boundary: one bad page must not end the scraping of its target

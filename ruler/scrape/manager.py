@@ -81,7 +81,7 @@ class ScrapeManager:
 
     def apply(self, jobs: Sequence[ScrapeSettings]) -> None:
         """Scrape these jobs from now on; raises ConfigError, with the old ones in force."""
-        clients = {job.job_name: client_of(job) for job in jobs}
+        clients = {job.job_name: client_of(job, job.body_cap) for job in jobs}
         plan = self._sources.plan(jobs)
         self._failures.use(self._failures.open(job.scrape_failure_log_file for job in jobs))
         self._sources.take(plan)

@@ -7,12 +7,14 @@ MAX_HEAD and the body by the job's cap, and so is the time that it may take.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from typing import Any, cast
 
 import httptools
 
 from common.errors import ScrapeError, ScrapeFailure
+from ruler.scrape.http.inflate import body_too_large
 
 MAX_HEAD = 64 << 10
 
@@ -29,14 +31,14 @@ class Response:
 
 
 class Connection(asyncio.Protocol):
-    """A Connection carries one request and its answer at a time."""
+    """A Connection carries one request and its answer at a time; `context` is the one of its TLS, if it has that."""
 
-    def __init__(self, origin: Origin, cap: int) -> None:
-        self.origin, self._cap = origin, cap
+    def __init__(self, origin: Origin, cap: int, context: ssl.SSLContext | None = None) -> None:
+        self.origin, self.context, self._cap = origin, context, cap
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Response] | None = None
         self._response = Response()
-        self._chunks: list[bytes] = []
+        self._body: bytes | bytearray = b""  # an array from the second piece on: of small ones there may be millions
         self._size = 0
         self._missing = 0  # of a body whose length is known
         self._parser: Any = None
@@ -53,7 +55,7 @@ class Connection(asyncio.Protocol):
         """The answer to `request`, by `deadline` on the loop's clock; raises OSError (TimeoutError) or ScrapeError."""
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError
-        self._response, self._chunks, self._size, self._missing, self.answered = Response(), [], 0, 0, False
+        self._response, self._body, self._size, self._missing, self.answered = Response(), b"", 0, 0, False
         self._parser = httptools.HttpResponseParser(self)
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
@@ -78,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._size += len(data)
         if self._waiter is None or self._waiter.done():
             self.close()  # nobody asked
-        elif self._size > self._cap + MAX_HEAD:
+        elif self._size > 2 * self._cap + MAX_HEAD:  # chunks have heads of their own
             self._fail(body_too_large(self._cap))
         elif self._missing:
             self._take(data)
@@ -125,18 +127,32 @@ class Connection(asyncio.Protocol):
         headers = self._response.headers
         if headers is None or self._waiter is None or self._waiter.done() or b"transfer-encoding" in headers:
             return 0
-        return int(headers.get(b"content-length", 0))
+        length = int(headers.get(b"content-length", 0))
+        if length > self._cap:
+            self._fail(body_too_large(self._cap))
+            return 0
+        return length
 
     def _take(self, data: bytes) -> None:
         """Take what has come of a body whose length is known."""
         self._missing -= len(data)
-        if data:
-            self._chunks.append(data)
+        if self._missing < 0:  # nobody asked for that
+            data = data[: self._missing]
+            self._keep = False
+        self._add(data)
         if self._missing <= 0:
-            if self._missing < 0:  # nobody asked for that
-                self._chunks[-1] = data[: self._missing]
-                self._keep = False
             self._end()
+
+    def _add(self, data: bytes) -> None:
+        """Add a piece to the body."""
+        if not self._body:
+            self._body = data
+            return
+        if isinstance(self._body, bytes):
+            self._body = bytearray(self._body)
+        self._body += data
+        if len(self._body) > self._cap:
+            self._fail(body_too_large(self._cap))
 
     def _end(self) -> None:
         self._keep = self._keep and self._parser.should_keep_alive()
@@ -157,7 +173,7 @@ class Connection(asyncio.Protocol):
             self._response.headers = self._head
 
     def on_body(self, body: bytes) -> None:
-        self._chunks.append(body)
+        self._add(body)
 
     def on_message_complete(self) -> None:
         if self._response.status >= 200:
@@ -165,10 +181,10 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._response.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            if len(self._response.body) > self._cap:
+            if len(self._body) > self._cap:
                 self._fail(body_too_large(self._cap))
             else:
+                self._response.body, self._body = bytes(self._body), b""
                 self._waiter.set_result(self._response)
         if not self._keep and self._transport is not None:
             self._transport.close()
@@ -177,8 +193,3 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
         self.close()
-
-
-def body_too_large(cap: int) -> ScrapeError:
-    """What is wrong with a body that the job's cap does not allow."""
-    return ScrapeError(ScrapeFailure.TOO_LARGE, f"body size limit exceeded: more than {cap} bytes")

@@ -16,7 +16,9 @@ import pytest
 
 from common.errors import ConfigError, ScrapeError, ScrapeFailure
 from ruler.scrape.http.client import client_of
-from ruler.scrape.http.fetch import Fetcher, inflate
+from ruler.scrape.http.fetch import Fetcher
+from ruler.scrape.http.inflate import gunzip
+from ruler.scrape.http.media import negotiation_of
 from tests.ruler.scrape.world import PageServer, answer, jobs_of, page_server
 
 T = TypeVar("T")
@@ -37,13 +39,18 @@ def serving(use: Callable[[PageServer], Awaitable[T]]) -> T:
 
 def fetcher(url: str, *, timeout: int = 5 * SECOND, **settings: object) -> Fetcher:
     extra = "".join(f"\n  {key}: {value}" for key, value in settings.items())
-    return Fetcher(url, timeout, client_of(jobs_of(f"- job_name: j{extra}")[0]))
+    job = jobs_of(f"- job_name: j{extra}")[0]
+    return Fetcher(url, timeout, client_of(job, job.body_cap), negotiation_of(job))
+
+
+async def page_of(source: Fetcher) -> bytes:
+    return (await source.fetch())[0]
 
 
 async def failure(source: Fetcher) -> ScrapeError:
     try:
         with pytest.raises(ScrapeError) as caught:
-            await source.fetch()
+            await page_of(source)
     finally:
         source.close()
     return caught.value
@@ -55,17 +62,17 @@ def test_a_page_is_fetched_over_one_kept_connection() -> None:
     async def use(server: PageServer) -> None:
         server.pages["/metrics?x=1"] = answer(b"a 1\n")
         source = fetcher(f"http://{server.address}/metrics?x=1", timeout=2500)
-        assert [b"a 1\n"] * 3 == [await source.fetch() for _ in range(3)]
+        assert [b"a 1\n"] * 3 == [await page_of(source) for _ in range(3)]
         source.close()
         assert 1 == server.connections
         path, headers = server.requests[0]
-        assert ("/metrics?x=1", server.address, "2.5", "gzip") == (
+        assert ("/metrics?x=1", server.address, "2.5", "gzip, zstd") == (
             path,
             headers["host"],
             headers["x-prometheus-scrape-timeout-seconds"],
             headers["accept-encoding"],
         )
-        assert headers["accept"].startswith("text/plain;version=1.0.0;escaping=allow-utf-8;q=")
+        assert headers["accept"].startswith("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,")
 
     serving(use)
 
@@ -78,7 +85,7 @@ def test_a_large_page_arrives_whole() -> None:
         server.pages["/"] = answer(page)
         source = fetcher(f"http://{server.address}/")
         try:
-            return await source.fetch()
+            return await page_of(source)
         finally:
             source.close()
 
@@ -92,7 +99,7 @@ def test_a_closed_connection_is_opened_again() -> None:
         server.closing = True
         server.pages["/"] = answer(b"a 1\n")
         source = fetcher(f"http://{server.address}/")
-        assert [b"a 1\n"] * 2 == [await source.fetch() for _ in range(2)]
+        assert [b"a 1\n"] * 2 == [await page_of(source) for _ in range(2)]
         source.close()
         assert 2 == server.connections
 
@@ -108,7 +115,7 @@ def test_a_closed_connection_is_opened_again() -> None:
         answer(b"a 1\n", gzipped=True),
         answer(b"a 1\n", content_type="Text/Plain; version=0.0.4; charset=utf-8"),
     ],
-    ids=["chunked", "until the connection ends", "after an interim answer", "gzip", "media type in capitals"],
+    ids=["chunked", "until the connection ends", "after an interim answer", "gzip, zstd", "media type in capitals"],
 )
 def test_every_way_to_send_a_page_is_understood(sent: bytes) -> None:
     """HTTP/1.1's framings and gzip give the same page."""
@@ -118,7 +125,7 @@ def test_every_way_to_send_a_page_is_understood(sent: bytes) -> None:
         server.closing = True
         source = fetcher(f"http://{server.address}/")
         try:
-            return await source.fetch()
+            return await page_of(source)
         finally:
             source.close()
 
@@ -176,7 +183,7 @@ def test_the_deadline_holds_for_the_whole_scrape(part: bytes | None) -> None:
         error = await failure(source)
         assert ScrapeFailure.TIMEOUT is error.reason
         assert str(error).endswith("context deadline exceeded after 0.05 s")
-        assert source._idle is None
+        assert source._caller._idle is None
 
     serving(use)
 
@@ -191,7 +198,7 @@ def test_a_page_over_the_cap_is_refused(gzipped: bool) -> None:
         assert (ScrapeFailure.TOO_LARGE, "body size limit exceeded: more than 1024 bytes") == (error.reason, str(error))
         server.pages["/"] = answer(b"a 1\n" * 256, gzipped=gzipped)
         source = fetcher(f"http://{server.address}/", body_size_limit="1KB")
-        assert 1024 == len(await source.fetch())
+        assert 1024 == len(await page_of(source))
         source.close()
 
     serving(use)
@@ -201,9 +208,9 @@ def test_a_bomb_is_never_inflated_past_the_cap() -> None:
     """A small body that would become a huge page costs the cap and no more."""
     bomb = gzip.compress(bytes(20 << 20))
     with pytest.raises(ScrapeError, match="body size limit exceeded"):
-        inflate(bomb, 1 << 20)
-    assert bytes(20 << 20) == inflate(bomb, 20 << 20)
-    assert b"ab" == inflate(gzip.compress(b"a") + gzip.compress(b"b"), 2)
+        gunzip(bomb, 1 << 20)
+    assert bytes(20 << 20) == gunzip(bomb, 20 << 20)
+    assert b"ab" == gunzip(gzip.compress(b"a") + gzip.compress(b"b"), 2)
 
 
 def test_redirects_keep_credentials_at_home() -> None:
@@ -215,7 +222,7 @@ def test_redirects_keep_credentials_at_home() -> None:
             home.pages["/start"] = answer(status="302 Found", Location="/next")
             home.pages["/next"] = answer(status="307 Temporary Redirect", Location=f"http://{away.address}/there")
             source = fetcher(f"http://{home.address}/start", basic_auth="{username: u, password: p}")
-            assert b"a 1\n" == await source.fetch()
+            assert b"a 1\n" == await page_of(source)
             source.close()
             assert ["Basic dTpw"] * 2 == [headers["authorization"] for _, headers in home.requests]
             assert [False] == ["authorization" in headers for _, headers in away.requests]
@@ -253,7 +260,7 @@ def test_credentials_in_files_are_read_at_every_scrape(tmp_path: Path) -> None:
         source = fetcher(f"http://{server.address}/", authorization=f"{{credentials_file: {token}}}")
         for word in ("one", "two"):
             token.write_text(f"{word}\n")
-            await source.fetch()
+            await page_of(source)
         token.unlink()
         error = await failure(source)
         assert ["Bearer one", "Bearer two"] == [headers["authorization"] for _, headers in server.requests]
@@ -289,7 +296,7 @@ def test_tls_says_why_a_target_is_not_trusted(tmp_path: Path) -> None:
             assert "IP address mismatch" in str(misnamed)
             for trusting in (f"{{ca_file: {cert}, server_name: localhost}}", "{insecure_skip_verify: true}"):
                 source = fetcher(url, tls_config=trusting)
-                assert b"a 1\n" == await source.fetch()
+                assert b"a 1\n" == await page_of(source)
                 source.close()
 
     asyncio.run(run())

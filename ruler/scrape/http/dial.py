@@ -1,0 +1,81 @@
+"""Connections opened: name, address, proxy, TLS, and all of it before one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from ruler.scrape.http.connection import Connection, Origin
+from ruler.scrape.http.resolve import is_address
+from ruler.scrape.http.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from ruler.scrape.http.client import Client
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+
+async def dial(origin: Origin, client: Client, deadline: float, unix_socket: str = "") -> Connection:
+    """A connection over which the origin answers; raises OSError (TimeoutError) or ScrapeError."""
+    async with asyncio.timeout_at(deadline):
+        return await _dialled(origin, client, deadline, unix_socket)
+
+
+async def _dialled(origin: Origin, client: Client, deadline: float, unix_socket: str) -> Connection:
+    loop = asyncio.get_running_loop()
+    scheme, host, port = origin
+    secure = scheme == "https"
+    context = client.trust.context(loop.time()) if secure else None
+    name = client.trust.server_name or host
+    make = partial(Connection, origin, client.cap, context)
+    if unix_socket:
+        server_name = name if secure else None
+        return (await loop.create_unix_connection(make, unix_socket, ssl=context, server_hostname=server_name))[1]
+    proxy = client.proxies.to(scheme, host, port)
+    if proxy is None:
+        return await _open(make, host, port, client, deadline, context, name)
+    to_proxy = client.trust.context(loop.time()) if proxy.scheme == "https" else None
+    if not secure:
+        return await _open(make, proxy.host, proxy.port, client, deadline, to_proxy, proxy.host)
+    tunnel = await _open(Tunnel, proxy.host, proxy.port, client, deadline, to_proxy, proxy.host)
+    transport = await tunnel.to(proxy.tunnel_to(host, port))
+    connection = make()
+    try:
+        secured = await loop.start_tls(transport, connection, client.trust.context(loop.time()), server_hostname=name)
+    except BaseException:
+        transport.abort()
+        raise
+    if secured is None:
+        raise ConnectionResetError("EOF")
+    connection.connection_made(secured)
+    return connection
+
+
+async def _open(
+    make: Callable[[], P],
+    host: str,
+    port: int,
+    client: Client,
+    deadline: float,
+    context: ssl.SSLContext | None,
+    name: str,
+) -> P:
+    """A connection to the first address that takes one; those that swallow packets leave time for the others."""
+    loop = asyncio.get_running_loop()
+    server_name = name if context is not None else None
+    addresses = (host,) if is_address(host) else await client.resolver.addresses(host, loop.time(), deadline)
+    problem: OSError = OSError("no address")
+    for place, address in enumerate(addresses):
+        now = loop.time()
+        share = now + (deadline - now) / (len(addresses) - place)
+        try:
+            async with asyncio.timeout_at(share):
+                return (await loop.create_connection(make, address, port, ssl=context, server_hostname=server_name))[1]
+        except ssl.SSLError:
+            raise  # it is the right server, or one that must not be taken for it
+        except OSError as error:
+            problem = error
+    raise problem
