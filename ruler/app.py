@@ -40,6 +40,7 @@ from ruler.scrape.manager import ScrapeManager
 from ruler.selfwatch import INTERVAL as WATCH_INTERVAL
 from ruler.selfwatch import StorageWatch
 from ruler.settings import RulerSettings
+from ruler.watch import digest_of
 
 RULE_THREADS = 4
 DISPATCH_INTERVAL = 500  # ms
@@ -98,6 +99,8 @@ class Ruler:
         self._dispatching = _Ticker("dispatch", self._dispatch)
         self._watch = StorageWatch(self._dispatcher, self._db.health, settings.storage, settings.external_url)
         self._watching = _Ticker("selfwatch", self._watch.tick)
+        self._looking = _Ticker("configwatch", self._look)
+        self._digest = digest_of(config.files)
         self._ready = False
         self._complete_front()
 
@@ -114,12 +117,15 @@ class Ruler:
         self._loop.call(lambda: self._scheduler.every(DISPATCH_INTERVAL, 0, self._dispatching.tick))
         self._loop.call(lambda: self._scheduler.every(WATCH_INTERVAL, 0, self._watching.tick))
         self._loop.call(lambda: self._scheduler.every(MINUTE, 0, lambda _due, now: self._db.mark(now)))
+        if (often := self._settings.auto_reload) is not None:
+            self._loop.call(lambda: self._scheduler.every(often, 0, self._looking.tick))
         self._loop.start(self._scheduler.drive())
         self._ready = True
 
     def reload(self) -> None:
         """Take up the files as they are now; raises ConfigError, and then nothing has changed."""
         with self._reloading:
+            self._digest = digest_of(self._config.files)  # taken first: what changes meanwhile is seen next time
             try:
                 config = self._core.load()
                 self._apply(config)
@@ -140,12 +146,19 @@ class Ruler:
         except ConfigError:
             return  # reload has logged it
 
+    def _look(self, _now: int) -> None:
+        """Reload if a file of the config has changed; a bad one is told of once."""
+        if digest_of(self._config.files) != self._digest:
+            log.info("a file of the config has changed", extra=facts(file=self._settings.config_file))
+            self.reload_or_log()
+
     def stop(self) -> None:
         """Stop every stage, in the reverse of their order; samples and state are kept."""
         self._ready = False
         self._loop.call(self._rules.close)
         self._loop.start(self._scraper.close()).result()
         self._rule_pool.shutdown(cancel_futures=True)
+        self._looking.close()
         self._watching.close()
         self._dispatching.close()
         self._notifier.close()

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from common import logs
-from common.durations import format_duration
+from common.durations import SECOND, format_duration
 from common.errors import TocsinError
 from common.flags import DURATION, SIZE, log_flags
 from common.lifecycle import Signals, starting
@@ -30,6 +30,15 @@ _file = click.Path(path_type=Path)
 @click.command()
 @click.option("--config.file", "config_file", default="prometheus.yml", show_default=True, type=_file)
 @click.option("--tocsin.config", "tocsin_config", type=_file, help="Our own keys (notify …).")
+@click.option("--config.auto-reload/--no-config.auto-reload", "watched", help="Reload when its files change.")
+@click.option(
+    "--config.auto-reload-interval",
+    "watch_interval",
+    default="30s",
+    show_default=True,
+    type=DURATION,
+    help="How often to look.",
+)
 @click.option("--storage.tsdb.path", "storage", default="data", show_default=True, type=_file)
 @click.option(
     "--storage.tsdb.retention.time", "retention_time", type=DURATION, help="How long samples stay.  [default: 15d]"
@@ -51,7 +60,17 @@ _file = click.Path(path_type=Path)
 @click.option("--query.max-samples", "max_samples", default=50_000_000, show_default=True, type=click.IntRange(1))
 @log_flags
 @click.pass_context
-def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_url: str | None, **values: Any) -> None:
+def ruler(
+    ctx: click.Context,
+    /,
+    address: str,
+    level: str,
+    style: str,
+    external_url: str | None,
+    watched: bool,
+    watch_interval: int,
+    **values: Any,
+) -> None:
     """Scrape, store, evaluate rules and notify."""
     logs.configure(level, style)
     try:
@@ -64,6 +83,7 @@ def ruler(ctx: click.Context, /, address: str, level: str, style: str, external_
                 listening = bind(address, "ruler")
                 settings = RulerSettings(
                     **values,
+                    auto_reload=max(watch_interval, SECOND) if watched else None,
                     external_url=external_url or f"http://{socket.gethostname()}:{listening.getsockname()[1]}",
                     notify_url=os.environ.get("TOCSIN_NOTIFY_URL") or None,
                     flags=_flags(ctx),

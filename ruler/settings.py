@@ -14,6 +14,7 @@ class RulerSettings:
 
     `storage` of None keeps samples and state in memory alone. What the files say of retention wins over
     `retention_time` and `retention_size` (bytes). `max_series` of None is what memory allows, 0 is no limit.
+    `auto_reload` is how often (ms) files of the config are looked at for changes, None for never.
     `flags` are what /api/v1/status/flags shows.
     """
 
@@ -24,6 +25,7 @@ class RulerSettings:
     retention_size: int | None = None
     max_series: int | None = None
     external_url: str = "http://localhost:9090"
+    auto_reload: int | None = None
     lifecycle: bool = False
     admin_api: bool = False
     lookback: int = 5 * MINUTE
