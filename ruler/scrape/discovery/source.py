@@ -1,4 +1,4 @@
-"""One source of targets, in the event-loop thread: asked at once, then at every interval; it keeps the last good answer.
+"""One source of targets, in the event-loop thread: asked at once, then at every interval; its last good answer stays.
 
 A tick that finds the source still being asked is left out, so a source that hangs holds one task and no more.
 """
@@ -22,11 +22,19 @@ log = logging.getLogger("discovery")
 
 
 class Discoverer(Protocol):
-    """A Discoverer knows how to ask a source for its targets, every `interval` ms."""
+    """A Discoverer knows how to ask a source for its targets."""
 
-    mechanism: str
-    interval: int
-    refreshes: bool  # whether Prometheus counts it among what is refreshed
+    @property
+    def mechanism(self) -> str:
+        """Its kind."""
+
+    @property
+    def interval(self) -> int:
+        """How often it is to be asked (ms)."""
+
+    @property
+    def refreshes(self) -> bool:
+        """Whether the metrics of refreshes count it, as in Prometheus."""
 
     async def refresh(self) -> Sequence[Found]:
         """All the targets; raises DiscoveryError when they are not to be had."""
