@@ -47,6 +47,12 @@ class MetricType(StrEnum):
     HISTOGRAM = "histogram"
     SUMMARY = "summary"
     UNTYPED = "untyped"
+    GAUGE_HISTOGRAM = "gaugehistogram"
+    INFO = "info"
+    STATE_SET = "stateset"
+
+
+TEXT_TYPES = tuple(MetricType)[:5]  # the others are OpenMetrics's
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,23 @@ class Type:
 
 
 @dataclass(frozen=True, slots=True)
+class Unit:
+    """A Unit is what a metric is measured in; only OpenMetrics says it."""
+
+    metric: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """An Exemplar is an example of what was counted: labels of its own, a value, a time (ms) or None."""
+
+    labels: LabelPairs
+    value: float
+    timestamp: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """A Sample is one line with a value: its labels in the order written, `__name__` first, none normalised.
 
@@ -76,6 +99,7 @@ class Sample:
     labels: LabelPairs
     value: float
     timestamp: int | None
+    exemplar: Exemplar | None = None
 
 
 Entry = Help | Type | Sample
@@ -102,14 +126,25 @@ def parse_value(text: bytes) -> float:
     if _NUMBER.match(text):
         number = float(text)
         if math.isinf(number):
-            msg = f"value out of range: {_shown(text)}"
+            msg = f"value out of range: {shown(text)}"
             raise ValueError(msg)
         return number
     if text.lower() in _WORDS:
         return float(text)
     problem = "unsupported character in float" if re.search(rb"[pP_]", text) else "not a number"
-    msg = f"{problem}: {_shown(text)}"
+    msg = f"{problem}: {shown(text)}"
     raise ValueError(msg)
+
+
+def labels_problem(labels: LabelPairs) -> str:
+    """What Prometheus finds wrong with labels (the name first) when it stores a sample; empty when nothing is."""
+    names = [name for name, _ in labels]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        return f"label name {_quoted(twice)} is not unique"
+    if not labels[0][1]:
+        return "missing metric name (__name__ label)"
+    return "invalid metric name or label names: an empty one" if "" in names else ""
 
 
 def normalised(labels: LabelPairs, type_: MetricType) -> LabelPairs:
@@ -117,15 +152,20 @@ def normalised(labels: LabelPairs, type_: MetricType) -> LabelPairs:
     name = {MetricType.HISTOGRAM: "le", MetricType.SUMMARY: "quantile"}.get(type_)
     if name is None or all(label != name for label, _ in labels):
         return labels
-    return tuple((label, _as_float(value) if label == name else value) for label, value in labels)
+    return tuple((label, as_float(value) if label == name else value) for label, value in labels)
 
 
-def _as_float(text: str) -> str:
+def as_float(text: str) -> str:
     """A float as Go's %g with a point: what Prometheus calls the OpenMetrics form; other text as it is."""
     try:
         number = parse_value(text.encode())
     except ValueError:
         return text
+    return format_bound(number)
+
+
+def format_bound(number: float) -> str:
+    """A bucket's bound or a quantile as OpenMetrics writes it."""
     if not math.isfinite(number):
         return "NaN" if math.isnan(number) else "+Inf" if number > 0 else "-Inf"
     shortest = _go_general(number)
@@ -177,12 +217,12 @@ class _Reader:
         """An error at a place of the page, in the words of Prometheus's parser."""
         line = self._page.count(b"\n", 0, position) + 1
         got = self._page[position : position + 1].decode(errors="backslashreplace") or "the end of the page"
-        text = _shown(self._page[self._start : position + 1])
+        text = shown(self._page[self._start : position + 1])
         return ExpositionError(f"{problem}, got {got!r} while parsing: {text}", line=line)
 
     def _refusal(self, problem: str) -> ExpositionError:
         line = self._page.count(b"\n", 0, self._start) + 1
-        return ExpositionError(f"{problem} while parsing: {_shown(self._page[self._start : self.position])}", line=line)
+        return ExpositionError(f"{problem} while parsing: {shown(self._page[self._start : self.position])}", line=line)
 
     def _skip(self) -> None:
         self.position = self._end(_SPACE)
@@ -215,9 +255,12 @@ class _Reader:
         if word == "HELP":
             return Help(metric, _HELP_ESCAPE.sub(_unescaped, self._text(rest, "help text")))
         try:
-            return Type(metric, MetricType(rest.decode(errors="replace")))
+            type_ = MetricType(rest.decode(errors="replace"))
         except ValueError:
-            raise self._refusal(f"invalid metric type {_shown(rest)}") from None
+            type_ = None
+        if type_ not in TEXT_TYPES:
+            raise self._refusal(f"invalid metric type {shown(rest)}")
+        return Type(metric, type_)
 
     def _sample(self) -> Sample:
         name = self._take(_METRIC_NAME)
@@ -244,19 +287,9 @@ class _Reader:
             raise self._refusal(str(error)) from None
         timestamp = self._timestamp()
         labels = ((METRIC_NAME, named), *pairs)
-        self._check(labels)
+        if problem := labels_problem(labels):
+            raise self._refusal(problem)
         return Sample(prefix, labels, value, timestamp)
-
-    def _check(self, labels: LabelPairs) -> None:
-        """What Prometheus finds wrong only when it stores a sample."""
-        names = [name for name, _ in labels]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise self._refusal(f"label name {_quoted(twice)} is not unique")
-        if not labels[0][1]:
-            raise self._refusal("missing metric name (__name__ label)")
-        if "" in names:
-            raise self._refusal("invalid metric name or label names: an empty one")
 
     def _timestamp(self) -> int | None:
         self._skip()
@@ -307,7 +340,7 @@ class _Reader:
         try:
             text = raw.decode()
         except UnicodeDecodeError:
-            raise self._refusal(f"invalid UTF-8 {what}: {_shown(raw)}") from None
+            raise self._refusal(f"invalid UTF-8 {what}: {shown(raw)}") from None
         return _ESCAPE.sub(_unescaped, text) if escaped and "\\" in text else text
 
 
@@ -315,7 +348,7 @@ def _unescaped(match: re.Match[str]) -> str:
     return "\n" if match[1] == "n" else match[1]
 
 
-def _shown(raw: bytes) -> str:
+def shown(raw: bytes) -> str:
     """Bytes for an error: quoted, escaped, cut to a bearable length."""
     return _quoted(raw[:_SHOWN].decode(errors="backslashreplace")) + ("…" if len(raw) > _SHOWN else "")
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from common.errors import ExpositionError
-from common.textformat import Entry, LabelPairs, MetricType, Sample, Type, parse_line, parse_page
+from common.textformat import Entry, Exemplar, LabelPairs, MetricType, Sample, Type, parse_line, parse_page
 from ruler.model.arrays import NAN, FloatArray
 from ruler.model.numbers import parse_values
 from ruler.scrape.page.shapes import Shape
@@ -36,6 +36,7 @@ class Scan:
     values: FloatArray = field(default_factory=lambda: np.empty(0))
     comments: list[bytes] = field(default_factory=list)
     shape: Shape | None = None
+    exemplars: list[tuple[int, LabelPairs, Exemplar]] = field(default_factory=list)
 
     @property
     def timed(self) -> bool:
@@ -43,9 +44,22 @@ class Scan:
         return any(time is not None for time in self.times)
 
     def add(self, kind: MetricType, sample: Sample, id_: int | None) -> None:
+        self.put(kind, sample.prefix, sample.labels, id_, sample.timestamp, sample.exemplar)
+
+    def put(
+        self,
+        kind: MetricType,
+        prefix: bytes,
+        labels: LabelPairs,
+        id_: int | None,
+        time: int | None,
+        exemplar: Exemplar | None,
+    ) -> None:
         if id_ is None:
-            self.fresh.append((len(self.ids), sample.labels))
-        self.note(kind, sample.prefix, id_, sample.timestamp)
+            self.fresh.append((len(self.ids), labels))
+        if exemplar is not None:
+            self.exemplars.append((len(self.ids), labels, exemplar))
+        self.note(kind, prefix, id_, time)
 
     def note(self, kind: MetricType, prefix: bytes, id_: int | None, time: int | None) -> None:
         self.kinds.append(kind)
@@ -81,7 +95,7 @@ def scan(page: bytes, known: Mapping[MetricType, dict[bytes, int]]) -> Scan | No
                 entry = _comment(line) if line[:1] in (b"", b"#") else parse_line(line)
                 if not isinstance(entry, Sample):
                     if isinstance(entry, Type):
-                        kind = _kind(entry)
+                        kind = kind_of(entry)
                         under = known.get(kind, {})
                     result.comments.append(line)
                     carries.append(0)
@@ -97,7 +111,7 @@ def scan(page: bytes, known: Mapping[MetricType, dict[bytes, int]]) -> Scan | No
     return result
 
 
-def _kind(entry: Type) -> MetricType:
+def kind_of(entry: Type) -> MetricType:
     """The type, where it decides how a line's labels are read."""
     return entry.type if entry.type in _NORMALISED else MetricType.UNTYPED
 
@@ -116,7 +130,7 @@ def scan_whole(page: bytes, known: Mapping[MetricType, dict[bytes, int]], result
     kind = MetricType.UNTYPED
     for entry in parse_page(page):
         if isinstance(entry, Type):
-            kind = _kind(entry)
+            kind = kind_of(entry)
         elif isinstance(entry, Sample):
             result.add(kind, entry, known.get(kind, {}).get(entry.prefix))
             values.append(entry.value)

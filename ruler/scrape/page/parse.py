@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 
@@ -17,11 +18,17 @@ from common.errors import ExpositionError, ScrapeError, ScrapeFailure, TocsinErr
 from common.labels import METRIC_NAME, Labels
 from common.textformat import LabelPairs, normalised
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
+from ruler.scrape.http.media import Format
 from ruler.scrape.page.lines import Scan, scan, scan_whole
+from ruler.scrape.page.marks import Marked, Marks
+from ruler.scrape.page.openlines import parted, scan_open
+from ruler.scrape.page.protobuf import BadMessage, scan_protobuf
 from ruler.scrape.page.shapes import Known, Shape, Shapes
 from ruler.storage import REFUSED
 
 _DROPPED = REFUSED - 1  # the "series" of a line that metric relabelling drops
+_TEXT: Final = (Format.TEXT_0_0_4, Format.TEXT_1_0_0)
+_OPEN: Final = (Format.OPENMETRICS_0_0_1, Format.OPENMETRICS_1_0_0)
 
 Relabel = Callable[[LabelPairs], Labels | None]
 Identify = Callable[[Sequence[Labels]], IntArray]
@@ -68,7 +75,7 @@ class Columns:
     `series` is the very same array as the last page's when the page has the same lines. `scraped` counts the samples of
     the page, `kept` those that metric relabelling left, `refused` those of them whose series the storage had no room
     for, `added` the lines new in it and `duplicates` those left out because a line before them gave the same series.
-    `comments` are the page's HELP and TYPE lines.
+    `comments` are the page's HELP, TYPE and UNIT lines, `exemplars` the new ones.
     """
 
     series: IntArray
@@ -80,6 +87,7 @@ class Columns:
     added: int
     duplicates: int
     comments: Sequence[bytes]
+    exemplars: Sequence[Marked] = ()
 
 
 class PageParser:
@@ -104,27 +112,18 @@ class PageParser:
         self._take: IntArray | None = None
         self._last: Columns | None = None
         self._bring_times = False
+        self._marks = Marks(relabel)
         self._refused_at = 0  # how often room had appeared by then
 
-    def parse(self, page: bytes) -> Columns:
+    def parse(self, page: bytes, format_: Format = Format.TEXT_0_0_4) -> Columns:
         """What `page` says; raises PageRefused, and then remembers nothing of it."""
         again = self._last is not None and self._last.refused and self._openings() != self._refused_at
-        if self._shape is not None and self._last is not None and not self._bring_times and not again:
-            values = self._shape.values(page)
-            if values is not None:
-                return self._again(self._last, values)
+        if not again and (columns := self._like_last(page, format_)) is not None:
+            return columns
         known = self._known if self._shape is None else self._shape.known(self._ids.tolist())
         if again:
             known = _without_refused(known)
-        found = scan(page, known)
-        if found is None:
-            found = Scan()
-            try:
-                scan_whole(page, known, found)
-            except ExpositionError as error:
-                count = len(found.ids)
-                raise PageRefused(ScrapeFailure.BAD_BODY, str(error), count, count) from None
-        return self._columns(found)
+        return self._columns(_scanned(page, format_, known))
 
     def forget(self) -> None:
         """Remember no line: their series have to be asked for anew."""
@@ -136,7 +135,27 @@ class PageParser:
         ids = np.concatenate([self._ids, *(np.array(each, dtype=np.int64) for each in kept)])
         return bool(known(ids[ids >= 0]).all())
 
-    def _again(self, last: Columns, values: FloatArray) -> Columns:
+    def _like_last(self, page: bytes, format_: Format) -> Columns | None:
+        """What a page says that has the same lines as the last one; None for any other."""
+        shape, last = self._shape, self._last
+        if shape is None or last is None or self._bring_times:
+            return None
+        if shape.law is None:
+            values = shape.values(page) if format_ in _TEXT else None
+            return None if values is None else self._again(last, values)
+        if format_ not in _OPEN:
+            return None
+        bare, cuts = parted(page)
+        values = shape.values(bare)
+        if values is None:
+            return None
+        try:
+            marked = self._marks.new(cuts, bare, shape, self._ids) if cuts else ()
+        except ValueError:
+            return None
+        return self._again(last, values, marked)
+
+    def _again(self, last: Columns, values: FloatArray, marked: Sequence[Marked] = ()) -> Columns:
         return Columns(
             last.series,
             values if self._take is None else values[self._take],
@@ -147,6 +166,7 @@ class PageParser:
             0,
             last.duplicates,
             last.comments,
+            marked,
         )
 
     def _columns(self, found: Scan) -> Columns:
@@ -177,7 +197,18 @@ class PageParser:
         added = int(np.count_nonzero(ids[[place for place, _ in found.fresh]] != REFUSED))
         duplicates = len(where) - len(take)
         comments = found.comments if self._shape is None else self._shape.comments
-        columns = Columns(series, found.values[take], timed, len(ids), kept, refused, added, duplicates, comments)
+        columns = Columns(
+            series,
+            found.values[take],
+            timed,
+            len(ids),
+            kept,
+            refused,
+            added,
+            duplicates,
+            comments,
+            self._marks.of(found, ids),
+        )
         self._last = columns
         return columns
 
@@ -210,6 +241,20 @@ class PageParser:
         where = np.flatnonzero(wanted & own).tolist()
         times = [time for place in where if (time := found.times[place]) is not None]
         return wanted & ~own, Timed(ids[where].tolist(), times, found.values[where].tolist())
+
+
+def _scanned(page: bytes, format_: Format, known: Known) -> Scan:
+    """What a page says, read line by line or message by message."""
+    found = scan(page, known) if format_ in _TEXT else None
+    if found is None:
+        found = Scan()
+        read = scan_protobuf if format_ is Format.PROTOBUF else scan_open if format_ in _OPEN else scan_whole
+        try:
+            read(page, known, found)
+        except (ExpositionError, BadMessage) as error:
+            count = len(found.ids)
+            raise PageRefused(ScrapeFailure.BAD_BODY, str(error), count, count) from None
+    return found
 
 
 def _without_refused(known: Known) -> Known:

@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 from common.textformat import MetricType
 from ruler.model.arrays import FloatArray
 from ruler.model.numbers import joined_values, parse_values
+from ruler.scrape.page.law import Law
 from ruler.scrape.page.stencil import Stencil
 
 LARGE: Final = 250  # lines, from which a stencil is faster
@@ -56,8 +57,8 @@ class Lines:
             layout=Struct(f"{len(prefixes)}d"),
         )
 
-    def values(self, page: bytes) -> FloatArray | None:
-        """The values of a page of exactly these lines, None for any other page."""
+    def values(self, page: bytes, *, bare: bool) -> FloatArray | None:
+        """The values of a page of exactly these lines, None for any other page; `bare` allows no space behind them."""
         lines = page.split(b"\n")
         if len(lines) != len(self.carries) or self.pick_comments(lines) != self.comments:
             return None
@@ -65,6 +66,8 @@ class Lines:
         joined = b",".join(texts)
         commas = max(0, len(texts) - 1)
         if len(joined) - commas != len(page) - self.fixed:  # some line kept the prefix that it should have lost
+            return None
+        if bare and (b" " in joined or b"\t" in joined):
             return None
         values = joined_values(joined, self.layout)
         if values is None:
@@ -77,8 +80,8 @@ class Lines:
 class Shape:
     """A Shape is what the pages of a target, or of several alike, have in common.
 
-    `runs` says under which kind of `# TYPE` the samples stand: (kind, how many), in order. Targets of one shape share
-    its memory, and a stencil takes the lines' place.
+    `runs` says under which kind of `# TYPE` the samples stand: (kind, how many), in order. A `law` is what the values
+    of an OpenMetrics page have to keep. Targets of one shape share its memory, and a stencil takes the lines' place.
     """
 
     comments: tuple[bytes, ...]
@@ -87,19 +90,28 @@ class Shape:
     key: int
     _reader: Lines | Stencil
     _unsettled: int  # pages that are still to be read by lines
+    law: Law | None = None
 
     @classmethod
     def of(
-        cls, prefixes: Sequence[bytes], comments: Sequence[bytes], carries: bytes, kinds: Iterable[MetricType]
+        cls,
+        prefixes: Sequence[bytes],
+        comments: Sequence[bytes],
+        carries: bytes,
+        kinds: Iterable[MetricType],
+        law: Law | None = None,
     ) -> Shape:
         """The shape of a page of which these lines carry a sample."""
         lines = Lines.of(prefixes, comments, carries)
-        key = hash((lines.prefixes, lines.comments, carries))
-        return cls(lines.comments, carries, _runs(kinds), key, lines, SETTLED if len(carries) >= LARGE else 0)
+        key = hash((lines.prefixes, lines.comments, carries, law is None))
+        return cls(lines.comments, carries, _runs(kinds), key, lines, SETTLED if len(carries) >= LARGE else 0, law)
 
     def values(self, page: bytes) -> FloatArray | None:
         """The values of a page of exactly this shape, None for any other page."""
-        values = self._reader.values(page)
+        law = self.law
+        values = self._reader.values(page, bare=law is not None)
+        if law is not None and values is not None and law.broken(values) is not None:
+            return None
         if self._unsettled and values is not None:
             self._settle(page)
         return values
@@ -114,10 +126,19 @@ class Shape:
                 under.setdefault(prefix, id_)
         return known
 
+    def kind(self, place: int) -> MetricType:
+        """The kind under which a sample stands."""
+        for kind, count in self.runs:
+            if place < count:
+                return kind
+            place -= count
+        raise IndexError(place)
+
     def same_as(self, other: Shape) -> bool:
         """Whether two shapes say the same."""
         return (
             self.carries == other.carries
+            and (self.law is None) == (other.law is None)
             and self.comments == other.comments
             and tuple(self._reader.prefixes) == tuple(other._reader.prefixes)
         )

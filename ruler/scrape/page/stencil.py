@@ -75,8 +75,8 @@ class Stencil:
         layout = Struct(f"{len(prefixes)}d")
         return cls(_narrow(lengths), _narrow(values), len(line_ends), page[ends[-1] :], tuple(chunks), layout)
 
-    def values(self, page: bytes) -> FloatArray | None:
-        """The values of a page that the stencil fits, None for any other page."""
+    def values(self, page: bytes, *, bare: bool) -> FloatArray | None:
+        """The values of a page that the stencil fits, None for any other page; `bare` allows no space behind them."""
         line_ends = _line_ends(page)
         if len(line_ends) != self.line_ends:
             return None
@@ -90,6 +90,8 @@ class Stencil:
         for chunks in self.chunks:
             if _windows(page, chunks.width, begins.take(chunks.stretches) + chunks.offsets) != chunks.joined:
                 return None
+        if bare and (np.frombuffer(page, dtype=np.uint8).take(ends - 1) <= ord(" ")).any():
+            return None
         return self._numbers(page, starts, ends, (longest + 8) & ~7)
 
     @property
