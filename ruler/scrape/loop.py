@@ -72,7 +72,7 @@ class ScrapeLoop:
             format_duration(target.timeout),
         )
         self._storage, self._metrics = tools.storage, tools.metrics
-        self._fetcher = Fetcher(target.url, target.timeout, client, negotiation_of(job))
+        self._fetcher = Fetcher(target.url, target.timeout, client, negotiation_of(job), target.unix_socket)
         self._stream = tools.storage.stream(target.identity, target.interval)
         self._failures, self._failure_file = tools.failures, job.scrape_failure_log_file
         self._also = (target.timeout / 1000, float(job.sample_limit)) if job.extra_scrape_metrics else None

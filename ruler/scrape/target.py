@@ -18,6 +18,7 @@ SCHEME = "__scheme__"
 METRICS_PATH = "__metrics_path__"
 INTERVAL = "__scrape_interval__"
 TIMEOUT = "__scrape_timeout__"
+UNIX_SOCKET = "__unix_socket__"
 PARAM = "__param_"
 META = "__meta_"
 RESERVED = "__"
@@ -31,7 +32,7 @@ class TargetError(TocsinError):
 class Target:
     """A Target is a place to scrape and the labels that its samples get; times are ms.
 
-    `discovered` are its labels before relabelling.
+    `discovered` are its labels before relabelling; `unix_socket` is where it listens, if that is not its address.
     """
 
     pool: str
@@ -40,16 +41,28 @@ class Target:
     url: str
     interval: int
     timeout: int
+    unix_socket: str = ""
 
     @property
     def identity(self) -> str:
         """What makes this target the same one after a reload."""
-        return f"{self.pool} {self.url} {self.labels}"
+        return f"{self.pool} {self.url} {self.labels}" + (f" {self.unix_socket}" if self.unix_socket else "")
 
 
 def populate(found: Mapping[str, str], job: ScrapeSettings) -> Target | DroppedTarget:
     """The target that discovered labels make in `job`; raises TargetError."""
-    labels = {name: value for name, value in found.items() if value}
+    discovered = discovered_labels(found, job)
+    labels = relabelled_labels(discovered, job)
+    if labels is None:
+        return DroppedTarget(job.job_name, discovered)
+    public = Labels((name, value) for name, value in labels.items() if not name.startswith(RESERVED))
+    interval, timeout = _length(labels, INTERVAL), _length(labels, TIMEOUT)
+    url, socket = _url(labels, job, labels[SCHEME], labels[ADDRESS]), labels.get(UNIX_SOCKET, "")
+    return Target(job.job_name, discovered, public, url, interval, timeout, socket)
+
+
+def discovered_labels(found: Mapping[str, str], job: ScrapeSettings) -> Labels:
+    """The labels of what was found before relabelling: with those that the job gives to all."""
     defaults = {
         "job": job.job_name,
         INTERVAL: format_duration(job.interval),
@@ -57,25 +70,31 @@ def populate(found: Mapping[str, str], job: ScrapeSettings) -> Target | DroppedT
         METRICS_PATH: job.metrics_path,
         SCHEME: job.scheme,
     }
-    labels = {**defaults, **labels, **{PARAM + name: values[0] for name, values in job.params.items() if values}}
-    discovered = Labels(labels)
-    relabelled = relabel(discovered, job.relabel_configs)
-    if relabelled is None:
-        return DroppedTarget(job.job_name, discovered)
-    address = relabelled.get(ADDRESS, "")
+    own = {name: value for name, value in found.items() if value}
+    return Labels({**defaults, **own, **{PARAM + name: values[0] for name, values in job.params.items() if values}})
+
+
+def relabelled_labels(discovered: Labels, job: ScrapeSettings) -> dict[str, str] | None:
+    """The labels of a target after relabelling, those for scraping it with them, or None if it is dropped.
+
+    Raises TargetError where they are not those of a target.
+    """
+    labels = relabel(discovered, job.relabel_configs)
+    if labels is None:
+        return None
+    address = labels.get(ADDRESS, "")
     if not address:
         raise TargetError("no address")
     if problem := address_problem(address):
         raise TargetError(problem)
-    scheme = relabelled.get(SCHEME, "")
+    scheme = labels.get(SCHEME, "")
     if scheme not in ("http", "https"):
         raise TargetError(f"invalid scheme: {scheme!r}")
-    interval, timeout = _length(relabelled, INTERVAL), _length(relabelled, TIMEOUT)
+    interval, timeout = _length(labels, INTERVAL), _length(labels, TIMEOUT)
     if timeout > interval:
         raise TargetError(f"scrape timeout cannot be greater than scrape interval: {timeout} ms > {interval} ms")
-    relabelled.setdefault("instance", address)
-    public = Labels((name, value) for name, value in relabelled.items() if not name.startswith(RESERVED))
-    return Target(job.job_name, discovered, public, _url(relabelled, job, scheme, address), interval, timeout)
+    labels.setdefault("instance", address)
+    return labels
 
 
 def _length(labels: Mapping[str, str], name: str) -> int:
