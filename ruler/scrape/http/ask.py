@@ -50,7 +50,7 @@ async def ask(
     finally:
         caller.close()
     found = response.headers or {}
-    inflated_body = inflated(response.body, found.get(b"content-encoding", b""), client.cap)
+    inflated_body = await inflated(response.body, found.get(b"content-encoding", b""), client.cap)
     return Answer(
         response.status,
         {name.decode("latin-1"): value.decode("latin-1") for name, value in found.items()},

@@ -40,7 +40,7 @@ class Fetcher:
         headers = response.headers or {}
         format_ = format_of(headers.get(b"content-type", b""), self._fallback)
         encoding = headers.get(b"content-encoding")
-        return response.body if encoding is None else inflated(response.body, encoding, self._cap), format_
+        return response.body if encoding is None else await inflated(response.body, encoding, self._cap), format_
 
     def close(self) -> None:
         """Drop the kept connection."""
