@@ -39,6 +39,12 @@ _file = click.Path(path_type=Path)
     type=DURATION,
     help="How often to look.",
 )
+@click.option(
+    "--config.lenient/--no-config.lenient",
+    "lenient",
+    help="Pass over what prometheus.yml asks for and is left out here.",
+)
+@click.option("--config.expand/--no-config.expand", "expand", help="Fill ${VAR} in, in every text of prometheus.yml.")
 @click.option("--storage.tsdb.path", "storage", default="data", show_default=True, type=_file)
 @click.option(
     "--storage.tsdb.retention.time", "retention_time", type=DURATION, help="How long samples stay.  [default: 15d]"

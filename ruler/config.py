@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import glob
 import os
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from common.config import Document, Settings, load_yaml, parse_yaml, to_yaml
 from common.errors import ConfigError
+from common.expand import expanded, expanded_label
 from common.labels import Labels
 from common.secrets import Secret
 from ruler.dispatch.config import GlobalSettings as NotifyGlobalSettings
@@ -22,45 +22,16 @@ from ruler.dispatch.config import RouteSettings, build_route
 from ruler.dispatch.route import Route
 from ruler.notify.config import ReceiverSettings, build_receivers, receiver_of
 from ruler.notify.receiver import Receiver
+from ruler.prometheus import PrometheusSettings, Reading, found_by, read_prometheus
 from ruler.promql.parser import parse_selector
 from ruler.rule.config import GroupConfig, load_rules
-from ruler.scrape.check import check, check_global
-from ruler.scrape.config import GlobalSettings, ScrapeSettings, native_histogram_keys
+from ruler.scrape.config import ScrapeSettings
 from ruler.scrape.http.client import client_of
-from ruler.tsdb.config import Storage, StorageSettings, build_archives, build_storage, storage_warnings
+from ruler.scrape.http.settings import ClientSettings
+from ruler.tsdb.config import Storage, build_archives, build_storage, storage_warnings
 
-_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*)|(\$))")
+PLAIN = Reading()
 Path_ = tuple[str | int, ...]
-
-_RULE_FILE = re.compile(r"[^*]*(\*[^/]*)?\Z")
-
-
-class StaticAlertmanagers(Settings, frozen=True):
-    """Addresses of Alertmanagers."""
-
-    targets: tuple[str, ...] = ()
-
-
-class AlertmanagerSettings(Settings, frozen=True):
-    """A set of Alertmanagers; only an empty one is accepted, because alerts are notified by the ruler itself."""
-
-    static_configs: tuple[StaticAlertmanagers, ...] = ()
-
-
-class AlertingSettings(Settings, frozen=True):
-    """Where Prometheus sends its alerts."""
-
-    alertmanagers: tuple[AlertmanagerSettings, ...] = ()
-
-
-class PrometheusSettings(Settings, frozen=True, rename={"global_": "global"}):
-    """A prometheus.yml."""
-
-    global_: GlobalSettings = GlobalSettings()
-    rule_files: tuple[str, ...] = ()
-    scrape_configs: tuple[ScrapeSettings, ...] = ()
-    alerting: AlertingSettings = AlertingSettings()
-    storage: StorageSettings = StorageSettings()
 
 
 class NotifySettings(Settings, frozen=True, rename={"global_": "global"}):
@@ -111,31 +82,34 @@ class Config:
 
 
 def load(
-    path: Path, tocsin_path: Path | None = None, *, notify_url: str | None = None, memory: Path | None = None
+    path: Path,
+    tocsin_path: Path | None = None,
+    *,
+    notify_url: str | None = None,
+    memory: Path | None = None,
+    reading: Reading = PLAIN,
 ) -> Config:
     """The Config that these files make; raises ConfigError at the first thing that is wrong.
 
     `notify_url`, when given, is what the receiver of the root route uses. `memory` is a directory for channels that
     must remember something between messages (the id of an incident).
     """
-    document = load_yaml(path)
-    settings = document.decode(PrometheusSettings)
-    check_global(settings.global_, document)
-    jobs = check(settings.global_, settings.scrape_configs, document)
-    _try_clients(jobs, document)
-    _refuse_alertmanagers(settings, document)
-    ours = parse_yaml("") if tocsin_path is None else load_yaml(tocsin_path)
+    prometheus = read_prometheus(path, reading)
+    settings, document = prometheus.settings, prometheus.document
+    ours = parse_yaml("") if tocsin_path is None else expanded(load_yaml(tocsin_path), os.environ)
     tocsin = ours.decode(TocsinSettings)
-    warnings = storage_warnings(settings.storage)
-    groups = _rule_groups(settings, document, warnings)
-    if ignored := native_histogram_keys(settings.global_, settings.scrape_configs):
-        warnings.append(f"native histograms are not supported yet; without effect: {', '.join(ignored)}")
+    warnings = [*prometheus.warnings, *storage_warnings(settings.storage)]
+    groups: tuple[GroupConfig, ...] = ()
+    if not reading.syntax_only:
+        for part, jobs in prometheus.parts:
+            _try_clients(jobs, part)
+        groups = _rule_groups(settings, document, warnings)
     return Config(
-        scrape_configs=jobs,
+        scrape_configs=prometheus.jobs,
         groups=groups,
         evaluation_interval=settings.global_.evaluation,
         external_labels=Labels(
-            {name: _expanded(value, os.environ) for name, value in settings.global_.external_labels.items()}
+            {name: expanded_label(value, os.environ) for name, value in settings.global_.external_labels.items()}
         ),
         storage=build_storage(settings.storage, document, build_archives(tocsin.archives, parse_selector, ours)),
         notify=_Notifications(Secret(notify_url) if notify_url else None, memory).read(tocsin, ours),
@@ -151,7 +125,8 @@ def _sources(
 ) -> tuple[str, ...]:
     """Absolute patterns of all files that a Config is read from, but those that discovery reads again by itself."""
     folder = path.absolute().parent
-    found = [glob.escape(str(path.absolute())), *(str(folder / pattern) for pattern in settings.rule_files)]
+    patterns = (*settings.rule_files, *settings.scrape_config_files)
+    found = [glob.escape(str(path.absolute())), *(str(folder / pattern) for pattern in patterns)]
     if tocsin_path is not None:
         found.append(glob.escape(str(tocsin_path.absolute())))
         if tocsin.notify_file:
@@ -162,32 +137,29 @@ def _sources(
 def _try_clients(jobs: Sequence[ScrapeSettings], document: Document) -> None:
     """Find certificates that cannot be used now, not when the first target is scraped."""
     for index, job in enumerate(jobs):
-        try:
-            client_of(job, job.body_cap)
-        except ConfigError as error:
-            raise document.error(error.problem, ("scrape_configs", index, "tls_config")) from None
-
-
-def _refuse_alertmanagers(settings: PrometheusSettings, document: Document) -> None:
-    for index, alertmanager in enumerate(settings.alerting.alertmanagers):
-        if any(group.targets for group in alertmanager.static_configs):
-            problem = (
-                "alerts cannot be sent to an Alertmanager yet: the ruler notifies itself (see notify in tocsin.yml)"
-            )
-            raise document.error(problem, ("alerting", "alertmanagers", index))
+        where: Path_ = ("scrape_configs", index)
+        clients: list[tuple[ClientSettings, Path_]] = [(job, where)]
+        for key in ("http_sd_configs", "docker_sd_configs"):
+            clients += [(each, (*where, key, place)) for place, each in enumerate(getattr(job, key))]
+        for client, place in clients:
+            try:
+                client_of(client, job.body_cap)
+            except ConfigError as error:
+                raise document.error(error.problem, (*place, "tls_config")) from None
 
 
 def _rule_groups(settings: PrometheusSettings, document: Document, warnings: list[str]) -> tuple[GroupConfig, ...]:
-    folder = Path(document.file).absolute().parent
     paths: list[Path] = []
     for index, pattern in enumerate(settings.rule_files):
-        if not _RULE_FILE.match(pattern):
-            raise document.error(f"only the last part of a path may have a *: {pattern!r}", ("rule_files", index))
-        found = sorted(glob.glob(str(folder / pattern)))  # noqa: PTH207  (absolute patterns and plain names alike)
+        found = found_by(pattern, document)
         if not found and "*" not in pattern:
             warnings.append(str(document.error(f"no such rule file: {pattern!r}", ("rule_files", index))))
-        paths += [Path(name) for name in found]
-    return tuple(group for path in dict.fromkeys(paths) for group in load_rules(path))
+        paths += found
+    offset = int(settings.global_.rule_query_offset)
+    groups = (group for path in dict.fromkeys(paths) for group in load_rules(path))
+    return tuple(
+        replace(group, query_offset=offset) if offset and group.query_offset is None else group for group in groups
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +187,3 @@ class _Notifications:
             default = receiver_of(routes.receiver, (self.url,), storage=self.memory)
             receivers = tuple(default if receiver.name == default.name else receiver for receiver in receivers)
         return Notify(routes, receivers, settings.global_.resolve_timeout)
-
-
-def _expanded(value: str, environment: Mapping[str, str]) -> str:
-    """`value` with ${VAR} and $VAR filled in, as Prometheus does in external labels alone; $$ is a dollar."""
-
-    def fill(match: re.Match[str]) -> str:
-        return "$" if match[3] else environment.get(match[1] or match[2], "")
-
-    return _VARIABLE.sub(fill, value)

@@ -17,6 +17,7 @@ from ruler.api.asking import Asking
 from ruler.config import Config
 from ruler.files import size_of_disk
 from ruler.front import Front
+from ruler.prometheus import Reading
 from ruler.promql.engine import Engine
 from ruler.settings import RulerSettings
 from ruler.telemetry import new_registry
@@ -66,7 +67,13 @@ class Core:
         """The Config that the files make now; raises ConfigError."""
         settings = self.settings
         memory = None if settings.storage is None else settings.storage / APPRISE_FOLDER
-        return files.load(settings.config_file, settings.tocsin_config, notify_url=settings.notify_url, memory=memory)
+        return files.load(
+            settings.config_file,
+            settings.tocsin_config,
+            notify_url=settings.notify_url,
+            memory=memory,
+            reading=Reading(lenient=settings.lenient, expand=settings.expand),
+        )
 
     def retention(self, config: Config) -> Retention:
         """How long samples stay, after a config and the flags."""

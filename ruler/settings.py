@@ -15,11 +15,14 @@ class RulerSettings:
     `storage` of None keeps samples and state in memory alone. What the files say of retention wins over
     `retention_time` and `retention_size` (bytes). `max_series` of None is what memory allows, 0 is no limit.
     `auto_reload` is how often (ms) files of the config are looked at for changes, None for never.
-    `flags` are what /api/v1/status/flags shows.
+    `lenient` passes over what prometheus.yml asks for and is left out here, `expand` fills variables in there. `flags`
+    are what /api/v1/status/flags shows.
     """
 
     config_file: Path
     tocsin_config: Path | None = None
+    lenient: bool = False
+    expand: bool = False
     storage: Path | None = None
     retention_time: int | None = None
     retention_size: int | None = None

@@ -25,7 +25,8 @@ from receiver.gauges import GaugeStore, Limits
 from receiver.pages import pages
 from ruler.api.asking import METHODS, Asking
 from ruler.app import Ruler
-from ruler.config import PrometheusSettings, TocsinSettings, load
+from ruler.config import TocsinSettings, load
+from ruler.prometheus import PrometheusSettings
 from ruler.promql.signatures import AGGREGATIONS, SIGNATURES
 from ruler.rule.config import RuleFileSettings
 from ruler.settings import RulerSettings

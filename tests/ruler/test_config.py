@@ -10,6 +10,7 @@ from common.durations import DAY, HOUR, MINUTE
 from common.errors import ConfigError
 from common.labels import Labels
 from ruler.config import load
+from ruler.prometheus import Reading
 
 
 def written(directory: Path, name: str, text: str) -> Path:
@@ -31,10 +32,20 @@ def test_prometheus_own_example_loads(testdata: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("remote_write: []", "prometheus.yml:1: remote_write: unknown key 'remote_write'"),
+        (
+            "remote_write: []",
+            (
+                "prometheus.yml:1: remote_write: samples are not sent elsewhere yet "
+                "(with --config.lenient the block is passed over)"
+            ),
+        ),
         (
             "scrape_configs:\n- job_name: x\n  kubernetes_sd_configs: []",
-            "prometheus.yml:3: scrape_configs[0].kubernetes_sd_configs: unknown key 'kubernetes_sd_configs'",
+            (
+                "prometheus.yml:3: scrape_configs[0].kubernetes_sd_configs: discovery by kubernetes is left out: "
+                "list its targets over HTTP, and use http_sd_configs "
+                "(or scrape the others alone, with --config.lenient)"
+            ),
         ),
         (
             "global: {scrape_interval: 5x}",
@@ -136,3 +147,109 @@ def test_a_missing_certificate_is_found_by_the_check(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(written(tmp_path, "p.yml", text))
     assert f"{tmp_path}/p.yml:3: scrape_configs[0].tls_config: no such file: '{tmp_path}/none.pem'" == str(caught.value)
+
+
+def test_lenience_passes_over_what_is_left_out(tmp_path: Path) -> None:
+    """With --config.lenient a job scrapes its other targets, each thing passed over is a warning; a typo is refused."""
+    text = (
+        "remote_write: [{url: 'http://x'}]\n"
+        "alerting: {alertmanagers: [{scheme: https, static_configs: [{targets: ['a:9093']}]}]}\n"
+        "scrape_configs:\n- job_name: x\n  static_configs: [{targets: ['a:1']}]\n  consul_sd_configs: [{server: c}]\n"
+        "  ec2_sd_configs:\n"
+    )
+    lenient = Reading(lenient=True)
+    config = load(written(tmp_path, "p.yml", text), reading=lenient)
+    assert [(("a:1",),)] == [tuple(group.targets for group in job.static_configs) for job in config.scrape_configs]
+    assert [
+        "p.yml:1: remote_write: samples are not sent elsewhere yet",
+        (
+            "p.yml:2: alerting: alerts cannot be sent to an Alertmanager yet: the ruler notifies itself"
+            " (see notify in tocsin.yml)"
+        ),
+        (
+            "p.yml:6: scrape_configs[0].consul_sd_configs: discovery by consul is left out: list its targets over HTTP,"
+            " and use http_sd_configs"
+        ),
+        (
+            "p.yml:7: scrape_configs[0].ec2_sd_configs: discovery by ec2 is left out: list its targets over HTTP,"
+            " and use http_sd_configs"
+        ),
+    ] == [warning.removeprefix(f"{tmp_path}/") for warning in config.warnings]
+    with pytest.raises(ConfigError, match="unknown key 'consull_sd_configs'"):
+        load(written(tmp_path, "p.yml", "scrape_configs: [{job_name: x, consull_sd_configs: []}]"), reading=lenient)
+
+
+def test_scrape_config_files_are_part_of_the_config(tmp_path: Path) -> None:
+    """Their patterns are told from the config, their own files from themselves, and they inherit from its `global`."""
+    (tmp_path / "more").mkdir()
+    written(tmp_path, "more/a.yml", "scrape_configs: [{job_name: a, bearer_token_file: t}]")
+    written(tmp_path, "more/b.yml", "scrape_configs: [{job_name: b}]")
+    main = "global: {scrape_interval: 7s}\nscrape_config_files: [more/*.yml, none.yml]\nscrape_configs: [{job_name: x}]"
+    config = load(written(tmp_path, "p.yml", main))
+    assert [("x", 7000), ("a", 7000), ("b", 7000)] == [(job.job_name, job.interval) for job in config.scrape_configs]
+    assert f"{tmp_path}/more/t" == config.scrape_configs[1].bearer_token_file
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "scrape_configs: [{job_name: y}, {job_name: x}]",
+            (
+                "a.yml:1: scrape_configs[1].job_name: found multiple scrape configs with job name 'x',"
+                " first found in {}/p.yml"
+            ),
+        ),
+        (
+            "global: {}",
+            "a.yml:1: global: unknown key 'global'",
+        ),
+        (
+            "scrape_configs:\n- {job_name: y, scrape_timeout: 2m}",
+            (
+                "a.yml:2: scrape_configs[0].scrape_timeout: scrape timeout greater than scrape interval"
+                " for scrape config with job name 'y'"
+            ),
+        ),
+    ],
+)
+def test_a_mistake_in_a_scrape_config_file_is_told_with_that_file(tmp_path: Path, text: str, message: str) -> None:
+    """The error names the file that has to be mended."""
+    written(tmp_path, "a.yml", text)
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, "p.yml", "scrape_config_files: [a.yml]\nscrape_configs: [{job_name: x}]"))
+    assert f"{tmp_path}/{message.format(tmp_path)}" == str(caught.value)
+
+
+def test_variables_are_filled_in_where_they_were_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In tocsin.yml always; in prometheus.yml with --config.expand, but for external_labels, which stay as they are."""
+    monkeypatch.setenv("WHERE", "attic")
+    text = (
+        "global: {external_labels: {a: '${WHERE}', b: 'x${NONE}'}}\n"
+        "scrape_configs: [{job_name: 'j-${WHERE}', relabel_configs: [{target_label: x, replacement: 'a-${1}-$1'}]}]"
+    )
+    path = written(tmp_path, "p.yml", text)
+    filled, plain = load(path, reading=Reading(expand=True)), load(path)
+    assert ("j-attic", "j-${WHERE}") == (filled.scrape_configs[0].job_name, plain.scrape_configs[0].job_name)
+    assert "a-${1}-$1" == filled.scrape_configs[0].relabel_configs[0].replacement
+    assert Labels({"a": "attic", "b": "x"}) == filled.external_labels
+    ours = written(tmp_path, "t.yml", "notify: {route: {receiver: '${WHERE}'}, receivers: [{name: attic}]}")
+    assert "attic" == load(path, ours).notify.routes.receiver
+
+
+def test_the_offset_of_rules_comes_from_global(tmp_path: Path) -> None:
+    """`global.rule_query_offset` holds for groups that do not say otherwise."""
+    written(tmp_path, "r.yml", "groups: [{name: a, rules: []}, {name: b, query_offset: 0s, rules: []}]")
+    text = "global: {rule_query_offset: 30s}\nrule_files: [r.yml]"
+    assert [30_000, 0] == [group.query_offset for group in load(written(tmp_path, "p.yml", text)).groups]
+
+
+def test_syntax_alone_looks_at_no_other_file(tmp_path: Path) -> None:
+    """Certificates, rules and scrape config files that are not there are no mistake of the syntax."""
+    text = (
+        "rule_files: [bad.yml]\nscrape_config_files: [bad.yml]\n"
+        "scrape_configs: [{job_name: x, tls_config: {ca_file: none}}]"
+    )
+    written(tmp_path, "bad.yml", "nothing: good")
+    config = load(written(tmp_path, "p.yml", text), reading=Reading(syntax_only=True))
+    assert (1, ()) == (len(config.scrape_configs), config.groups)
