@@ -70,8 +70,9 @@ def discovered_labels(found: Mapping[str, str], job: ScrapeSettings) -> Labels:
         METRICS_PATH: job.metrics_path,
         SCHEME: job.scheme,
     }
+    params = {PARAM + name: values[0] for name, values in job.params.items() if values}
     own = {name: value for name, value in found.items() if value}
-    return Labels({**defaults, **own, **{PARAM + name: values[0] for name, values in job.params.items() if values}})
+    return Labels({**defaults, **params, **own})
 
 
 def relabelled_labels(discovered: Labels, job: ScrapeSettings) -> dict[str, str] | None:
