@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from common import logs
 from common.errors import ConfigError
+from common.flags import DURATION
 
 if TYPE_CHECKING:
     from ruler.promql.ast import Expr
@@ -56,6 +58,31 @@ def rules(files: tuple[Path, ...]) -> None:
                         click.echo(f"{file}: {group.name}: {rule.name}: {note}")
     if failed:
         raise SystemExit(1)
+
+
+@check.command(name="service-discovery")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("job")
+@click.option("--timeout", default="30s", show_default=True, type=DURATION, help="How long to wait for answers.")
+def service_discovery(file: Path, job: str, timeout: int) -> None:
+    """Ask the sources of a job for its targets, once; print their labels before and after relabelling."""
+    import asyncio  # noqa: PLC0415
+    import json  # noqa: PLC0415
+
+    from ruler.config import load  # noqa: PLC0415
+    from tocsin.discover import discovered  # noqa: PLC0415
+
+    logs.configure("error")
+    try:
+        jobs = {each.job_name: each for each in load(file).scrape_configs}
+        if job not in jobs:
+            raise click.ClickException("\n\t".join((f"Job {job} not found. Select one of:", *jobs)))
+        results, problems = asyncio.run(discovered(jobs[job], timeout / 1000))
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+    for problem in problems:
+        click.echo(problem, err=True)
+    click.echo(json.dumps(results, indent=2, ensure_ascii=False))
 
 
 def _beyond_prometheus(expr: Expr) -> Iterator[str]:

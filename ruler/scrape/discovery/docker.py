@@ -92,6 +92,12 @@ class Network(_Answered, frozen=True):
     labels: dict[str, str] | None = None
 
 
+class Refusal(msgspec.Struct, frozen=True):
+    """A Refusal is the body of an answer that is an error."""
+
+    message: str = ""
+
+
 _CONTAINERS = msgspec.json.Decoder(tuple[Container, ...] | None)
 _NETWORKS = msgspec.json.Decoder(tuple[Network, ...] | None)
 
@@ -136,7 +142,7 @@ class DockerDiscoverer:
     async def _ask(self, path: str, deadline: float) -> Answer:
         answer = await ask(self._base + path, self._client, deadline=deadline, unix_socket=self._socket)
         if answer.status != 200:
-            said = answer.body[:200].decode("utf-8", "replace").strip()
+            said = _message(answer.body) or "no reason given"
             raise ValueError(f"docker: {path.partition('?')[0]}: HTTP status {status_text(answer.status)}: {said}")
         return answer
 
@@ -213,3 +219,11 @@ def _decoded(body: bytes, decoder: msgspec.json.Decoder[T], what: str) -> T:
         return decoder.decode(body)
     except msgspec.DecodeError as error:
         raise ValueError(f"docker: {what} that cannot be read: {error}") from None
+
+
+def _message(body: bytes) -> str:
+    """What the daemon says of a request that it refuses."""
+    try:
+        return msgspec.json.decode(body, type=Refusal).message[:200]
+    except msgspec.DecodeError:
+        return body[:200].decode("utf-8", "replace").strip()

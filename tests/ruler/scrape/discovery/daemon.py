@@ -109,7 +109,7 @@ NETWORKS = [
 
 @dataclass
 class Daemon:
-    """A Daemon answers each path with what `pages` has for it, as JSON, or an int as a status. `asked` has all requests."""
+    """A Daemon answers each path with what `pages` has for it: JSON, or a status. `asked` has all requests."""
 
     socket: Path
     port: int = 0
@@ -118,7 +118,11 @@ class Daemon:
     version: str = API
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        except asyncio.IncompleteReadError:  # a connection that was only tried
+            writer.close()
+            return
         method, target, _ = head.split(" ", 2)
         url = urlsplit(target)
         self.asked.append((url.path, parse_qs(url.query)))
