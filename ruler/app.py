@@ -24,7 +24,7 @@ from common.errors import ConfigError
 from common.logs import facts
 from common.serving import App
 from common.version import VERSION
-from ruler.api import admin, language, status, targets, transfer, v2
+from ruler.api import admin, exemplars, language, status, targets, transfer, v2
 from ruler.api.transfer import TransferOptions
 from ruler.config import Config
 from ruler.core import Core
@@ -180,6 +180,7 @@ class Ruler:
             self._rules.apply(rules, self._clock.now())
             self._engine.subquery_step = config.evaluation_interval
             self._db.apply(retention, config.storage.archives)
+            self._scraper.exemplars.resize(config.storage.max_exemplars)
             self._db.out_of_order_window = config.storage.out_of_order_time_window
             self._watch.apply(config.external_labels, enabled=config.builtin_alerts)
 
@@ -203,6 +204,7 @@ class Ruler:
             ),
             admin.blueprint(self._db, self._clock, enabled=settings.admin_api),
             language.blueprint(),
+            exemplars.blueprint(self._scraper.exemplars.kept),
         )
         alertmanager = v2.blueprint(
             self._dispatcher, self._silences, self._notifier, self._clock, self._registry, _build_info()

@@ -34,10 +34,6 @@ def blueprint(view: View) -> Blueprint:
     """The routes that show `view`."""
     routes = Blueprint("status", __name__)
 
-    @routes.route("/query_exemplars", methods=["GET", "POST"])
-    def query_exemplars() -> Response:
-        return success([])
-
     @routes.get("/rules")
     def rules() -> Response:
         form = request.values

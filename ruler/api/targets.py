@@ -16,7 +16,7 @@ from flask import Blueprint, Response, request
 
 from common.config import to_yaml
 from common.labels import Labels
-from common.textformat import Help, MetricType, Type
+from common.textformat import Help, MetricType, Unit
 from ruler.api import params
 from ruler.api.errors import BadRequest
 from ruler.api.respond import success
@@ -165,7 +165,9 @@ def _said(target: TargetStatus, metric: str) -> Iterator[tuple[str, About]]:
             about = found.setdefault(entry.metric, {})
             if isinstance(entry, Help):
                 about["help"] = entry.text
-            elif isinstance(entry, Type):
+            elif isinstance(entry, Unit):
+                about["unit"] = entry.unit
+            else:
                 about["type"] = "unknown" if entry.type is MetricType.UNTYPED else str(entry.type)
     for name, about in found.items():
         yield name, About(**about)

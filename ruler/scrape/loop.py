@@ -20,6 +20,7 @@ from common.labels import METRIC_NAME, Labels
 from common.logs import facts
 from ruler.model.arrays import STALE, FloatArray, IntArray
 from ruler.scrape.config import ScrapeSettings
+from ruler.scrape.exemplars import ExemplarRing
 from ruler.scrape.failures import FailureLogs
 from ruler.scrape.http.client import Client
 from ruler.scrape.http.fetch import Fetcher
@@ -56,6 +57,7 @@ class Tools:
     metrics: ScrapeMetrics
     shapes: Shapes
     failures: FailureLogs
+    exemplars: ExemplarRing
 
 
 class ScrapeLoop:
@@ -71,7 +73,7 @@ class ScrapeLoop:
             format_duration(target.interval),
             format_duration(target.timeout),
         )
-        self._storage, self._metrics = tools.storage, tools.metrics
+        self._storage, self._metrics, self._exemplars = tools.storage, tools.metrics, tools.exemplars
         self._fetcher = Fetcher(target.url, target.timeout, client, negotiation_of(job), target.unix_socket)
         self._stream = tools.storage.stream(target.identity, target.interval)
         self._failures, self._failure_file = tools.failures, job.scrape_failure_log_file
@@ -168,6 +170,8 @@ class ScrapeLoop:
         if columns.timed is not None or self._timed:
             for appended in self._timed.append(columns.timed, time):
                 self._appended(appended)
+        if columns.exemplars:
+            self._exemplars.add(columns.exemplars, time)
         if columns.refused:
             self._metrics.over_series_limit(self.target.pool, columns.refused)
         self._publish(Health.UP, "", time, seconds, columns, columns.scraped)

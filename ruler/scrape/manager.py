@@ -19,6 +19,7 @@ from ruler.scrape.discovery.groups import Found, targets_of
 from ruler.scrape.discovery.metrics import DiscoveryMetrics
 from ruler.scrape.discovery.source import Source
 from ruler.scrape.discovery.sources import Sources
+from ruler.scrape.exemplars import ExemplarRing
 from ruler.scrape.failures import FailureLogs
 from ruler.scrape.http.client import client_of
 from ruler.scrape.loop import ScrapeLoop, Tools
@@ -73,7 +74,8 @@ class ScrapeManager:
         self._discovery = DiscoveryMetrics(registry)
         self._sources = Sources(scheduler, self._discovery, self._changed)
         self._failures = FailureLogs()
-        self._tools = Tools(storage, self._metrics, Shapes(), self._failures)
+        self.exemplars = ExemplarRing(registry)
+        self._tools = Tools(storage, self._metrics, Shapes(), self._failures, self.exemplars)
         self._supplied: dict[str, Supplied] = {}
         self._retired: list[ScrapePool] = []
         self._loops: tuple[ScrapeLoop, ...] = ()

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from common import openmetrics
 from common.labels import Labels
-from common.textformat import Help, Type, parse_line
+from common.textformat import Help, Type, Unit, parse_line
 from ruler.scrape.config import ScrapeSettings
 from ruler.storage import Appended
 
@@ -64,11 +65,12 @@ class TargetStatus:
     samples: int = 0
     mistimed: Mistimed = Mistimed()
 
-    def metadata(self) -> Iterator[Help | Type]:
-        """What the last page said of its metrics."""
+    def metadata(self) -> Iterator[Help | Type | Unit]:
+        """What the last page said of its metrics, in the grammar of its format: an OpenMetrics page has an end."""
+        parse = openmetrics.parse_metadata if openmetrics.END in self.comments[-2:] else parse_line
         for line in self.comments:
-            entry = parse_line(line) if line.startswith(b"#") else None
-            if isinstance(entry, Help | Type):
+            entry = parse(line) if line.startswith(b"#") else None
+            if isinstance(entry, Help | Type | Unit):
                 yield entry
 
 

@@ -50,9 +50,9 @@ class TSDBSettings(Settings, frozen=True):
 
 
 class ExemplarSettings(Settings, frozen=True):
-    """How many exemplars Prometheus keeps."""
+    """How many exemplars are kept."""
 
-    max_exemplars: int = 0
+    max_exemplars: int = 100_000
 
 
 class StorageSettings(Settings, frozen=True):
@@ -99,6 +99,7 @@ class Storage:
     percentage: float | None = None
     out_of_order_time_window: int = 0
     archives: tuple[Archive, ...] = ()
+    max_exemplars: int | None = None
 
     def retention(self, time: int | None, size: int | None, disk: int | None) -> Retention:
         """What holds with these flags on a file system of `disk` bytes (None: there is none).
@@ -136,6 +137,7 @@ def build_storage(settings: StorageSettings, document: Document, archives: tuple
         percentage=kept.percentage or None,
         out_of_order_time_window=tsdb.out_of_order_time_window,
         archives=archives,
+        max_exemplars=None if settings.exemplars is None else max(0, settings.exemplars.max_exemplars),
     )
 
 
@@ -145,7 +147,6 @@ def storage_warnings(settings: StorageSettings) -> list[str]:
     given = {
         "storage.tsdb.stale_series_compaction_threshold": tsdb.stale_series_compaction_threshold,
         "storage.tsdb.chunk_encoding": tsdb.chunk_encoding,
-        "storage.exemplars": settings.exemplars,
     }
     if ignored := [key for key, value in given.items() if value is not None]:
         warnings.append(f"accepted without effect: {', '.join(ignored)}")

@@ -126,7 +126,7 @@ def test_what_has_no_effect_is_said() -> None:
         "  exemplars: {max_exemplars: 100}\n"
     )
     assert [
-        "accepted without effect: storage.tsdb.stale_series_compaction_threshold, storage.exemplars",
+        "accepted without effect: storage.tsdb.stale_series_compaction_threshold",
         "storage.tsdb.retention.size has no effect: storage.tsdb.retention.percentage is given too",
     ] == storage_warnings(document.decode(Whole).storage)
     assert [] == storage_warnings(StorageSettings())
