@@ -18,7 +18,7 @@ Path_ = tuple[str | int, ...]
 
 _TRUE = frozenset(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"))
 _FALSE = frozenset(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"))
-_NEAR = 0.8  # below it, two names only share an ending
+_NEAR = 0.86  # below it, two names only share an ending
 
 
 @cache

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from common.config import Document, Settings, load_yaml
 from common.expand import expanded
@@ -117,7 +118,6 @@ def read_prometheus(path: Path, reading: Reading) -> Prometheus:
             parts.append((part, check(settings.global_, jobs, part, names)))
             written += jobs
             warnings += more
-    _refuse_alertmanagers(settings, document)
     warnings += _without_effect(settings, written)
     return Prometheus(settings, document, tuple(parts), tuple(warnings))
 
@@ -146,8 +146,11 @@ def _kept(document: Document, reading: Reading) -> tuple[Document, list[str]]:
             if not reading.lenient:
                 raise document.error(f"{missing} (with --config.lenient the block is passed over)", (block,))
             warnings.append(str(document.error(missing, (block,))))
-    if reading.lenient and value.get("alerting"):
-        warnings.append(str(document.error(NO_ALERTMANAGER, ("alerting",))))
+    if value.get("alerting"):
+        if reading.lenient:
+            warnings.append(str(document.error(NO_ALERTMANAGER, ("alerting",))))
+        else:
+            _refuse_alerting(document)
     if warnings:
         gone = {*BLOCKS, "alerting"}
         value = {key: held for key, held in value.items() if key not in gone}
@@ -162,10 +165,21 @@ def _scrape_files(settings: PrometheusSettings, document: Document) -> list[Path
     return [path for pattern in settings.scrape_config_files for path in found_by(pattern, document)]
 
 
-def _refuse_alertmanagers(settings: PrometheusSettings, document: Document) -> None:
-    for index, alertmanager in enumerate(settings.alerting.alertmanagers):
-        if any(group.targets for group in alertmanager.static_configs):
-            raise document.error(NO_ALERTMANAGER, ("alerting", "alertmanagers", index))
+def _refuse_alerting(document: Document) -> None:
+    """Refuse whatever would tell an Alertmanager of an alert; sets without an address, as in examples, do not."""
+    alerting = document.value["alerting"]
+    sets = alerting.get("alertmanagers") if isinstance(alerting, dict) else None
+    for index, each in enumerate(sets if isinstance(sets, list) else ()):
+        where = ("alerting", "alertmanagers", index)
+        groups = each.get("static_configs", ()) if isinstance(each, dict) else ()
+        if not isinstance(each, dict) or set(each) - {"static_configs"} or any(map(_has_targets, groups)):
+            raise document.error(NO_ALERTMANAGER, where)
+    if isinstance(alerting, dict) and "alert_relabel_configs" in alerting:
+        raise document.error(NO_ALERTMANAGER, ("alerting", "alert_relabel_configs"))
+
+
+def _has_targets(group: Any) -> bool:
+    return isinstance(group, dict) and bool(group.get("targets"))
 
 
 def _without_effect(settings: PrometheusSettings, jobs: Sequence[ScrapeSettings]) -> list[str]:
