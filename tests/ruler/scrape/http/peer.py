@@ -1,0 +1,161 @@
+"""Servers and proxies that are programmed by a test, and certificates for them; they keep what they were asked."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.ruler.scrape.world import answer
+
+OK = answer(b"a 1\n")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An Asked is a request as it came."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    raw: bytes
+
+    def header(self, name: str) -> list[str]:
+        return [value for known, value in self.headers if known.lower() == name.lower()]
+
+
+@dataclass
+class Peer:
+    """A Peer answers each request with what `answers` makes of it; b"" hangs up."""
+
+    answers: Callable[[Asked], bytes] = lambda _: OK
+    asked: list[Asked] = field(default_factory=list)
+    connections: int = 0
+    port: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        while (asked := await request_on(reader)) is not None:
+            self.asked.append(asked)
+            sent = self.answers(asked)
+            if not sent:
+                return
+            writer.write(sent)
+            await writer.drain()
+
+    async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve as a proxy does: let CONNECT through to where it wants, fetch absolute URIs."""
+        self.connections += 1
+        while (asked := await request_on(reader)) is not None:
+            self.asked.append(asked)
+            refusal = self.answers(asked)
+            if refusal != OK:
+                writer.write(refusal)
+                return
+            place = asked.target if asked.method == "CONNECT" else asked.target.split("/")[2]
+            host, _, port = place.rpartition(":")
+            there, back = await asyncio.open_connection(host, int(port))
+            if asked.method == "CONNECT":
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await asyncio.gather(pumped(reader, back), pumped(there, writer))
+                return
+            back.write(f"GET /{asked.target.split('/', 3)[3]} HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
+            writer.write(await there.read(1 << 16))
+            back.close()
+
+
+async def request_on(reader: asyncio.StreamReader) -> Asked | None:
+    """The next request, None where there is none."""
+    try:
+        raw = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    first, *lines = raw.decode("latin-1").split("\r\n")[:-2]
+    headers = tuple((name, value) for name, _, value in (line.partition(": ") for line in lines))
+    length = next((int(value) for name, value in headers if name == "Content-Length"), 0)
+    body = await reader.readexactly(length)
+    method, target, _ = first.split(" ")
+    return Asked(method, target, headers, body, raw + body)
+
+
+async def pumped(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+    writer.close()
+
+
+@asynccontextmanager
+async def peer(
+    answers: Callable[[Asked], bytes] = lambda _: OK,
+    *,
+    context: ssl.SSLContext | None = None,
+    proxy: bool = False,
+    path: Path | None = None,
+) -> AsyncIterator[Peer]:
+    """A Peer on a free port of loopback, or on a unix socket at `path`, gone afterwards."""
+    state = Peer(answers)
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        with suppress(ConnectionError, asyncio.CancelledError):
+            await (state.pass_on if proxy else state.serve)(reader, writer)
+        writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(serve(reader, writer))
+        state.tasks.add(task)
+
+    if path is not None:
+        server = await asyncio.start_unix_server(accept, path)
+    else:
+        server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
+        state.port = server.sockets[0].getsockname()[1]
+    try:
+        yield state
+    finally:
+        server.close()
+        for _ in range(5):  # what was being accepted still arrives, and sockets close in the loop's next round
+            await asyncio.sleep(0)
+            for writer in writers:
+                writer.transport.abort()
+        for task in state.tasks:
+            task.cancel()
+        await asyncio.gather(*state.tasks, return_exceptions=True)
+        await asyncio.sleep(0)
+
+
+def certificate(folder: Path, name: str = "cert", *, host: str = "localhost", days: int = 2) -> Path:
+    """A self-signed certificate for `host` as `folder/name`, its key beside it as `name.key`; expired when days < 0."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("the openssl program is not here")
+    command = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={host}"]
+    command += ["-addext", f"subjectAltName=DNS:{host}", "-days", str(days)]
+    command += ["-keyout", str(folder / f"{name}.key"), "-out", str(folder / name)]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / name
+
+
+def serving_with(cert: Path, *, clients: Path | None = None) -> ssl.SSLContext:
+    """The TLS of a server with that certificate, which wants one of `clients` where they are given."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, cert.with_name(f"{cert.name}.key"))
+    if clients is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients)
+    return context
