@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urljoin, urlsplit
 
 from common.errors import ScrapeError, ScrapeFailure
+from common.secrets import redacted
 from ruler.scrape.http.connection import Connection, Origin, Response
 from ruler.scrape.http.credentials import basic, header
 from ruler.scrape.http.dial import dial
-from ruler.scrape.http.failure import shown_url
 from ruler.scrape.http.proxy import PORTS
 
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ class Caller:
             location = (response.headers or {}).get(b"location", b"").decode("latin-1")
             if response.status not in _REDIRECTS or not location:
                 return response
-            url = urljoin(url, location)
-            place = self._elsewhere(url)
+            url, place = self._led(url, location)
             if response.status not in _SAME_AGAIN:
                 method, body = ("HEAD" if method == "HEAD" else "GET"), b""
             if place.origin == home.origin:
@@ -103,14 +102,16 @@ class Caller:
             raise ScrapeError(ScrapeFailure.STATUS, f"{self._what()}: stopped after {MAX_REDIRECTS} redirects")
         return response
 
-    def _elsewhere(self, url: str) -> Place:
+    def _led(self, url: str, location: str) -> tuple[str, Place]:
+        """Where a redirect leads from `url`."""
         try:
+            url = urljoin(url, location)
             scheme = urlsplit(url).scheme
         except ValueError:
-            raise self._strange("redirected to a malformed URL", url) from None
+            raise self._strange("redirected to a malformed URL", location) from None
         if scheme not in PORTS:
             raise self._strange("redirected to an unsupported protocol scheme", url)
-        return place_of(url)
+        return url, place_of(url)
 
     async def _get(self, origin: Origin, request: bytes, deadline: float) -> Response:
         idle, self._idle = self._idle, None
@@ -167,10 +168,10 @@ class Caller:
         return "\r\n".join((f"{method} {target} HTTP/1.1", *head, "\r\n")).encode("latin-1", "replace") + body
 
     def _what(self) -> str:
-        return f"{self._method.capitalize()} {shown_url(self._url)!r}"
+        return f"{self._method.capitalize()} {redacted(self._url)!r}"
 
     def _strange(self, problem: str, url: str) -> ScrapeError:
-        return ScrapeError(ScrapeFailure.STATUS, f"{self._what()}: {problem}: {shown_url(url)!r}")
+        return ScrapeError(ScrapeFailure.STATUS, f"{self._what()}: {problem}: {redacted(url)!r}")
 
 
 def place_of(url: str) -> Place:
@@ -181,7 +182,7 @@ def place_of(url: str) -> Place:
     except ValueError:
         raise ScrapeError(ScrapeFailure.REFUSED, f"invalid address: {url!r}") from None
     if parts.scheme not in PORTS or not parts.hostname:
-        raise ScrapeError(ScrapeFailure.REFUSED, f"not a URL of http or https: {shown_url(url)!r}")
+        raise ScrapeError(ScrapeFailure.REFUSED, f"not a URL of http or https: {redacted(url)!r}")
     origin = parts.scheme, parts.hostname, PORTS[parts.scheme] if port is None else port
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     user = ""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from urllib.parse import urlsplit
 
 from common.errors import ScrapeError, ScrapeFailure
+from common.secrets import redacted
 
 # By OpenSSL's names; what is not here is told by its name.
 _TLS = {
@@ -26,7 +26,7 @@ _TLS = {
 
 def failure(method: str, url: str, error: OSError, seconds: float | None = None) -> ScrapeError:
     """The failure of a request to `url`, which had so many seconds, as the operator reads it."""
-    where = f"{method.capitalize()} {shown_url(url)!r}"
+    where = f"{method.capitalize()} {redacted(url)!r}"
     if isinstance(error, TimeoutError) and error.errno is None:
         after = "" if seconds is None else f" after {seconds:g} s"
         return ScrapeError(ScrapeFailure.TIMEOUT, f"{where}: context deadline exceeded{after}")
@@ -43,12 +43,3 @@ def why(error: OSError) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     return (error.strerror or str(error) or type(error).__name__).lower()
-
-
-def shown_url(url: str) -> str:
-    """A URL without the password that it may hold."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    place = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username}:xxxxx@{place}").geturl()

@@ -217,6 +217,25 @@ def _within(key: str, problems: Problems) -> Problems:
         yield (key, *path), problem
 
 
+HEADER_FILES = (("authorization", "credentials_file"), ("bearer_token_file",))  # of the Authorization header
+
+
+def credential_files(client: ClientSettings) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Where a client block names a file that is read for each request, and which."""
+    basic, bearer, oauth2 = client.basic_auth, client.authorization, client.oauth2
+    named: list[tuple[tuple[str | int, ...], str]] = [(("bearer_token_file",), client.bearer_token_file)]
+    if bearer is not None:
+        named.append((("authorization", "credentials_file"), bearer.credentials_file))
+    if basic is not None:
+        named.append((("basic_auth", "username_file"), basic.username_file))
+        named.append((("basic_auth", "password_file"), basic.password_file))
+    if oauth2 is not None:
+        named.append((("oauth2", "client_secret_file"), oauth2.client_secret_file))
+    for name, header in client.http_headers.items():
+        named += [(("http_headers", name, "files", index), file) for index, file in enumerate(header.files)]
+    yield from (each for each in named if each[1])
+
+
 def client_in(client: Client, folder: Path) -> Client:
     """The same with the paths of its files made absolute: they are told from `folder`."""
 
