@@ -1,8 +1,9 @@
-"""How glibc's allocator serves this process. Where the C library is another, nothing happens."""
+"""How glibc's allocator (where the C library is another, nothing happens) and Python's collector serve this process."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 from typing import Final
 
 # Of glibc's malloc.h.
@@ -23,6 +24,15 @@ def keep_freed() -> None:
     """
     _set(_MMAP_THRESHOLD, 32 << 20)
     _set(_TRIM_THRESHOLD, 64 << 20)
+
+
+def collect_seldom() -> None:
+    """Look for garbage in cycles after 10,000 new objects instead of 700, and at old ones after 250,000.
+
+    A few hundred scrapes at once make thousands of objects that go by themselves, and each look at them drives what is
+    worked on out of the processor's caches: 1,000 targets of 20 series at 1 s cost twice the CPU with it.
+    """
+    gc.set_threshold(10_000, 5, 5)
 
 
 def _set(parameter: int, value: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np  # noqa: F401  (20 ms later deep inside other imports: Python
 from prometheus_client import CollectorRegistry
 
 from common.clock import Clock, SystemClock
-from common.heap import keep_freed
+from common.heap import collect_seldom, keep_freed
 from common.serving import App
 from ruler import config as files
 from ruler.api import query
@@ -33,6 +33,7 @@ class Core:
     def __init__(self, settings: RulerSettings, clock: Clock | None = None) -> None:
         """Read the files and open the storage; raises ConfigError or StartError with nothing left open."""
         keep_freed()
+        collect_seldom()
         self.settings, self.clock = settings, clock or SystemClock()
         self.config = self.load()
         self.started_at = self.clock.now()
