@@ -11,7 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,18 @@ import yaml
 from common.durations import format_duration, parse_duration
 from common.errors import ConfigError, ParseError, written_path
 from common.secrets import Secret, Url
-from common.shape import Path_, field_at, fields_of, in_words_of, is_block, nearest, nothing_of, type_at, words_of
+from common.shape import (
+    Path_,
+    field_at,
+    fields_of,
+    in_words_of,
+    is_block,
+    known_of,
+    nearest,
+    nothing_of,
+    type_at,
+    words_of,
+)
 
 MAX_NODES = 1_000_000
 MAX_BYTES = 64 << 20
@@ -64,6 +75,11 @@ class Document:
         while known and known not in self.lines:
             known = known[:-1]
         return ConfigError(problem, file=self.file, line=self.lines.get(known, 0), path=written_path(path))
+
+    def knowing(self, type_: Any) -> Document:
+        """This document less the keys that a `type_` does not know."""
+        given = tuple(path for path in self.without_value if field_at(type_, path) is not None)
+        return replace(self, value=known_of(type_, self.value), without_value=given)
 
     def decode(self, type_: type[T], hook: DecodeHook | None = None) -> T:
         """This document as a `type_`; `hook(type, value)` builds the types of a stage (it raises ValueError)."""

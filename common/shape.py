@@ -75,6 +75,15 @@ def in_words_of(type_: Any, value: Any) -> Any:
     return value
 
 
+def known_of(type_: Any, value: Any) -> Any:
+    """`value` less the keys that the blocks of `type_` do not know."""
+    type_ = _given(type_)
+    if isinstance(value, dict):
+        known = fields_of(type_) if is_block(type_) else value
+        return {key: known_of(_below(type_, key), held) for key, held in value.items() if key in known}
+    return [known_of(_below(type_, 0), held) for held in value] if isinstance(value, list) else value
+
+
 def words_of(type_: Any) -> tuple[str, ...]:
     """The words that an enumeration allows; none for any other type."""
     return tuple(word.value for word in type_) if isinstance(type_, type) and issubclass(type_, StrEnum) else ()

@@ -27,7 +27,7 @@ from ruler.promql.parser import parse_selector
 from ruler.rule.config import GroupConfig, load_rules
 from ruler.scrape.config import ScrapeSettings
 from ruler.scrape.http.client import client_of
-from ruler.scrape.http.settings import ClientSettings
+from ruler.scrape.http.settings import HEADER_FILES, ClientSettings, credential_files
 from ruler.tsdb.config import Storage, build_archives, build_storage, storage_warnings
 
 PLAIN = Reading()
@@ -102,8 +102,8 @@ def load(
     groups: tuple[GroupConfig, ...] = ()
     if not reading.syntax_only:
         for part, jobs in prometheus.parts:
-            _try_clients(jobs, part)
-        groups = _rule_groups(settings, document, warnings)
+            _try_clients(jobs, part, warnings if reading.thorough else None)
+        groups = _rule_groups(settings, document, reading, warnings)
     return Config(
         scrape_configs=prometheus.jobs,
         groups=groups,
@@ -134,8 +134,11 @@ def _sources(
     return tuple(found)
 
 
-def _try_clients(jobs: Sequence[ScrapeSettings], document: Document) -> None:
-    """Find certificates that cannot be used now, not when the first target is scraped."""
+def _try_clients(jobs: Sequence[ScrapeSettings], document: Document, missing: list[str] | None) -> None:
+    """Find certificates that cannot be used now, not when the first target is scraped.
+
+    With `missing`, credentials that are not there are told too: those of a header are an error, as promtool has it.
+    """
     for index, job in enumerate(jobs):
         where: Path_ = ("scrape_configs", index)
         clients: list[tuple[ClientSettings, Path_]] = [(job, where)]
@@ -146,17 +149,32 @@ def _try_clients(jobs: Sequence[ScrapeSettings], document: Document) -> None:
                 client_of(client, job.body_cap)
             except ConfigError as error:
                 raise document.error(error.problem, (*place, "tls_config")) from None
+            if missing is None:
+                continue
+            for path, name in credential_files(client):
+                if not Path(name).exists():
+                    gone = document.error(f"no such file: {name!r}", (*place, *path))
+                    if path in HEADER_FILES:
+                        raise gone
+                    missing.append(str(gone))
 
 
-def _rule_groups(settings: PrometheusSettings, document: Document, warnings: list[str]) -> tuple[GroupConfig, ...]:
+def _rule_groups(
+    settings: PrometheusSettings, document: Document, reading: Reading, warnings: list[str]
+) -> tuple[GroupConfig, ...]:
     paths: list[Path] = []
     for index, pattern in enumerate(settings.rule_files):
         found = found_by(pattern, document)
         if not found and "*" not in pattern:
-            warnings.append(str(document.error(f"no such rule file: {pattern!r}", ("rule_files", index))))
+            error = document.error(f"no such rule file: {pattern!r}", ("rule_files", index))
+            if reading.thorough:
+                raise error
+            warnings.append(str(error))
         paths += found
     offset = int(settings.global_.rule_query_offset)
-    groups = (group for path in dict.fromkeys(paths) for group in load_rules(path))
+    groups = (
+        group for path in dict.fromkeys(paths) for group in load_rules(path, ignore_unknown=reading.ignore_unknown)
+    )
     return tuple(
         replace(group, query_offset=offset) if offset and group.query_offset is None else group for group in groups
     )

@@ -78,12 +78,15 @@ class Reading:
     """A Reading is how the operator's files are read.
 
     `lenient`: what is left out here is a warning. `expand`: variables are filled in, in every text. `syntax_only`:
-    files that are named are not looked at.
+    files that are named are not looked at. `thorough`: those that will be missed sooner or later must be there now.
+    `ignore_unknown`: rule files may have keys that nobody knows.
     """
 
     lenient: bool = False
     expand: bool = False
     syntax_only: bool = False
+    thorough: bool = False
+    ignore_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

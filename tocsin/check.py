@@ -1,4 +1,4 @@
-"""`tocsin check`: say what is wrong with a file before a program reads it. Exits 1 when something is."""
+"""`tocsin check`: say what is wrong with a file before a program reads it. Exits with 1 when something is."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from common.flags import DURATION
 if TYPE_CHECKING:
     from ruler.promql.ast import Expr
 
+LINT_FAILED = 3  # exit status, as promtool's
+
+_path = click.Path(path_type=Path)
+
 
 @click.group()
 def check() -> None:
@@ -22,20 +26,54 @@ def check() -> None:
 
 
 @check.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--tocsin.config", "tocsin_config", type=click.Path(path_type=Path), help="The tocsin.yml beside it.")
-def config(file: Path, tocsin_config: Path | None) -> None:
-    """Check a prometheus.yml with every file that it names."""
-    from ruler.config import load  # noqa: PLC0415  (`tocsin check rules` must not wait for it)
+@click.argument("files", type=_path, nargs=-1, required=True)
+@click.option("--tocsin.config", "tocsin_config", type=_path, help="The tocsin.yml beside it.")
+@click.option("--syntax-only", is_flag=True, help="Look at no file that is named.")
+@click.option(
+    "--lint",
+    default="duplicate-rules",
+    show_default=True,
+    help="What may be a mistake: all, duplicate-rules, none, too-long-scrape-interval; with commas.",
+)
+@click.option("--lint-fatal", is_flag=True, help="Exit with 3 when there is such a thing.")
+@click.option("--ignore-unknown-fields", "ignore_unknown", is_flag=True, help="Let rule files have keys nobody knows.")
+@click.option("--agent", is_flag=True, help="Check it for Prometheus in agent mode.")
+@click.option("--config.lenient", "lenient", is_flag=True, help="As the ruler's flag.")
+@click.option("--config.expand", "expand", is_flag=True, help="As the ruler's flag.")
+@click.option("--query.lookback-delta", "lookback", default="5m", show_default=True, type=DURATION)
+def config(
+    files: tuple[Path, ...],
+    tocsin_config: Path | None,
+    lint: str,
+    lint_fatal: bool,
+    agent: bool,
+    lookback: int,
+    lenient: bool,
+    **reading: bool,
+) -> None:
+    """Check configurations with every file that they name."""
+    from ruler.prometheus import Reading  # noqa: PLC0415  (`tocsin check rules` must not wait for it)
+    from tocsin.configcheck import LINTS, ConfigCheck  # noqa: PLC0415
 
-    try:
-        loaded = load(file, tocsin_config)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from None
-    for warning in loaded.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    jobs, rules = len(loaded.scrape_configs), sum(len(group.rules) for group in loaded.groups)
-    click.echo(f"{file}: valid: {jobs} scrape configs, {len(loaded.groups)} rule groups, {rules} rules")
+    lints = frozenset(lint.split(","))
+    for unknown in sorted(lints - frozenset(LINTS)):
+        click.echo(f"warning: unknown lint option: {unknown!r} (there are {', '.join(LINTS)})", err=True)
+    how = Reading(thorough=True, lenient=lenient or agent, **reading)
+    checking = ConfigCheck(how, lints, lookback, agent=agent)
+    found = [checking.of(file, tocsin_config) for file in files]
+    for each in found:
+        for warning in each.warnings:
+            click.echo(f"warning: {warning}", err=True)
+        for mistake in each.mistakes:
+            click.echo(f"Error: {mistake}", err=True)
+        for doubt in each.lints:
+            click.echo(f"lint: {doubt}", err=True)
+        if each.summary:
+            click.echo(each.summary)
+    if any(each.mistakes for each in found):
+        raise SystemExit(1)
+    if lint_fatal and any(each.lints for each in found):
+        raise SystemExit(LINT_FAILED)
 
 
 @check.command()

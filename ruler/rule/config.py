@@ -98,19 +98,20 @@ class GroupConfig:
         return f"{self.file};{self.name}"
 
 
-def load_rules(path: Path) -> tuple[GroupConfig, ...]:
-    """The groups of a rule file; raises the ConfigError of its first mistake."""
-    groups, problems = read_rules(path)
+def load_rules(path: Path, *, ignore_unknown: bool = False) -> tuple[GroupConfig, ...]:
+    """The groups of a rule file; raises the ConfigError of its first mistake. Keys that nobody knows may be ignored."""
+    groups, problems = read_rules(path, ignore_unknown=ignore_unknown)
     if problems:
         raise problems[0]
     return groups
 
 
-def read_rules(path: Path) -> tuple[tuple[GroupConfig, ...], tuple[ConfigError, ...]]:
+def read_rules(path: Path, *, ignore_unknown: bool = False) -> tuple[tuple[GroupConfig, ...], tuple[ConfigError, ...]]:
     """The groups of a rule file without mistakes, or all of its mistakes."""
     try:
         document = load_yaml(path, many=True)
-        settings = document.decode(RuleFileSettings)
+        known = document.knowing(RuleFileSettings) if ignore_unknown else document
+        settings = known.decode(RuleFileSettings)
     except ConfigError as error:
         return (), (error,)
     if document.more:
