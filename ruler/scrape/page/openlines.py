@@ -67,6 +67,8 @@ def _parted_at_once(page: bytes) -> tuple[bytes, Cuts]:
 
 def scan_open(page: bytes, known: Mapping[MetricType, dict[bytes, int]], result: Scan) -> None:
     """Read a page by the grammar into `result`, which has what came before an ExpositionError."""
+    if not page:
+        return  # as in Prometheus, which does not ask an empty page for its end
     lines = page.split(b"\n")
     last = len(lines) - (2 if lines[-1] == b"" else 1)
     families, values, places = Families(), [], []
