@@ -15,6 +15,8 @@ from ruler.scrape.http.tunnel import Tunnel
 if TYPE_CHECKING:
     from ruler.scrape.http.client import Client
 
+_HUNG_UP = "tls: the server hung up during the handshake"
+
 P = TypeVar("P", bound=asyncio.Protocol)
 
 
@@ -76,6 +78,8 @@ async def _open(
                 return (await loop.create_connection(make, address, port, ssl=context, server_hostname=server_name))[1]
         except ssl.SSLError:
             raise  # it is the right server, or one that must not be taken for it
+        except ConnectionResetError as error:
+            problem = error if error.errno or context is None else ConnectionResetError(_HUNG_UP)
         except OSError as error:
             problem = error
     raise problem

@@ -38,7 +38,7 @@ def why(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"tls: failed to verify certificate: {error.verify_message.rstrip('.')}"
     if isinstance(error, ssl.SSLError):
-        reason = error.reason or str(error)
+        reason = getattr(error, "reason", None) or str(error)  # only errors of OpenSSL itself have one
         return "tls: " + _TLS.get(reason, reason.lower().replace("_", " "))
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"

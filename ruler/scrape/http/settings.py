@@ -5,6 +5,7 @@ The same keys stand in a scrape job and in whatever else asks over HTTP, as in P
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -37,6 +38,8 @@ RESERVED_HEADERS = frozenset(  # which belong to the request, or have keys of th
         "x-amz-content-sha256",
     )
 )
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
 TLS_VERSIONS = ("", "TLS10", "TLS11", "TLS12", "TLS13")
 
 Problems = Iterator[tuple[tuple[str | int, ...], str]]  # where in a block, and what is wrong there
@@ -189,6 +192,8 @@ def url_problem(url: Url) -> str:
         parts.port  # noqa: B018  (which only this looks at)
     except ValueError as error:
         return f"not a URL: {url!r}: {error}"
+    if _BAD_ESCAPE.search(url.partition("?")[0]):
+        return f"not a URL: {url!r}: invalid escape"
     return f"not a URL: {url!r}: missing protocol scheme" if url.startswith(":") else ""
 
 

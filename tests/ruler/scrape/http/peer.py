@@ -139,16 +139,29 @@ async def peer(
         await asyncio.sleep(0)
 
 
-def certificate(folder: Path, name: str = "cert", *, host: str = "localhost", days: int = 2) -> Path:
-    """A self-signed certificate for `host` as `folder/name`, its key beside it as `name.key`; expired when days < 0."""
+def certificate(folder: Path, name: str = "cert") -> Path:
+    """A self-signed certificate for localhost as `folder/name`, its key beside it as `name.key`."""
+    made = [*_openssl("req"), "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2"]
+    made += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(folder / f"{name}.key")]
+    subprocess.run([*made, "-out", str(folder / name)], check=True, capture_output=True)
+    return folder / name
+
+
+def expired(folder: Path) -> Path:
+    """A certificate like those, which ended yesterday."""
+    request, key, made = folder / "request", folder / "expired.key", folder / "expired"
+    asks = [*_openssl("req"), "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    subprocess.run([*asks, "-keyout", str(key), "-out", str(request)], check=True, capture_output=True)
+    signs = [*_openssl("x509"), "-req", "-in", str(request), "-signkey", str(key), "-days", "-1", "-out", str(made)]
+    subprocess.run(signs, check=True, capture_output=True)
+    return made
+
+
+def _openssl(command: str) -> list[str]:
     program = shutil.which("openssl")
     if program is None:
         pytest.skip("the openssl program is not here")
-    command = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={host}"]
-    command += ["-addext", f"subjectAltName=DNS:{host}", "-days", str(days)]
-    command += ["-keyout", str(folder / f"{name}.key"), "-out", str(folder / name)]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder / name
+    return [program, command]
 
 
 def serving_with(cert: Path, *, clients: Path | None = None) -> ssl.SSLContext:

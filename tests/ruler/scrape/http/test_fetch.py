@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import shutil
 import socket
-import ssl
-import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from common.errors import ConfigError, ScrapeError, ScrapeFailure
+from common.errors import ScrapeError, ScrapeFailure
 from ruler.scrape.http.client import client_of
 from ruler.scrape.http.fetch import Fetcher
 from ruler.scrape.http.media import negotiation_of
@@ -257,42 +254,3 @@ def test_credentials_in_files_are_read_at_every_scrape(tmp_path: Path) -> None:
         assert f"unable to read credentials: '{token}': No such file or directory" == str(error)
 
     serving(use)
-
-
-def certificate(folder: Path, *, days: int = 2) -> Path:
-    """A self-signed certificate for `localhost`, with its key beside it."""
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("the openssl program is not here")
-    request = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    files = ["-keyout", str(folder / "key"), "-out", str(folder / "cert"), "-days", str(days)]
-    subprocess.run([*request, "-addext", "subjectAltName=DNS:localhost", *files], check=True, capture_output=True)
-    return folder / "cert"
-
-
-def test_tls_says_why_a_target_is_not_trusted(tmp_path: Path) -> None:
-    """Unknown issuer and wrong name are errors in words; ca_file with server_name, or insecure_skip_verify, get in."""
-    cert = certificate(tmp_path)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(cert, tmp_path / "key")
-
-    async def run() -> None:
-        async with page_server(context) as server:
-            server.pages["/"] = answer(b"a 1\n")
-            url = f"https://{server.address}/"
-            unknown = await failure(fetcher(url))
-            misnamed = await failure(fetcher(url, tls_config=f"{{ca_file: {cert}}}"))
-            assert "tls: failed to verify certificate: self-signed certificate" in str(unknown)
-            assert "IP address mismatch" in str(misnamed)
-            for trusting in (f"{{ca_file: {cert}, server_name: localhost}}", "{insecure_skip_verify: true}"):
-                source = fetcher(url, tls_config=trusting)
-                assert b"a 1\n" == await page_of(source)
-                source.close()
-
-    asyncio.run(run())
-
-
-def test_a_certificate_that_cannot_be_read_fails_the_reload(tmp_path: Path) -> None:
-    """A bad ca_file is a ConfigError before anything changes, not a scrape error afterwards."""
-    with pytest.raises(ConfigError, match="no such file"):
-        fetcher("https://127.0.0.1/", tls_config=f"{{ca_file: {tmp_path / 'none'}}}")
