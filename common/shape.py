@@ -52,7 +52,7 @@ def nearest(word: str, known: Any) -> str:
 
 def nothing_of(field: msgspec.structs.FieldInfo) -> Any:
     """What a key without a value is, as Go's decoder has it: no text, false or 0; None where that is the default."""
-    if not field.default:
+    if field.default in ("", "0") or not field.default:
         return None
     if field.type in (bool, int):
         return field.type()

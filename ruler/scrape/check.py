@@ -116,6 +116,8 @@ def _job_problems(global_: GlobalSettings, job: ScrapeSettings) -> Problems:
             f"scrape timeout greater than scrape interval for scrape config with job name {job.job_name!r}",
         )
     yield from _limit_problems(job)
+    if (buckets := job.native_histogram_bucket_limit or 0) < 0:
+        yield ("native_histogram_bucket_limit",), f"must not be negative: {buckets}"
     yield from _protocol_problems(job.scrape_protocols)
     validation, escaping = _names(global_, job)
     if escaping is NameEscaping.ALLOW_UTF8 and validation is NameValidation.LEGACY:

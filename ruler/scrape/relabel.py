@@ -65,7 +65,9 @@ class RelabelRule(Settings, frozen=True):
         `legacy` is for jobs whose names must be of the classic kind.
         """
         action = self.action
-        if action is Action.HASHMOD and self.modulus <= 0:
+        if self.modulus < 0:
+            return f"'modulus' must not be negative: {self.modulus}"
+        if action is Action.HASHMOD and not self.modulus:
             return "relabel configuration for hashmod requires non-zero modulus"
         if action in _WRITERS and not self.target_label:
             return f"relabel configuration for {action} action requires 'target_label' value"

@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 from ruler.scrape.config import DNSDiscovery, DockerDiscovery, FileDiscovery, HTTPDiscovery, ScrapeSettings
-from ruler.scrape.http.settings import Problems, client_problems
+from ruler.scrape.http.settings import Problems, client_problems, url_problem
 
 RECORDS = ("SRV", "A", "AAAA", "MX", "NS")
 
@@ -43,11 +43,10 @@ def _http_problems(discovery: HTTPDiscovery) -> Problems:
     if not discovery.url:
         yield ("url",), "URL is missing"
         return
-    try:
-        url = urlsplit(discovery.url)
-    except ValueError as error:
-        yield ("url",), f"not a URL: {discovery.url!r}: {error}"
+    if problem := url_problem(discovery.url):
+        yield ("url",), problem
         return
+    url = urlsplit(discovery.url)
     if url.scheme not in ("http", "https"):
         yield ("url",), f"URL scheme must be 'http' or 'https': {discovery.url!r}"
     elif not url.hostname:
@@ -67,4 +66,6 @@ def _dns_problems(discovery: DNSDiscovery) -> Problems:
 def _docker_problems(discovery: DockerDiscovery) -> Problems:
     if not discovery.host:
         yield ("host",), "host missing"
+    elif problem := url_problem(discovery.host):
+        yield ("host",), problem
     yield from client_problems(discovery)
