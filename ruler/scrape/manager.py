@@ -77,7 +77,7 @@ class ScrapeManager:
         self.exemplars = ExemplarRing(registry)
         self._tools = Tools(storage, self._metrics, Shapes(), self._failures, self.exemplars)
         self._supplied: dict[str, Supplied] = {}
-        self._retired: list[ScrapePool] = []
+        self._retired: list[Supplied] = []
         self._loops: tuple[ScrapeLoop, ...] = ()
         self._pools: tuple[PoolStatus, ...] = ()
 
@@ -118,11 +118,9 @@ class ScrapeManager:
     async def close(self) -> None:
         """Stop scraping at once."""
         self._sources.close()
-        for supplied in self._supplied.values():
+        for supplied in (*self._supplied.values(), *self._retired):
             supplied.stop_settling()
             supplied.pool.close()
-        for pool in self._retired:
-            pool.close()
         self._failures.close()
         self._supplied.clear()
         self._publish()
@@ -139,7 +137,9 @@ class ScrapeManager:
         found = supplied.found()
         self._discovery.updates.inc()
         self._discovery.discovered(supplied.pool.settings.job_name, len(found))
-        steps = supplied.pool.settle(found)
+        self._take_steps(supplied, supplied.pool.settle(found))
+
+    def _take_steps(self, supplied: Supplied, steps: Iterator[None]) -> None:
         for _ in steps:
             supplied.settling = asyncio.get_running_loop().create_task(self._finish(steps))
             return
@@ -154,8 +154,8 @@ class ScrapeManager:
     def _remove(self, name: str) -> None:
         supplied = self._supplied.pop(name)
         supplied.stop_settling()
-        supplied.pool.retire()
-        self._retired = [*(pool for pool in self._retired if pool.ending), supplied.pool]
+        self._take_steps(supplied, supplied.pool.retire())
+        self._retired = [*(other for other in self._retired if other.pool.ending), supplied]
         self._metrics.forget(name)
         self._discovery.forget(name)
 

@@ -23,7 +23,7 @@ _NO_MANNER = frozenset(
         *("scrape_interval", "scrape_timeout", "metrics_path", "scheme", "params"),  # a target has them itself
     )
 )
-STEP = 32  # targets that are looked at, started or retired before others may run
+STEP = 16  # targets that are looked at, started or retired before others may run
 
 log = logging.getLogger("scrape")
 
@@ -61,6 +61,7 @@ class ScrapePool:
     def __init__(self, settings: ScrapeSettings, client: Client, scheduler: Scheduler, tools: Tools) -> None:
         self.settings, self._client, self._scheduler, self._tools = settings, client, scheduler, tools
         self._active: dict[str, Active] = {}
+        self._leaving: list[Active] = []  # to be retired before others start
         self._ending: dict[ScrapeLoop, Ending] = {}
         self._problems: set[str] = set()
         self._known: dict[int, Known] = {}  # by the identity of what was found, which is kept as long as the entry
@@ -79,13 +80,12 @@ class ScrapePool:
     @property
     def ending(self) -> bool:
         """Whether targets that are gone have stale markers to come."""
-        return bool(self._ending)
+        return bool(self._ending or self._leaving)
 
     def reconfigure(self, settings: ScrapeSettings, client: Client) -> None:
         """Take other settings; loops that they concern are replaced when targets are next settled."""
         if _manner(settings) != _manner(self.settings):
-            for identity in list(self._active):
-                self._retire(identity)
+            self._dismiss(list(self._active))
         self.settings, self._client = settings, client
         self._known = {}
 
@@ -109,10 +109,8 @@ class ScrapePool:
         if problems:
             metrics.sync_failed.labels(name).inc(len(problems))
         self._problems = problems
-        for count, identity in enumerate(self._active.keys() - targets.keys(), 1):
-            self._retire(identity)
-            if count % STEP == 0:
-                yield
+        self._dismiss(self._active.keys() - targets.keys())
+        yield from self._retire()
         started = 0
         for identity, target in targets.items():
             if (active := self._active.get(identity)) is None:
@@ -139,20 +137,21 @@ class ScrapePool:
         for active in self._active.values():
             active.loop.bar(problem)
 
-    def retire(self) -> None:
-        """Scrape nothing any more; stale markers follow."""
-        for identity in list(self._active):
-            self._retire(identity)
+    def retire(self) -> Iterator[None]:
+        """Scrape nothing any more, in steps as `settle`; stale markers follow."""
+        self._dismiss(list(self._active))
+        yield from self._retire()
 
     def close(self) -> None:
         """Stop at once, leaving no stale markers: the process ends, the targets do not."""
-        for active in self._active.values():
+        for active in (*self._active.values(), *self._leaving):
             active.job.cancel()
             active.loop.end(None)
         for loop, ending in self._ending.items():
             ending.job.cancel()
             loop.end(None)
         self._active.clear()
+        self._leaving.clear()
         self._ending.clear()
 
     def _look_at(self, found: Iterable[Mapping[str, str]]) -> Iterator[None]:
@@ -180,14 +179,20 @@ class ScrapePool:
         phase = company(target.identity, target.interval)
         self._active[identity] = Active(loop, self._scheduler.every(target.interval, phase, loop.tick))
 
-    def _retire(self, identity: str) -> None:
-        active = self._active.pop(identity)
-        active.loop.retire()
-        active.job.cancel()
-        target = active.loop.target
-        phase = company(target.identity, target.interval)
-        farewell = partial(self._end, active.loop)
-        self._ending[active.loop] = Ending(self._scheduler.every(target.interval, phase, farewell))
+    def _dismiss(self, identities: Iterable[str]) -> None:
+        self._leaving += [self._active.pop(identity) for identity in identities]
+
+    def _retire(self) -> Iterator[None]:
+        while self._leaving:
+            active = self._leaving.pop()
+            active.loop.retire()
+            active.job.cancel()
+            target = active.loop.target
+            phase = company(target.identity, target.interval)
+            farewell = partial(self._end, active.loop)
+            self._ending[active.loop] = Ending(self._scheduler.every(target.interval, phase, farewell))
+            if self._leaving and len(self._leaving) % STEP == 0:
+                yield
 
     def _end(self, loop: ScrapeLoop, _due: int, now: int) -> None:
         """Mark stale at the time of the first tick without a scrape, but only when the second one comes.
