@@ -43,27 +43,38 @@ def targets_in_json(content: bytes, mark: Found) -> tuple[Found, ...]:
     except msgspec.DecodeError as error:
         problem = str(error)
         raise ValueError(problem[:1].lower() + problem[1:]) from None
-    found: list[Found] = []
-    for group in groups:
-        common = {name: value or "" for name, value in (group.labels or {}).items()}
-        if "" in common:
-            raise ValueError("'' is not a valid label name")
-        common |= mark
-        found += [{**common, ADDRESS: target} for target in group.targets or ()]
-    return bounded(found)
+    return _marked(
+        (
+            StaticGroup(
+                targets=group.targets or (),
+                labels={name: value or "" for name, value in (group.labels or {}).items()},
+            )
+            for group in groups
+        ),
+        mark,
+    )
 
 
 def targets_in_file(path: Path, mark: Found) -> tuple[Found, ...]:
     """The targets that a discovery file lists, each with the labels `mark`; raises OSError, ConfigError."""
-    if path.suffix.lower() != ".json":
-        groups = load_yaml(path).decode(tuple[StaticGroup, ...])
-        return bounded([{**group.labels, **mark, ADDRESS: target} for group in groups for target in group.targets])
-    if path.stat().st_size > MAX_BYTES:
-        raise ConfigError(f"larger than {MAX_BYTES} bytes", file=str(path))
     try:
+        if path.suffix.lower() != ".json":
+            return _marked(load_yaml(path).decode(tuple[StaticGroup, ...]), mark)
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"larger than {MAX_BYTES} bytes")
         return targets_in_json(path.read_bytes(), mark)
     except ValueError as error:
         raise ConfigError(str(error), file=str(path)) from None
+
+
+def _marked(groups: Iterable[StaticGroup], mark: Found) -> tuple[Found, ...]:
+    found: list[Found] = []
+    for group in groups:
+        if "" in group.labels:
+            raise ValueError("'' is not a valid label name")
+        common = {**group.labels, **mark}
+        found += [{**common, ADDRESS: target} for target in group.targets]
+    return bounded(found)
 
 
 def bounded(found: Sequence[Found]) -> tuple[Found, ...]:

@@ -228,7 +228,7 @@ class World:
         self.due()
         await self.settled()
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
 
     def up(self) -> list[float | str]:
