@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 
-from common.labels import METRIC_NAME, Labels
+from common.labels import METRIC_NAME, Labels, is_label_name, is_metric_name
 from common.textformat import LabelPairs
 from ruler.scrape.config import ScrapeSettings
-from ruler.scrape.page.parse import OverLabelLimit
+from ruler.scrape.page.parse import BadNames, OverLabelLimit
 from ruler.scrape.relabel import relabel
 
 _SHOWN = 50  # characters of a name or a value that an error repeats
@@ -23,10 +23,11 @@ class SampleLabels:
         self._target, self._honor, self._rules = target, job.honor_labels, job.metric_relabel_configs
         self._most, self._name_length = job.label_limit, job.label_name_length_limit
         self._value_length = job.label_value_length_limit
+        self._legacy = job.legacy_names
         self._limited = bool(self._most or self._name_length or self._value_length)
 
     def __call__(self, pairs: LabelPairs) -> Labels | None:
-        """The series of a line, or None when its samples are dropped; raises OverLabelLimit."""
+        """The series of a line, or None when its samples are dropped; raises OverLabelLimit or BadNames."""
         labels = dict(pairs)
         if self._honor:
             labels = {**self._target, **labels}  # a label that the line has, even an empty one, is the line's
@@ -40,6 +41,8 @@ class SampleLabels:
                 labels[exported] = taken[name]
         relabelled = relabel(labels, self._rules) if self._rules else labels
         series = Labels(relabelled) if relabelled else None
+        if series is not None and self._legacy:
+            _refuse_names(series)
         if series is not None and self._limited:
             self._refuse(series)
         return series
@@ -59,3 +62,9 @@ class SampleLabels:
                 shown += f", value: {json.dumps(value[:_SHOWN], ensure_ascii=False)}"
                 problem = f"label_value_length_limit exceeded ({shown}, length: {length}, limit: {self._value_length})"
                 raise OverLabelLimit(problem)
+
+
+def _refuse_names(labels: Labels) -> None:
+    """Raise BadNames unless all names could be written without quotes."""
+    if not is_metric_name(labels.get(METRIC_NAME, "_")) or not all(map(is_label_name, labels)):
+        raise BadNames(f"invalid metric name or label names: {labels}")

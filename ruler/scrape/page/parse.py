@@ -46,6 +46,10 @@ class OverLabelLimit(TocsinError):  # noqa: N818  (what happened, not what to ca
     """A series whose labels are too many or too long."""
 
 
+class BadNames(TocsinError):  # noqa: N818  (what they are)
+    """A series with names that the job does not take."""
+
+
 class PageRefused(ScrapeError):  # noqa: N818  (what happened, not what to call it)
     """A page that was fetched and is not taken; `scraped` and `kept` say how many samples were counted in it.
 
@@ -222,6 +226,8 @@ class PageParser:
             except OverLabelLimit as error:
                 before = int(np.count_nonzero(ids[:place] != _DROPPED)) + len(kept)
                 raise PageRefused(ScrapeFailure.TOO_LARGE, str(error), place + 1, before, Excess.LABELS) from None
+            except BadNames as error:
+                raise PageRefused(ScrapeFailure.BAD_BODY, str(error), place + 1, len(kept)) from None
             if relabelled is None:
                 continue
             if METRIC_NAME not in relabelled:

@@ -235,7 +235,16 @@ _MESSAGES = {
     "bad_utf8_help": family("a", GAUGE, part(2), help_="b").replace(b"b", b"\xff"),
 }  # fmt: skip
 
+LEGACY = "legacy_"  # what the names of pages begin with that a job of classic names scrapes
+
 PAGES = {
+    f"{LEGACY}plain": Page(b'a:b{c="d"} 1\n', TEXT),
+    f"{LEGACY}name": Page(b'{"a.b"} 1\n', TEXT),
+    f"{LEGACY}label": Page(b'a{"b.c"="d"} 1\n', TEXT),
+    f"{LEGACY}quoted": Page(b'{"a","b"="c"} 1\n', TEXT),
+    f"{LEGACY}empty_value": Page(b'a{"b.c"=""} 1\n', TEXT),
+    f"{LEGACY}open": Page(b'{"a.b"} 1\n# EOF\n', OPEN),
+    f"{LEGACY}protobuf": Page(family("u.v", UNTYPED, part(5, real(1, 1))), PROTOBUF),
     **{f"text_{name}": Page(body, TEXT) for name, body in _TEXTS.items()},
     **{f"open_{name}": Page(body, OPEN) for name, body in _OPENS.items()},
     **{f"protobuf_{name}": Page(body, PROTOBUF) for name, body in _MESSAGES.items()},
