@@ -21,8 +21,8 @@ class DiscoveryMetrics:
             return Summary(f"prometheus_sd_{name}", help_, labels, registry=registry)
 
         self._discovered = gauge("discovered_targets", "Targets discovered.", "name", "config")
-        self._sources = gauge("failed_configs", "Sources of targets that have never answered.", "name")
-        self.failed_configs = self._sources.labels(MANAGER)
+        failed = gauge("failed_configs", "Sources of targets whose settings cannot be used.", "name")
+        failed.labels(MANAGER).set(0)  # always: such settings refuse the whole config
         self.received = counter("received_updates", "Answers of sources.", "name").labels(MANAGER)
         self.updates = counter("updates", "Times that the targets of a job were settled anew.", "name").labels(MANAGER)
         self.delayed = counter(
@@ -48,3 +48,5 @@ class DiscoveryMetrics:
     def forget(self, job: str) -> None:
         """Drop the series of a job that is gone."""
         self._discovered.remove_by_labels({"name": MANAGER, "config": job})
+        for metric in (self.refresh_failures, self.refresh_duration):
+            metric.remove_by_labels({"config": job})
