@@ -101,8 +101,9 @@ class Document:
         value = in_words_of(type_, {} if self.value is None else self.value)
         for path in self.without_value:
             field = field_at(type_, path)
-            if field is not None and (nothing := nothing_of(field)) is not None:
-                _at(value, path[:-1])[path[-1]] = nothing
+            block = _at(value, path[:-1])
+            if field is not None and isinstance(block, dict) and (nothing := nothing_of(field)) is not None:
+                block.setdefault(path[-1], nothing)  # unless a merge gave it a value
         try:
             decoded = msgspec.convert(value, type_, strict=False, dec_hook=build)
         except msgspec.ValidationError as error:
@@ -252,11 +253,14 @@ def unknown_key(key: str, block: Any) -> str:
 
 
 def _at(value: Any, path: Path_) -> Any:
-    """What stands in a document at `path`, None where msgspec does not tell the place."""
+    """What stands in a document at `path`; None where nothing does, or msgspec does not tell the place."""
     for step in path:
-        if step == "..." or value is None:
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
             return None
-        value = value[step]
     return value
 
 

@@ -52,6 +52,14 @@ def test_a_key_without_a_value_is_zero_where_go_says_so() -> None:
     assert Zeros(text="", truth=False, count=0) == read
 
 
+def test_a_merge_gives_a_value_to_a_key_without_one() -> None:
+    """`<<` fills in what the block itself leaves empty, and an empty key of its own does not undo what is given."""
+    merged = parse_yaml("a: &a {text: y, count: }\nb: {<<: *a, text: z}").value["b"]
+    assert {"text": "z"} == merged
+    read = parse_yaml("<<: {text: , count: }\ntext: z").decode(Zeros)
+    assert ("z", 0) == (read.text, read.count)
+
+
 def test_words_of_yaml_are_read_by_type() -> None:
     """`yes` and `off` are truth values, `1_000`, `0x10` and `1e3` numbers, where a block wants those."""
     read = [

@@ -38,6 +38,8 @@ RESERVED_HEADERS = frozenset(  # which belong to the request, or have keys of th
         "x-amz-content-sha256",
     )
 )
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 TLS_VERSIONS = ("", "TLS10", "TLS11", "TLS12", "TLS13")
@@ -92,6 +94,7 @@ class OAuth2(ProxySettings, frozen=True):
     client_id: str = ""
     client_secret: Secret = Secret("")
     client_secret_file: str = ""
+    grant_type: str = "client_credentials"
     scopes: tuple[str, ...] = ()
     token_url: Url = Url("")
     endpoint_params: dict[str, str] = msgspec.field(default_factory=dict)
@@ -164,6 +167,9 @@ def _oauth_problems(oauth2: OAuth2) -> Problems:
         yield ("client_id",), "oauth2 client_id must be configured"
     if not oauth2.token_url:
         yield ("token_url",), "oauth2 token_url must be configured"
+    if oauth2.grant_type == JWT_BEARER:
+        problem = f"tokens are got with the credentials of a client alone: {oauth2.grant_type!r}"
+        yield ("grant_type",), problem
     if oauth2.client_secret and oauth2.client_secret_file:
         yield ("client_secret_file",), "at most one of oauth2 client_secret & client_secret_file must be configured"
     yield from _proxy_problems(oauth2)
