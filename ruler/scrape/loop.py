@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter as clock  # the event loop's own clock has only milliseconds
+from typing import cast
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from ruler.scrape.exemplars import ExemplarRing
 from ruler.scrape.failures import FailureLogs
 from ruler.scrape.http.client import Client
 from ruler.scrape.http.fetch import Fetcher
-from ruler.scrape.http.media import negotiation_of
+from ruler.scrape.http.media import Format, negotiation_of
 from ruler.scrape.labelling import SampleLabels
 from ruler.scrape.metrics import ScrapeMetrics
 from ruler.scrape.page.parse import Columns, Excess, PageParser, PageRefused
@@ -144,7 +145,7 @@ class ScrapeLoop:
             page, format_ = await self._fetcher.fetch()
             size = len(page)
             self._revalidate()
-            columns = self._parser.parse(page, format_)
+            columns = self._parser.like_last(page, format_) or await self._read(page, format_)
         except ScrapeError as error:
             self._failed(due, time, clock() - started, error, size)
         except Exception as error:  # the loop's boundary: one bad page must not end the scraping of its target
@@ -153,6 +154,16 @@ class ScrapeLoop:
             self._failed(due, time, clock() - started, unexpected, size)
         else:
             self._done(due, time, clock() - started, columns, size)
+
+    async def _read(self, page: bytes, format_: Format) -> Columns:
+        """What a page says that is not like the last one; others are scraped meanwhile."""
+        steps = self._parser.steps(page, format_)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return cast("Columns", end.value)
+            await asyncio.sleep(0)
 
     def _done(self, due: int, time: int, seconds: float, columns: Columns, size: int) -> None:
         report = self._report(1.0, seconds, columns.scraped, columns.kept, columns.added, size)

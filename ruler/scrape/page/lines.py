@@ -5,10 +5,10 @@ A line whose bytes before the value are known costs a look into a dict; any othe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -17,6 +17,11 @@ from common.textformat import Entry, Exemplar, LabelPairs, MetricType, Sample, T
 from ruler.model.arrays import NAN, FloatArray
 from ruler.model.numbers import parse_values
 from ruler.scrape.page.shapes import Shape
+
+STEP: Final = 256  # lines that are read before others may run
+
+T = TypeVar("T")
+Steps: TypeAlias = Generator[None, None, T]
 
 _NORMALISED: Final = (MetricType.HISTOGRAM, MetricType.SUMMARY)
 
@@ -68,7 +73,16 @@ class Scan:
         self.times.append(time)
 
 
-def scan(page: bytes, known: Mapping[MetricType, dict[bytes, int]]) -> Scan | None:
+def done(steps: Steps[T]) -> T:
+    """What all of the steps give, taken at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("T", end.value)
+
+
+def scan(page: bytes, known: Mapping[MetricType, dict[bytes, int]]) -> Steps[Scan | None]:
     """Read a page line by line, looking each prefix up; None when it must be read as a whole.
 
     A line that is valid alone leaves the parser where a line begins, so valid lines make a valid page. What is not
@@ -80,7 +94,9 @@ def scan(page: bytes, known: Mapping[MetricType, dict[bytes, int]]) -> Scan | No
     kind = MetricType.UNTYPED
     under = known.get(kind, {})
     try:
-        for line in page.split(b"\n"):
+        for number, line in enumerate(page.split(b"\n"), 1):
+            if number % STEP == 0:
+                yield
             text, time, id_ = line.rpartition(b" ")[2], None, None
             prefix = line[: len(line) - len(text)]
             if line[:1] != b"#":
@@ -124,11 +140,13 @@ def _timestamp(digits: bytes) -> int:
     return time
 
 
-def scan_whole(page: bytes, known: Mapping[MetricType, dict[bytes, int]], result: Scan) -> None:
+def scan_whole(page: bytes, known: Mapping[MetricType, dict[bytes, int]], result: Scan) -> Steps[None]:
     """Read a page from end to end by the grammar into `result`, which has what came before an ExpositionError."""
     values = []
     kind = MetricType.UNTYPED
-    for entry in parse_page(page):
+    for number, entry in enumerate(parse_page(page), 1):
+        if number % STEP == 0:
+            yield
         if isinstance(entry, Type):
             kind = kind_of(entry)
         elif isinstance(entry, Sample):

@@ -19,7 +19,7 @@ from common.labels import METRIC_NAME, Labels
 from common.textformat import LabelPairs, normalised
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.scrape.http.media import Format
-from ruler.scrape.page.lines import Scan, scan, scan_whole
+from ruler.scrape.page.lines import STEP, Scan, Steps, done, scan, scan_whole
 from ruler.scrape.page.marks import Marked, Marks
 from ruler.scrape.page.openlines import parted, scan_open
 from ruler.scrape.page.protobuf import BadMessage, scan_protobuf
@@ -121,13 +121,24 @@ class PageParser:
 
     def parse(self, page: bytes, format_: Format = Format.TEXT_0_0_4) -> Columns:
         """What `page` says; raises PageRefused, and then remembers nothing of it."""
-        again = self._last is not None and self._last.refused and self._openings() != self._refused_at
-        if not again and (columns := self._like_last(page, format_)) is not None:
-            return columns
+        columns = self.like_last(page, format_)
+        return done(self.steps(page, format_)) if columns is None else columns
+
+    def steps(self, page: bytes, format_: Format = Format.TEXT_0_0_4) -> Steps[Columns]:
+        """What a page says that is not like the last one: in steps, between which others may run.
+
+        A page of a million new lines takes seconds. Steps that are not seen through change nothing.
+        """
         known = self._known if self._shape is None else self._shape.known(self._ids.tolist())
-        if again:
+        if self._may_retry:
             known = _without_refused(known)
-        return self._columns(_scanned(page, format_, known))
+        found = yield from _scanned(page, format_, known)
+        return (yield from self._columns(found))
+
+    @property
+    def _may_retry(self) -> bool:
+        """Whether room has appeared for series of the last page that were refused."""
+        return self._last is not None and bool(self._last.refused) and self._openings() != self._refused_at
 
     def forget(self) -> None:
         """Remember no line: their series have to be asked for anew."""
@@ -139,10 +150,10 @@ class PageParser:
         ids = np.concatenate([self._ids, *(np.array(each, dtype=np.int64) for each in kept)])
         return bool(known(ids[ids >= 0]).all())
 
-    def _like_last(self, page: bytes, format_: Format) -> Columns | None:
+    def like_last(self, page: bytes, format_: Format = Format.TEXT_0_0_4) -> Columns | None:
         """What a page says that has the same lines as the last one; None for any other."""
         shape, last = self._shape, self._last
-        if shape is None or last is None or self._bring_times:
+        if shape is None or last is None or self._bring_times or (last.refused and self._may_retry):
             return None
         if shape.law is None:
             values = shape.values(page) if format_ in _TEXT else None
@@ -173,8 +184,8 @@ class PageParser:
             marked,
         )
 
-    def _columns(self, found: Scan) -> Columns:
-        ids = self._identified(found)
+    def _columns(self, found: Scan) -> Steps[Columns]:
+        ids = yield from self._identified(found)
         kept = int(np.count_nonzero(ids != _DROPPED))
         refused = int(np.count_nonzero(ids == REFUSED))
         if refused:
@@ -216,11 +227,13 @@ class PageParser:
         self._last = columns
         return columns
 
-    def _identified(self, found: Scan) -> IntArray:
+    def _identified(self, found: Scan) -> Steps[IntArray]:
         """The series of each sample, minted where it is new, unless the page has more samples than allowed."""
         ids = np.array([_DROPPED if id_ is None else id_ for id_ in found.ids], dtype=np.int64)
         kept: list[tuple[int, Labels]] = []
-        for place, labels in found.fresh:
+        for count, (place, labels) in enumerate(found.fresh, 1):
+            if count % STEP == 0:
+                yield
             try:
                 relabelled = self._relabel(normalised(labels, found.kinds[place]))
             except OverLabelLimit as error:
@@ -237,8 +250,11 @@ class PageParser:
         total = int(np.count_nonzero(ids != _DROPPED)) + len(kept)
         if 0 < self._limit < total:
             raise PageRefused(ScrapeFailure.TOO_LARGE, "sample limit exceeded", len(ids), total, Excess.SAMPLES)
-        if kept:
-            ids[[place for place, _ in kept]] = self._identify([labels for _, labels in kept])
+        for first in range(0, len(kept), STEP):
+            part = kept[first : first + STEP]
+            ids[[place for place, _ in part]] = self._identify([labels for _, labels in part])
+            if len(part) == STEP:
+                yield
         return ids
 
     def _split(self, found: Scan, ids: IntArray, wanted: BoolArray) -> tuple[BoolArray, Timed]:
@@ -249,14 +265,16 @@ class PageParser:
         return wanted & ~own, Timed(ids[where].tolist(), times, found.values[where].tolist())
 
 
-def _scanned(page: bytes, format_: Format, known: Known) -> Scan:
+def _scanned(page: bytes, format_: Format, known: Known) -> Steps[Scan]:
     """What a page says, read line by line or message by message."""
-    found = scan(page, known) if format_ in _TEXT else None
+    found = (yield from scan(page, known)) if format_ in _TEXT else None
     if found is None:
         found = Scan()
-        read = scan_protobuf if format_ is Format.PROTOBUF else scan_open if format_ in _OPEN else scan_whole
         try:
-            read(page, known, found)
+            if format_ in _TEXT:
+                yield from scan_whole(page, known, found)
+            else:
+                (scan_protobuf if format_ is Format.PROTOBUF else scan_open)(page, known, found)
         except (ExpositionError, BadMessage) as error:
             count = len(found.ids)
             raise PageRefused(ScrapeFailure.BAD_BODY, str(error), count, count) from None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.labels import Labels
 from ruler.model.arrays import FloatArray, IntArray
-from ruler.scrape.page.lines import scan
+from ruler.scrape.page.lines import done, scan
 from ruler.scrape.page.parse import Columns, PageParser, PageRefused
 from ruler.scrape.page.shapes import LARGE, SETTLED, Lines, Shape, Shapes
 from ruler.scrape.page.stencil import Stencil
@@ -148,7 +148,7 @@ def settled(lines: list[str], value: Callable[[int], str]) -> tuple[Shape, Calla
         made = [line if line[:1] == "#" else line + value(place) for place, line in enumerate(lines)]
         return ("\n".join(made) + "\n").encode()
 
-    found = scan(page(value), {})
+    found = done(scan(page(value), {}))
     assert found is not None
     assert found.shape is not None
     for _ in range(SETTLED):
@@ -210,7 +210,7 @@ def test_a_stencil_fits_no_page_but_its_own() -> None:
 )
 def test_a_page_that_no_stencil_can_be_cut_of_is_read_by_lines(page: bytes) -> None:
     """What a stencil could not place stays with the lines, however often it comes."""
-    found = scan(page, {})
+    found = done(scan(page, {}))
     assert found is not None
     assert found.shape is not None
     count = page.count(b"a 1") + page.count(b"b 1")
