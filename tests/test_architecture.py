@@ -15,6 +15,7 @@ MAX_LINES = 400
 # Each heavy dependency and the one folder through which it enters.
 DOORS = {
     "apprise": "ruler/notify",
+    "dns": "ruler/scrape/discovery",
     "psutil": "exporter",
     "pyarrow": "ruler/transfer/parquet.py",
     "sqlalchemy": "ruler",
