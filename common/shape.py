@@ -61,6 +61,8 @@ def nothing_of(field: msgspec.structs.FieldInfo) -> Any:
 
 def in_words_of(type_: Any, value: Any) -> Any:
     """`value` with the words that YAML has for truth and numbers read where `type_` wants those; '' is no word."""
+    if type_ is str or type_ is None:
+        return value
     optional, type_ = type_, _given(type_)
     if value == "" and optional is not type_ and words_of(type_):
         return None
@@ -84,11 +86,13 @@ def known_of(type_: Any, value: Any) -> Any:
     return [known_of(_below(type_, 0), held) for held in value] if isinstance(value, list) else value
 
 
+@cache
 def words_of(type_: Any) -> tuple[str, ...]:
     """The words that an enumeration allows; none for any other type."""
     return tuple(word.value for word in type_) if isinstance(type_, type) and issubclass(type_, StrEnum) else ()
 
 
+@cache
 def _given(type_: Any) -> Any:
     """A type less the possibility that nothing is given, and less its bounds."""
     if get_origin(type_) is Annotated:
@@ -101,6 +105,12 @@ def _below(type_: Any, step: str | int) -> Any:
     if is_block(type_):
         field = fields_of(type_).get(str(step))
         return None if field is None else field.type
+    return _member(type_)
+
+
+@cache
+def _member(type_: Any) -> Any:
+    """The type of what a list or a mapping holds."""
     if get_origin(type_) in (tuple, list):
         return get_args(type_)[0]
     return get_args(type_)[1] if get_origin(type_) is dict else None
