@@ -94,7 +94,8 @@ def blueprint(scraping: Scraping) -> Blueprint:
             raise BadRequest("no scrapePool parameter provided")
         if not labels:
             raise BadRequest("no labels parameter provided")
-        return success({"steps": _steps(_labels_of(labels), pool_named(pool).settings.relabel_configs)})
+        job = pool_named(pool).settings
+        return success({"steps": _steps(_labels_of(labels), job.relabel_configs, legacy=job.legacy_names)})
 
     @routes.get("/targets/metadata")
     def targets_metadata() -> Response:
@@ -173,12 +174,12 @@ def _said(target: TargetStatus, metric: str) -> Iterator[tuple[str, About]]:
         yield name, About(**about)
 
 
-def _steps(labels: Labels, rules: Sequence[RelabelRule]) -> list[dict[str, Any]]:
+def _steps(labels: Labels, rules: Sequence[RelabelRule], *, legacy: bool) -> list[dict[str, Any]]:
     """Each rule with what it leaves of the labels; once they are dropped, nothing is left."""
     steps = []
     output: dict[str, str] | None = dict(labels)
     for rule in rules:
-        output = None if output is None else relabel(output, (rule,))
+        output = None if output is None else relabel(output, (rule,), legacy=legacy)
         steps.append({"rule": _rule(rule), "output": dict(Labels(output or {})), "keep": output is not None})
     return steps
 

@@ -39,7 +39,7 @@ class SampleLabels:
                 while labels.get(exported):
                     exported = f"exported_{exported}"
                 labels[exported] = taken[name]
-        relabelled = relabel(labels, self._rules) if self._rules else labels
+        relabelled = relabel(labels, self._rules, legacy=self._legacy) if self._rules else labels
         series = Labels(relabelled) if relabelled else None
         if series is not None and self._legacy:
             _refuse_names(series)

@@ -94,16 +94,19 @@ class RelabelRule(Settings, frozen=True):
         return is_label_name(target)
 
 
-def relabel(labels: Mapping[str, str], rules: Sequence[RelabelRule]) -> dict[str, str] | None:
-    """`labels` after all `rules`, or None when one of them drops the set. A label set to nothing is removed."""
+def relabel(labels: Mapping[str, str], rules: Sequence[RelabelRule], *, legacy: bool = False) -> dict[str, str] | None:
+    """`labels` after all `rules`, or None when one of them drops the set. A label set to nothing is removed.
+
+    With `legacy`, `replace` does nothing where the name that it makes is not of the classic kind.
+    """
     result = dict(labels)
     for rule in rules:
-        if not _apply(rule, result):
+        if not _apply(rule, result, legacy=legacy):
             return None
     return {name: value for name, value in result.items() if value}
 
 
-def _apply(rule: RelabelRule, labels: dict[str, str]) -> bool:
+def _apply(rule: RelabelRule, labels: dict[str, str], *, legacy: bool) -> bool:
     """Apply one rule in place; False drops the set."""
     value = rule.separator.join(labels.get(name, "") for name in rule.source_labels)
     match rule.action:
@@ -116,7 +119,7 @@ def _apply(rule: RelabelRule, labels: dict[str, str]) -> bool:
         case Action.DROPEQUAL:
             return labels.get(rule.target_label, "") != value
         case Action.REPLACE:
-            _replace(rule, labels, value)
+            _replace(rule, labels, value, legacy=legacy)
         case Action.LOWERCASE:
             labels[rule.target_label] = value.lower()
         case Action.UPPERCASE:
@@ -135,12 +138,12 @@ def _apply(rule: RelabelRule, labels: dict[str, str]) -> bool:
     return True
 
 
-def _replace(rule: RelabelRule, labels: dict[str, str], value: str) -> None:
+def _replace(rule: RelabelRule, labels: dict[str, str], value: str, *, legacy: bool) -> None:
     match = _match(rule, value)
     if match is None:
         return
     target = expand(rule.target_label, match)
-    if target:
+    if target and (not legacy or is_label_name(target)):
         labels[target] = expand(rule.replacement, match)
 
 

@@ -80,7 +80,7 @@ def relabelled_labels(discovered: Labels, job: ScrapeSettings) -> dict[str, str]
 
     Raises TargetError where they are not those of a target.
     """
-    labels = relabel(discovered, job.relabel_configs)
+    labels = relabel(discovered, job.relabel_configs, legacy=job.legacy_names)
     if labels is None:
         return None
     address = labels.get(ADDRESS, "")

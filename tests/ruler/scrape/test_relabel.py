@@ -175,3 +175,10 @@ def test_a_malformed_rule_says_what_is_wrong(given: dict[str, Any], problem: str
 def test_every_action_is_applied() -> None:
     """No action falls through to doing nothing without being tested here."""
     assert 11 == len(Action)
+
+
+def test_classic_names_alone_are_made_where_only_they_are_taken() -> None:
+    """In a job of the legacy scheme, a rule whose target is no classic name does nothing."""
+    rule = RelabelRule(source_labels=("a",), target_label="x-${1}")
+    assert {"a": "b", "x-b": "b"} == relabel({"a": "b"}, [rule])
+    assert {"a": "b"} == relabel({"a": "b"}, [rule], legacy=True)
