@@ -118,7 +118,7 @@ class Caller:
         if idle is not None and idle.usable and idle.origin == origin and self._trusted(idle):
             try:
                 return await self._ask(idle, request, deadline)
-            except ConnectionResetError:
+            except ConnectionError:
                 if idle.answered:
                     raise
                 # The target closed the kept connection while the request was under way: not its last word.

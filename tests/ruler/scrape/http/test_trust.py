@@ -86,6 +86,10 @@ def test_versions_that_do_not_meet_are_told(home: Path) -> None:
         error = asyncio.run(refusal(f"https://localhost:{port}/", client(f"tls_config: {{ca_file: {home}}}")))
         assert "tls: the server takes none of the TLS versions that are allowed (see min_version)" in error
 
+    def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        writer.close()
+
     async def run() -> None:
         async with peer(context=context) as server:
             allowing = client(f"tls_config: {{ca_file: {home}, min_version: TLS10}}")
@@ -93,7 +97,7 @@ def test_versions_that_do_not_meet_are_told(home: Path) -> None:
             assert 200 == (await asked(url, allowing)).status
             demanding = client(f"tls_config: {{ca_file: {home}}}")
             assert "tls: the server hung up during the handshake" in await refusal(url, demanding)
-        plain = await asyncio.start_server(lambda _, writer: writer.write(OK), "127.0.0.1", 0)
+        plain = await asyncio.start_server(greet, "127.0.0.1", 0)
         port = plain.sockets[0].getsockname()[1]
         error = await refusal(f"https://127.0.0.1:{port}/", client())
         assert "tls: the server does not speak TLS (is its scheme http?)" in error
