@@ -59,7 +59,8 @@ def targets_in_file(path: Path, mark: Found) -> tuple[Found, ...]:
     """The targets that a discovery file lists, each with the labels `mark`; raises OSError, ConfigError."""
     try:
         if path.suffix.lower() != ".json":
-            return _marked(load_yaml(path).decode(tuple[StaticGroup, ...]), mark)
+            document = load_yaml(path, many=True)
+            return _marked(() if document.value is None else document.decode(tuple[StaticGroup, ...]), mark)
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"larger than {MAX_BYTES} bytes")
         return targets_in_json(path.read_bytes(), mark)
