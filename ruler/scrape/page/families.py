@@ -52,8 +52,9 @@ class Families:
 
     def __init__(self) -> None:
         self.articles = Articles()
-        self._declared: set[str] = set()  # names of metadata, with what their type makes of them
-        self._sampled: set[str] = set()
+        self.declared: set[str] = set()  # names of metadata, with what their type makes of them
+        self.described: set[str] = set()  # those names alone
+        self.sampled: set[str] = set()
         self._place = 0
         self._begin("")
 
@@ -66,12 +67,13 @@ class Families:
         """A HELP, TYPE or UNIT line."""
         if entry.metric != self._name or not self._said:
             self.end()
-            if entry.metric in self._sampled:
+            if entry.metric in self.sampled:
                 raise ValueError(f"metadata of {entry.metric!r} behind its samples")
             self._begin(entry.metric)
         elif self._group is not None or type(entry) in self._said:
             raise ValueError(f"metadata of {entry.metric!r} that is repeated or behind its samples")
         self._said.add(type(entry))
+        self.described.add(entry.metric)
         if isinstance(entry, Type):
             self._type = entry.type
         if self._type in _UNITLESS and Unit in self._said and not (isinstance(entry, Unit) and not entry.unit):
@@ -86,7 +88,7 @@ class Families:
                 self.end()
                 self._begin(name)
             suffix = ""
-        self._sampled.add(self._name)
+        self.sampled.add(self._name)
         self._grouped(sample)
         bears = (self._type, suffix) in _BEARERS
         self.articles.bears.append(bears)
@@ -101,9 +103,9 @@ class Families:
         if not self._said:
             return
         names = {self._name, *(self._name + suffix for suffix in _SUFFIXES[self._type])}
-        if clash := names & self._declared:
+        if clash := names & self.declared:
             raise ValueError(f"clashing metric name {min(clash)!r}")
-        self._declared |= names
+        self.declared |= names
 
     def _grouped(self, sample: Sample) -> None:
         apart = {MetricType.SUMMARY: "quantile", MetricType.STATE_SET: self._name}.get(self._type, "")

@@ -5,12 +5,13 @@ A Law is made when lines are new and asked at every scrape, in a few steps of C;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
+from common.textformat import MetricType
 from ruler.model.arrays import BoolArray, CodeArray, FloatArray
 
 COUNTS: Final = "a count or a sum must be a number and not negative"
@@ -45,6 +46,39 @@ class Law:
             (self.infos, values[self.infos] == 1, INFOS),
         )
         return next((int(places[~fine][0]), why) for places, fine, why in checks if not fine.all())
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A Block is what is known of some lines of a page that were judged: their law, by places among their samples.
+
+    `kind` is the type that they stand under, `described` the names of their metadata, `declared` these and what their
+    types make of them, `sampled` the names of families that have samples; `plain` that no line looks like two.
+    """
+
+    kind: MetricType
+    law: Law
+    described: frozenset[str]
+    declared: frozenset[str]
+    sampled: frozenset[str]
+    plain: bool
+
+
+def joined(laws: Sequence[Law]) -> Law:
+    """The law of a page whose parts have these."""
+    offsets = np.cumsum([0, *(len(law.bears) for law in laws)])
+
+    def all_of(parts: Iterable[CodeArray]) -> CodeArray:
+        moved = [part + offset for part, offset in zip(parts, offsets.tolist(), strict=False) if len(part)]
+        return np.concatenate(moved).astype(np.int32) if moved else _places([])
+
+    return Law(
+        all_of(law.counts for law in laws),
+        all_of(law.quantiles for law in laws),
+        all_of(law.states for law in laws),
+        all_of(law.infos for law in laws),
+        b"".join(law.bears for law in laws),
+    )
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from common.errors import ExpositionError
 from common.textformat import Entry, Exemplar, LabelPairs, MetricType, Sample, Type, parse_line, parse_page
 from ruler.model.arrays import NAN, FloatArray
 from ruler.model.numbers import parse_values
+from ruler.scrape.page.law import Block
 from ruler.scrape.page.shapes import Shape
 
 STEP: Final = 256  # lines that are read before others may run
@@ -42,6 +43,7 @@ class Scan:
     comments: list[bytes] = field(default_factory=list)
     shape: Shape | None = None
     exemplars: list[tuple[int, LabelPairs, Exemplar]] = field(default_factory=list)
+    judged: dict[bytes, Block] = field(default_factory=dict)
 
     @property
     def timed(self) -> bool:

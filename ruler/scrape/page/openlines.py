@@ -7,16 +7,18 @@ prefix and a number; a page that has these bytes in a label or a comment gets no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from common.errors import ExpositionError
-from common.openmetrics import END, MARK, parse_line
-from common.textformat import MetricType, Sample, Type, shown
-from ruler.model.arrays import NAN
-from ruler.scrape.page.families import Families
-from ruler.scrape.page.lines import Scan, kind_of
+from common.openmetrics import END, MARK, parse_exemplar, parse_line
+from common.textformat import MetricType, Sample, Type, parse_value, shown
+from ruler.model.numbers import parse_values
+from ruler.scrape.page.families import Families, check_exemplar
+from ruler.scrape.page.law import Block, joined
+from ruler.scrape.page.lines import STEP, Scan, Steps, kind_of
 from ruler.scrape.page.shapes import Shape
 
 LARGE: Final = 4_096  # bytes of a page, from which arrays are faster
@@ -65,48 +67,161 @@ def _parted_at_once(page: bytes) -> tuple[bytes, Cuts]:
     return b"".join([page[begin:end] for begin, end in kept]), cuts
 
 
-def scan_open(page: bytes, known: Mapping[MetricType, dict[bytes, int]], result: Scan) -> None:
-    """Read a page by the grammar into `result`, which has what came before an ExpositionError."""
+def scan_open(
+    page: bytes, known: Mapping[MetricType, dict[bytes, int]], judged: Mapping[bytes, Block], result: Scan
+) -> Steps[None]:
+    """Read a page by the grammar into `result`, which has what came before an ExpositionError.
+
+    A block of lines that the last page had too, values aside, is not judged again.
+    """
     if not page:
         return  # as in Prometheus, which does not ask an empty page for its end
     lines = page.split(b"\n")
     last = len(lines) - (2 if lines[-1] == b"" else 1)
-    families, values, places = Families(), [], []
-    kind, fits = MetricType.UNTYPED, True
-    for number, line in enumerate(lines[: max(0, last)], 1):
+    reading = _Reading(page, lines, known, judged, result)
+    begin = read = 0
+    for number, line in enumerate(lines[: max(0, last)]):
         if line == END:
-            raise ExpositionError("unexpected data after # EOF", line=number)
-        entry = parse_line(line, number)
-        try:
-            if isinstance(entry, Sample):
-                families.sample(entry)
-                result.add(kind, entry, known.get(kind, {}).get(entry.prefix))
-                values.append(entry.value)
-                places.append(number)
-                fits = fits and MARK not in entry.prefix
-            else:
-                families.metadata(entry)
-                result.comments.append(line)
-                fits = fits and MARK not in line
-        except ValueError as error:
-            raise ExpositionError(f"{error} while parsing: {shown(line)}", line=number) from None
-        if isinstance(entry, Type):
-            kind = kind_of(entry)
+            raise ExpositionError("unexpected data after # EOF", line=number + 1)
+        if line[:1] == b"#" and number and lines[number - 1][:1] != b"#":
+            reading.block(begin, number)
+            begin = number
+            if begin - read >= STEP:
+                read = begin
+                yield
+    reading.block(begin, max(0, last))
     if last < 0 or lines[last] != END:
         raise ExpositionError("data does not end with # EOF", line=len(lines))
-    try:
-        families.end()
-    except ValueError as error:
-        raise ExpositionError(str(error), line=len(lines)) from None
     result.comments += lines[last:]
-    result.values = np.array(values, dtype=np.float64)
-    result.values[np.isnan(result.values)] = NAN
-    law = families.articles.law()
-    if (broken := law.broken(result.values)) is not None:
-        place, why = broken
-        raise ExpositionError(f"{why} while parsing: {shown(lines[places[place] - 1])}", line=places[place])
-    if fits:
-        carries = bytearray(len(lines))
-        for place in places:
-            carries[place - 1] = 1
-        result.shape = Shape.of(result.prefixes, result.comments, bytes(carries), result.kinds, law)
+    reading.finish()
+
+
+class _Reading:
+    """A _Reading is a page being read block by block."""
+
+    def __init__(
+        self,
+        page: bytes,
+        lines: Sequence[bytes],
+        known: Mapping[MetricType, dict[bytes, int]],
+        judged: Mapping[bytes, Block],
+        result: Scan,
+    ) -> None:
+        bare, cuts = parted(page)
+        self._lines, self._bare, self._cuts = lines, bare.split(b"\n"), dict(cuts)
+        self._known, self._judged, self._result = known, judged, result
+        self._kind = MetricType.UNTYPED
+        self._blocks: list[Block] = []
+        self._texts: list[bytes] = []
+        self._places: list[int] = []  # the line of each sample
+        self._declared: set[str] = set()
+        self._sampled: set[str] = set()
+
+    def block(self, begin: int, end: int) -> None:
+        heads, texts, places = [], [], []
+        for number in range(begin, end):
+            line = self._bare[number]
+            if line[:1] == b"#":
+                heads.append(line)
+            else:
+                text = line.rpartition(b" ")[2]
+                heads.append(line[: len(line) - len(text)])
+                texts.append(text)
+                places.append(number)
+        key = blake2b(b"\n".join((self._kind.encode(), *heads)), digest_size=16).digest()
+        block = self._judged.get(key)
+        if block is None or not self._again(block, begin, heads, places):
+            block, texts = self._anew(begin, end)
+        if clash := block.declared & self._declared:
+            raise ExpositionError(f"clashing metric name {min(clash)!r}", line=begin + 1)
+        if late := block.described & self._sampled:
+            raise ExpositionError(f"metadata of {min(late)!r} behind its samples", line=begin + 1)
+        self._declared |= block.declared
+        self._sampled |= block.sampled
+        self._kind = block.kind
+        self._blocks.append(block)
+        self._texts += texts
+        self._places += places
+        self._result.judged[key] = block
+
+    def _again(self, block: Block, begin: int, heads: Sequence[bytes], places: Sequence[int]) -> bool:
+        """Take the samples of lines that were judged; not where one is unknown or its exemplar is bad."""
+        under = self._known.get(block.kind, {})
+        prefixes = [head for head in heads if head[:1] != b"#"]
+        ids = [under.get(prefix) for prefix in prefixes]
+        if None in ids:
+            return False
+        found = []
+        result, before = self._result, len(self._result.ids)
+        cuts = self._cuts.keys() & range(begin, begin + len(heads))
+        if cuts:
+            order = {number: place for place, number in enumerate(places)}
+            try:
+                for number in sorted(cuts):
+                    exemplar = parse_exemplar(self._cuts[number])
+                    place = order[number]
+                    check_exemplar(exemplar, bears=bool(block.law.bears[place]))
+                    entry = parse_line(self._bare[number], number + 1)
+                    if isinstance(entry, Sample):
+                        found.append((before + place, entry.labels, exemplar))
+            except (ValueError, KeyError, ExpositionError):
+                return False
+        result.kinds += [block.kind] * len(ids)
+        result.prefixes += prefixes
+        result.ids += ids
+        result.times += [None] * len(ids)
+        result.exemplars += found
+        result.comments += [head for head in heads if head[:1] == b"#"]
+        return True
+
+    def _anew(self, begin: int, end: int) -> tuple[Block, list[bytes]]:
+        families, texts, plain = Families(), [], True
+        result, kind = self._result, self._kind
+        for number in range(begin, end):
+            line = self._lines[number]
+            entry = parse_line(line, number + 1)
+            try:
+                if isinstance(entry, Sample):
+                    families.sample(entry)
+                    result.add(kind, entry, self._known.get(kind, {}).get(entry.prefix))
+                    texts.append(line[len(entry.prefix) :].partition(b" ")[0])
+                    plain = plain and MARK not in entry.prefix
+                else:
+                    families.metadata(entry)
+                    result.comments.append(line)
+                    plain = plain and MARK not in line
+                    if isinstance(entry, Type):
+                        kind = kind_of(entry)
+                if number == end - 1:
+                    families.end()
+            except ValueError as error:
+                raise ExpositionError(f"{error} while parsing: {shown(line)}", line=number + 1) from None
+        described, declared, sampled = map(frozenset, (families.described, families.declared, families.sampled))
+        return Block(kind, families.articles.law(), described, declared, sampled, plain), texts
+
+    def finish(self) -> None:
+        """Read the values, hold them against the law, and say what shape the page has."""
+        result = self._result
+        try:
+            result.values = parse_values(self._texts)
+        except ValueError:
+            self._refuse_number()
+            raise
+        law = joined([block.law for block in self._blocks])
+        if (broken := law.broken(result.values)) is not None:
+            place, why = broken
+            number = self._places[place]
+            raise ExpositionError(f"{why} while parsing: {shown(self._lines[number])}", line=number + 1)
+        if all(block.plain for block in self._blocks):
+            carries = bytearray(len(self._lines))
+            for number in self._places:
+                carries[number] = 1
+            result.shape = Shape.of(result.prefixes, result.comments, bytes(carries), result.kinds, law)
+
+    def _refuse_number(self) -> None:
+        for text, number in zip(self._texts, self._places, strict=True):
+            try:
+                parse_value(text)
+            except ValueError as error:
+                line = self._lines[number]
+                raise ExpositionError(f"{error} while parsing: {shown(line)}", line=number + 1) from None

@@ -7,7 +7,7 @@ line whose series was refused is remembered too, and asked for again when room h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -19,6 +19,7 @@ from common.labels import METRIC_NAME, Labels
 from common.textformat import LabelPairs, normalised
 from ruler.model.arrays import BoolArray, FloatArray, IntArray
 from ruler.scrape.http.media import Format
+from ruler.scrape.page.law import Block
 from ruler.scrape.page.lines import STEP, Scan, Steps, done, scan, scan_whole
 from ruler.scrape.page.marks import Marked, Marks
 from ruler.scrape.page.openlines import parted, scan_open
@@ -117,6 +118,7 @@ class PageParser:
         self._last: Columns | None = None
         self._bring_times = False
         self._marks = Marks(relabel)
+        self._judged: Mapping[bytes, Block] = {}
         self._refused_at = 0  # how often room had appeared by then
 
     def parse(self, page: bytes, format_: Format = Format.TEXT_0_0_4) -> Columns:
@@ -132,7 +134,7 @@ class PageParser:
         known = self._known if self._shape is None else self._shape.known(self._ids.tolist())
         if self._may_retry:
             known = _without_refused(known)
-        found = yield from _scanned(page, format_, known)
+        found = yield from _scanned(page, format_, known, self._judged)
         return (yield from self._columns(found))
 
     @property
@@ -204,7 +206,7 @@ class PageParser:
             series = self._last.series
         self._take = None if len(take) == len(ids) else take
         self._shape = None if found.shape is None else self._shapes.shared(found.shape)
-        self._ids = ids
+        self._ids, self._judged = ids, found.judged
         self._known = {}
         if self._shape is None:
             for kind, prefix, id_ in zip(found.kinds, found.prefixes, ids.tolist(), strict=True):
@@ -265,7 +267,7 @@ class PageParser:
         return wanted & ~own, Timed(ids[where].tolist(), times, found.values[where].tolist())
 
 
-def _scanned(page: bytes, format_: Format, known: Known) -> Steps[Scan]:
+def _scanned(page: bytes, format_: Format, known: Known, judged: Mapping[bytes, Block]) -> Steps[Scan]:
     """What a page says, read line by line or message by message."""
     found = (yield from scan(page, known)) if format_ in _TEXT else None
     if found is None:
@@ -273,8 +275,10 @@ def _scanned(page: bytes, format_: Format, known: Known) -> Steps[Scan]:
         try:
             if format_ in _TEXT:
                 yield from scan_whole(page, known, found)
+            elif format_ is Format.PROTOBUF:
+                yield from scan_protobuf(page, known, found)
             else:
-                (scan_protobuf if format_ is Format.PROTOBUF else scan_open)(page, known, found)
+                yield from scan_open(page, known, judged, found)
         except (ExpositionError, BadMessage) as error:
             count = len(found.ids)
             raise PageRefused(ScrapeFailure.BAD_BODY, str(error), count, count) from None

@@ -19,8 +19,9 @@ from common.labels import METRIC_NAME, is_metric_name, quote
 from common.openmetrics import END
 from common.textformat import Exemplar, LabelPairs, MetricType, format_bound, labels_problem
 from ruler.model.arrays import NAN
-from ruler.scrape.page.lines import Scan
+from ruler.scrape.page.lines import Scan, Steps
 
+_STEP: Final = 16_384  # bytes, after which others may run
 _VARINT, _DOUBLE, _BYTES = 0, 1, 2
 _Wires: TypeAlias = Mapping[int, int]
 _Value: TypeAlias = int | float | bytes
@@ -66,17 +67,20 @@ class BadMessage(TocsinError):  # noqa: N818  (what it is, not what to call it)
     """A page that is no list of metric families."""
 
 
-def scan_protobuf(page: bytes, known: Mapping[MetricType, dict[bytes, int]], result: Scan) -> None:
+def scan_protobuf(page: bytes, known: Mapping[MetricType, dict[bytes, int]], result: Scan) -> Steps[None]:
     """Read a page into `result`, which has what came before a BadMessage."""
     reader = _Reader(known.get(MetricType.UNTYPED, {}), result)
     try:
-        place = 0
+        place = read = 0
         while place < len(page):
             size, place = _varint(page, place)
             if size > len(page) - place:
                 raise ValueError("unexpected end of the page")
             reader.family(page[place : place + size])
             place += size
+            if place - read >= _STEP:
+                read = place
+                yield
     except ValueError as error:
         raise BadMessage(f"family {reader.families + 1}: {error}") from None
     result.comments.append(END)

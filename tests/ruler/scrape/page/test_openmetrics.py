@@ -147,6 +147,36 @@ def test_a_page_like_the_last_is_read_as_if_it_were_the_first(
         assert set(seen[1]) <= set(whole[1])
 
 
+BLOCKS = (
+    (b"# TYPE c counter", b'c_total{x="1"} %d # {id="%d"} 1', b"c_total{x=\"2\"} %d"),
+    (b"# HELP h h", b"# TYPE h histogram", b'h_bucket{le="1"} %d # {} %d', b"h_count %d", b"h_sum 1"),
+    (b"# TYPE g gauge", b"g %d", b'g{x=" # {"} 2', b"other -%d"),
+    (b"# TYPE i info", b'i_info{x="y"} 1', b"i %d"),
+    (b"# TYPE c_total gauge", b"c_total %d"),
+    (b"# HELP other late # {} 1", b"other NaN"),
+    (b"# TYPE broken counter", b"broken_total -%d", b"broken_total x"),
+)  # fmt: skip
+PICKS = st.lists(st.tuples(st.sampled_from(BLOCKS), st.integers(0, 63), st.integers(0, 2)), min_size=1, max_size=4)
+
+
+@given(st.lists(PICKS, min_size=2, max_size=4))
+def test_blocks_of_the_last_page_are_judged_as_if_they_were_new(
+    pages: list[list[tuple[tuple[bytes, ...], int, int]]],
+) -> None:
+    """Whatever lines and families come and go, a page means what it means by itself."""
+    storage = ListStorage()
+    reading = parser(storage)
+    for picks in pages:
+        lines = []
+        for block, mask, number in picks:
+            kept = [line for place, line in enumerate(block) if not mask >> place & 1]
+            lines += [line % ((number,) * line.count(b"%d")) for line in kept]
+        page = b"\n".join([*lines, b"# EOF\n"])
+        whole, seen = verdict(parser(storage), storage, page), verdict(reading, storage, page)
+        assert str(whole[0]) == str(seen[0])  # as text: a NaN is the same NaN
+        assert {str(each) for each in seen[1]} <= {str(each) for each in whole[1]}
+
+
 def verdict(
     reading: PageParser, storage: ListStorage, page: bytes
 ) -> tuple[dict[str, float] | str, list[tuple[str, Exemplar]]]:
