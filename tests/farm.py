@@ -119,7 +119,7 @@ class Session(asyncio.Protocol):
         if path == "/report":
             self._client.write(answer(json.dumps(self._farm.asked).encode()))
         elif path.startswith("/bad/"):
-            self._farm.kinds[path.removeprefix("/bad/")](self._client)
+            self._farm.kinds[path.split("/")[2]](self._client)
         else:
             self._client.write(self._farm.page(int(path[1:])))
 

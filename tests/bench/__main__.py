@@ -1,6 +1,6 @@
 """`make bench`: the figures that Tocsin is judged by, each beside the real peers, as ratios from one run.
 
-    python -m tests.bench [--full] [ingest] [shapes] [idle] [history] [disk] [restart] [kills] [flips]
+    python -m tests.bench [--full] [ingest] [small] [hostile] [shapes] [idle] [history] [disk] [restart] [kills] [flips]
 
 Without names all are run. A quick run takes a minute or two for each; a full one has the sizes that the bars are set
 for, and takes an hour and a half.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.bench import disk, flips, history, idle, ingest, kills, restart, shapes
+from tests.bench import disk, flips, history, hostile, idle, ingest, kills, restart, shapes
 from tests.bench.programs import PEERS
 
 
@@ -29,6 +29,14 @@ BENCHES = {
     "ingest": Bench(
         "CPU of the whole process for 100 targets of 1,000 series, scraped every second",
         lambda full: ingest.measure(ingest.FULL if full else ingest.QUICK),
+    ),
+    "small": Bench(
+        "CPU of the whole process for 1,000 targets of 20 series, scraped every second",
+        lambda full: ingest.measure(ingest.SMALL_FULL if full else ingest.SMALL_QUICK),
+    ),
+    "hostile": Bench(
+        "good targets beside bad ones, and a bomb",
+        lambda full: hostile.measure(hostile.FULL if full else hostile.QUICK),
     ),
     "shapes": Bench(
         "queries over HTTP, at one time and over 120 steps, on 1 s and on 15 s data",

@@ -45,6 +45,8 @@ class Scale:
 
 
 QUICK, FULL = Scale(seconds=15, settle=2), Scale(seconds=300, settle=900)
+SMALL_QUICK = Scale(seconds=15, settle=2, targets=1_000, series=20)
+SMALL_FULL = Scale(seconds=300, settle=900, targets=1_000, series=20)
 STEADY = 150  # seconds after which Prometheus has cut chunks of all series
 
 
