@@ -42,6 +42,8 @@ const form = (values) => ({ method: "POST", body: new URLSearchParams(values) })
 const json = (value) => ({ method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(value) });
 
 export const targets = async () => (await call("/api/v1/targets?state=active")).data.activeTargets;
+export const relabelSteps = async (scrapePool, labels) =>
+  (await call(`/api/v1/targets/relabel_steps?${new URLSearchParams({ scrapePool, labels: JSON.stringify(labels) })}`)).data.steps;
 export const alertRules = async () => (await call("/api/v1/rules?type=alert")).data.groups.flatMap((group) => group.rules);
 export const seriesCount = async () => (await call("/api/v1/status/tsdb?limit=1")).data.headStats.numSeries;
 export const version = async () => (await call("/api/v1/status/buildinfo")).data.version;

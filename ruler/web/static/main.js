@@ -25,6 +25,7 @@ installDialogs();
 installList(refreshAlerts);
 installMore(byId("alerts-more"), refreshAlerts);
 installMore(byId("targets-more"), refreshTargets);
+targets.install(refreshTargets);
 hosts.install(keepFresh(hosts.load));
 complete.install();  // before the query box, whose Enter would otherwise come before the list's
 query.install(keepFresh(query.load));
