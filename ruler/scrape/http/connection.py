@@ -17,6 +17,7 @@ from common.errors import ScrapeError, ScrapeFailure
 from ruler.scrape.http.inflate import body_too_large
 
 MAX_HEAD = 64 << 10
+MAX_FRAMING = 1 << 20  # of a chunked body, beyond half of what it holds: millions of small chunks cost seconds
 
 Origin = tuple[str, str, int]  # scheme, host, port
 
@@ -80,8 +81,6 @@ class Connection(asyncio.Protocol):
         self._size += len(data)
         if self._waiter is None or self._waiter.done():
             self.close()  # nobody asked
-        elif self._size > 2 * self._cap + MAX_HEAD:  # chunks have heads of their own
-            self._fail(body_too_large(self._cap))
         elif self._missing:
             self._take(data)
         elif self._size == len(data) and (end := data.find(b"\r\n\r\n") + 4) > 3:
@@ -121,6 +120,8 @@ class Connection(asyncio.Protocol):
             return
         if self._response.headers is None and self._size > MAX_HEAD:
             self._fail(ScrapeError(ScrapeFailure.TOO_LARGE, f"response head larger than {MAX_HEAD} bytes"))
+        elif self._size > MAX_FRAMING and self._size - len(self._body) > MAX_FRAMING + len(self._body) // 2:
+            self._fail(ScrapeError(ScrapeFailure.BAD_BODY, "malformed HTTP response: chunks of more framing than data"))
 
     def _length(self) -> int:
         """How long a body is to come, 0 where the head that has been parsed does not say so, or is not the last."""

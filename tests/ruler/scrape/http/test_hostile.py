@@ -116,8 +116,8 @@ def test_a_drip_ends_with_the_deadline(head: bytes, drop: bytes) -> None:
         (HEAD, b"X: y\r\n" * 99, "response head larger than"),
         (HEAD + b"X: ", b"y" * 999, "response head larger than"),
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 99, "response head larger than"),
-        (CHUNKED + b"1;", b"x" * 999, "size limit exceeded"),
-        (CHUNKED + b"0\r\n", b"X: y\r\n" * 99, "size limit exceeded"),
+        (CHUNKED + b"1;", b"x" * 999, "more framing than data"),
+        (CHUNKED + b"0\r\n", b"X: y\r\n" * 99, "more framing than data"),
     ],
     ids=[
         "chunks",
@@ -137,7 +137,8 @@ def test_a_flood_ends_at_the_cap(head: bytes, flood: bytes, problem: str) -> Non
 
     async def run() -> None:
         reason, told, overrun = await failed_at(lambda _, writer: flooding(writer, head, flood))
-        assert (ScrapeFailure.TOO_LARGE, True) == (reason, problem in told), told
+        assert reason in (ScrapeFailure.TOO_LARGE, ScrapeFailure.BAD_BODY)
+        assert problem in told
         assert overrun < 0
 
     asyncio.run(run())
