@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, TypeVar
+
+from flask import Flask
 
 from common.labels import Labels
+from ruler.api import exemplars
 from ruler.model.arrays import is_stale
 from tests.peers import Prometheus, prometheus
-from tests.ruler.scrape.odd_pages import LEGACY, PAGES, STRICTER, Page
+from tests.ruler.scrape.odd_pages import LEGACY, OPEN, PAGES, PROTOBUF, STRICTER, Page
+from tests.ruler.scrape.page.families import COUNTER, exemplar, family, label, part, real
 from tests.ruler.scrape.world import PageServer, World, answer, page_server
 
+T = TypeVar("T")
 Said = dict[str, dict[str, str]]  # by page: what each of its series says
 
 
@@ -72,7 +78,15 @@ def serve(server: PageServer, pages: dict[str, Page]) -> None:
     server.pages = {f"/{name}": answer(page.body, content_type=page.content_type) for name, page in pages.items()}
 
 
-async def both(peers: Path, folder: Path, pages: dict[str, Page]) -> tuple[Said, Said]:
+async def both(
+    peers: Path,
+    folder: Path,
+    pages: dict[str, Page],
+    theirs: Callable[[Prometheus, dict[str, Page]], T],
+    ours: Callable[[World, dict[str, Page]], T],
+    *flags: str,
+) -> tuple[T, T]:
+    """What both say of these pages once every one of them has been scraped."""
     async with page_server() as server:
         serve(server, pages)
         configs = jobs(pages, server.address)
@@ -83,7 +97,7 @@ async def both(peers: Path, folder: Path, pages: dict[str, Page]) -> tuple[Said,
             await here.tick()
         with ExitStack() as running:
             peer = await asyncio.to_thread(
-                running.enter_context, prometheus(peers, folder, {"scrape_configs": configs})
+                running.enter_context, prometheus(peers, folder, {"scrape_configs": configs}, *flags)
             )
             for _ in range(100):
                 scraped = await asyncio.to_thread(peer.values, 'count(up{exported_instance=""})')
@@ -99,10 +113,44 @@ async def both(peers: Path, folder: Path, pages: dict[str, Page]) -> tuple[Said,
 
 def test_prometheuss_verdicts(peers: Path, tmp_path: Path) -> None:
     """Every odd page is refused or stored as Prometheus does; those that we alone refuse are named."""
-    expected, actual = asyncio.run(both(peers, tmp_path, PAGES))
+    expected, actual = asyncio.run(both(peers, tmp_path, PAGES, theirs, ours))
     different = {name for name in PAGES if verdict(expected[name]) != verdict(actual[name])}
     assert {} == {name: (expected[name], actual[name]) for name in different - STRICTER}
     assert STRICTER == different
     assert (STRICTER, set()) == tuple({name for name in STRICTER if is_up(said[name])} for said in (expected, actual))
     refused = sum(not is_up(said) for said in expected.values())
     assert (200, 102) == (len(PAGES), refused)
+
+
+EXEMPLARS: dict[str, Page] = {
+    "open": Page(
+        b'# TYPE a counter\na_total{b="c"} 1 # {id="x",z="\xe2\x98\x83"} 0.50 1.5\n'
+        b'# TYPE h histogram\nh_bucket{le="1"} 1 # {} 1e9 2\nh_bucket{le="+Inf"} 1 # {q="n"} -1 2.0019\n# EOF\n',
+        OPEN,
+    ),
+    "protobuf": Page(
+        family("c_total", COUNTER, part(3, real(1, 5), exemplar(2, 1, (7, 5_000_000), label("id", "y")))), PROTOBUF
+    ),
+}
+ASKED = {"query": 'a_total or h_bucket + {__name__="c_total"}', "start": "0", "end": "9"}
+
+
+def their_exemplars(peer: Prometheus, _pages: dict[str, Page]) -> Any:
+    return peer.ask("query_exemplars", **ASKED)
+
+
+def our_exemplars(here: World, _pages: dict[str, Page]) -> Any:
+    flask = Flask(__name__)
+    flask.register_blueprint(exemplars.blueprint(here.manager.exemplars.kept))
+    return flask.test_client().post("/query_exemplars", data=ASKED).get_json()
+
+
+def test_exemplars_are_answered_as_prometheus_does(peers: Path, tmp_path: Path) -> None:
+    """What is kept of exemplars in every format, and the JSON that says it, are Prometheus's.
+
+    But for escapes in their labels, which Prometheus leaves as they are written.
+    """
+    flag = "--enable-feature=exemplar-storage"
+    expected, actual = asyncio.run(both(peers, tmp_path, EXEMPLARS, their_exemplars, our_exemplars, flag))
+    assert expected == actual
+    assert 4 == len(expected["data"])
