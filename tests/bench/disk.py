@@ -20,7 +20,7 @@ import numpy as np
 from common.labels import Labels
 from ruler.model.arrays import IntArray
 from ruler.scrape.config import ScrapeSettings
-from ruler.scrape.loop import SampleLabels
+from ruler.scrape.labelling import SampleLabels
 from ruler.scrape.page.parse import PageParser
 from ruler.scrape.page.shapes import Shapes
 from ruler.tsdb.db import DB
