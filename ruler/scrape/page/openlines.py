@@ -202,6 +202,8 @@ class _Reading:
     def finish(self) -> None:
         """Read the values, hold them against the law, and say what shape the page has."""
         result = self._result
+        if b"\t" in b"".join(self._texts):  # which may stand behind a value of text
+            self._refuse_number()
         try:
             result.values = parse_values(self._texts)
         except ValueError:
