@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.errors import ExpositionError
@@ -130,6 +130,7 @@ TAILS = st.sampled_from([b"", b"", b"", b" ", b"\t", b" 3", b" #", b" # {", b" #
 
 
 @given(st.lists(st.tuples(VALUES, EXEMPLARS, TAILS), min_size=3, max_size=8), st.integers(1, 3))
+@example([(b"0", b"", b""), (b"0", b"", b""), (b"0", b"", b"\t")], 2)
 def test_a_page_like_the_last_is_read_as_if_it_were_the_first(
     cells: list[tuple[bytes, bytes, bytes]], pages: int
 ) -> None:
