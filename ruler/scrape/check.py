@@ -17,16 +17,15 @@ from common.labels import is_label_name
 from common.sizes import parse_size
 from ruler.model.matcher import compile_regex
 from ruler.scrape.config import (
-    DEFAULT_PROTOCOLS,
     GlobalSettings,
     NameEscaping,
     NameValidation,
-    Protocol,
     ScrapeSettings,
     address_problem,
     escaping_of,
 )
 from ruler.scrape.discovery.check import discovery_problems
+from ruler.scrape.http.media import DEFAULT_FORMATS, Format
 from ruler.scrape.http.settings import Problems, client_in, client_problems
 from ruler.scrape.relabel import RelabelRule
 
@@ -95,7 +94,7 @@ def _limit_problems(block: GlobalSettings | ScrapeSettings) -> Problems:
         yield ("body_size_limit",), str(error)
 
 
-def _protocol_problems(protocols: tuple[Protocol, ...]) -> Problems:
+def _protocol_problems(protocols: tuple[Format, ...]) -> Problems:
     if len(set(protocols)) < len(protocols):
         yield ("scrape_protocols",), f"duplicated protocol in scrape_protocols: {', '.join(protocols)}"
 
@@ -157,7 +156,7 @@ def _completed(global_: GlobalSettings, job: ScrapeSettings, folder: Path) -> Sc
         client_in(job, folder),
         scrape_interval=interval,
         scrape_timeout=job.scrape_timeout or Duration(min(global_.timeout, interval)),
-        scrape_protocols=job.scrape_protocols or global_.scrape_protocols or DEFAULT_PROTOCOLS,
+        scrape_protocols=job.scrape_protocols or global_.scrape_protocols or DEFAULT_FORMATS,
         body_size_limit=job.body_size_limit if job.body_limit else global_.body_size_limit,
         metric_name_validation_scheme=validation,
         metric_name_escaping_scheme=escaping,

@@ -15,25 +15,14 @@ from common.config import Duration, Settings
 from common.durations import MINUTE, SECOND
 from common.secrets import Url
 from common.sizes import parse_size
+from ruler.scrape.http.media import DEFAULT_FORMATS, Format
 from ruler.scrape.http.settings import ClientSettings
 from ruler.scrape.relabel import RelabelRule
 
 DEFAULT_BODY_CAP = 64 << 20  # inflated bytes of one page, where body_size_limit says nothing
 
 
-class Protocol(StrEnum):
-    """A format of pages, as `scrape_protocols` calls it."""
-
-    PROTOBUF = "PrometheusProto"
-    OPENMETRICS_1 = "OpenMetricsText1.0.0"
-    OPENMETRICS_0 = "OpenMetricsText0.0.1"
-    TEXT_1 = "PrometheusText1.0.0"
-    TEXT_0 = "PrometheusText0.0.4"
-
-
-DEFAULT_PROTOCOLS = (Protocol.OPENMETRICS_1, Protocol.OPENMETRICS_0, Protocol.TEXT_1, Protocol.TEXT_0)
-
-Protocols = Annotated[tuple[Protocol, ...], msgspec.Meta(min_length=1)]  # where they are given
+Protocols = Annotated[tuple[Format, ...], msgspec.Meta(min_length=1)]  # where they are given
 
 
 class NameValidation(StrEnum):
@@ -163,7 +152,7 @@ class ScrapeSettings(ClientSettings, frozen=True, kw_only=True):
     scrape_interval: Duration | None = None
     scrape_timeout: Duration | None = None
     scrape_protocols: Protocols = ()
-    fallback_scrape_protocol: Protocol | None = None
+    fallback_scrape_protocol: Format | None = None
     metrics_path: str = "/metrics"
     scheme: str = "http"
     params: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
@@ -216,9 +205,9 @@ class ScrapeSettings(ClientSettings, frozen=True, kw_only=True):
         return self.body_limit or DEFAULT_BODY_CAP
 
     @property
-    def protocols(self) -> tuple[Protocol, ...]:
+    def protocols(self) -> tuple[Format, ...]:
         """The formats to ask for, the best first."""
-        return self.scrape_protocols or DEFAULT_PROTOCOLS
+        return self.scrape_protocols or DEFAULT_FORMATS
 
     @property
     def legacy_names(self) -> bool:

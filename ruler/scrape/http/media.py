@@ -59,9 +59,9 @@ class Negotiation:
 def negotiation_of(job: ScrapeSettings) -> Negotiation:
     """The one of a job, whose protocols `check` has looked over."""
     return Negotiation(
-        accept_header([Format(name) for name in job.protocols], job.escaping),
+        accept_header(job.protocols, job.escaping),
         ENCODINGS if job.enable_compression else "identity",
-        Format(job.fallback_scrape_protocol) if job.fallback_scrape_protocol else None,
+        job.fallback_scrape_protocol,
     )
 
 

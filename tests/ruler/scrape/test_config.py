@@ -12,7 +12,7 @@ from common.errors import ConfigError
 from ruler.scrape.check import check, check_global
 from ruler.scrape.config import (
     DEFAULT_BODY_CAP,
-    DEFAULT_PROTOCOLS,
+    DEFAULT_FORMATS,
     GlobalSettings,
     ScrapeSettings,
     native_histogram_keys,
@@ -165,7 +165,7 @@ def test_limits_and_names_come_from_global() -> None:
     assert (5, 1024, 7, ("PrometheusText0.0.4",), True, "dots", True, "/etc/p/f.log") == said(first)
     assert (6, 2048, 7, ("PrometheusProto",), False, "allow-utf-8", False, "/etc/p/g.log") == said(second)
     (plain,) = load("scrape_configs: [{job_name: a}]")
-    assert (0, DEFAULT_BODY_CAP, 0, tuple(DEFAULT_PROTOCOLS), False, "allow-utf-8", False, "") == said(plain)
+    assert (0, DEFAULT_BODY_CAP, 0, tuple(DEFAULT_FORMATS), False, "allow-utf-8", False, "") == said(plain)
 
 
 def said(job: ScrapeSettings) -> tuple[object, ...]:
