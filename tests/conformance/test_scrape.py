@@ -304,6 +304,7 @@ async def scraped_here(here: World, server: PageServer) -> Outcomes:
     """What the ruler makes of every page."""
     jobs = [{"job_name": "j", "scrape_interval": "4s", "scrape_timeout": "4s", "static_configs": groups(server)}]
     here.apply(json.dumps(jobs))
+    await here.discovered()
     while any(status.health is Health.UNKNOWN for status in here.manager.targets()):
         here.due()
         await here.settled()
